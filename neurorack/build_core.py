@@ -1,0 +1,134 @@
+"""Compile the real-time core (every ``*.c`` below this package) into one shared library, ``_core.so``.
+
+Standard library only: ``setup.py`` runs it before anything is installed, and ``python -m neurorack.build_core``
+rebuilds by hand. No Python headers are needed, because the library is called through ctypes.
+
+A file named ``*_simd.c`` is compiled once for each instruction set of this machine's architecture, with
+``NR_ISA`` set to its name; the right one is picked when the program starts, so one build runs on every CPU of
+its architecture (an SD card moved from one board to another, say).
+
+The compiler is ``$CC``, else cc, gcc or clang, else the one inside the ``ziglang`` wheel, which
+``make setup`` brings where the system has none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+LIBRARY = PACKAGE / "_core.so"
+STAMP = PACKAGE / "_core.json"
+
+#: Instruction sets compiled for each architecture, from the plainest to the widest.
+ISAS = {
+    "x86_64": [("sse", ["-march=x86-64-v2"]), ("avx2", ["-march=x86-64-v3"]), ("avx512", ["-march=x86-64-v4"])],
+    "aarch64": [("neon", ["-march=armv8-a"])],
+}
+
+#: No -ffast-math: NaN and infinity must stay visible to the checks that refuse them.
+FLAGS = ["-std=gnu11", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math",
+         "-ffp-contract=fast", "-Wall", "-Wextra", "-Wno-unused-parameter", "-pthread"]
+
+
+class NoCompiler(RuntimeError):
+    """No C compiler could be found."""
+
+
+def machine() -> str:
+    """The architecture as ``ISAS`` names it; raises ``NoCompiler`` for one we have no kernels for."""
+    name = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
+    if name not in ISAS:
+        raise NoCompiler(f"this machine is {name}; the core is written for {' and '.join(ISAS)} (a 64-bit system)")
+    return name
+
+
+def find_compiler() -> list[str]:
+    """The compiler's command line, as a list."""
+    if os.environ.get("CC"):
+        return shlex.split(os.environ["CC"])
+    for name in ("cc", "gcc", "clang"):
+        if shutil.which(name):
+            return [name]
+    if importlib.util.find_spec("ziglang"):
+        return [sys.executable, "-m", "ziglang", "cc"]
+    raise NoCompiler("no C compiler: install gcc (apt-get install gcc libc6-dev) or run: pip install ziglang")
+
+
+def sources() -> list[Path]:
+    """All C files of the core, in a stable order."""
+    return sorted(PACKAGE.glob("*/*.c"))
+
+
+def headers() -> list[Path]:
+    return sorted(PACKAGE.glob("*/*.h"))
+
+
+def generated_header() -> str:
+    """The shared-memory table as C, from its one definition in ``shm/table.py``."""
+    spec = importlib.util.spec_from_file_location("_neurorack_table", PACKAGE / "shm" / "table.py")
+    table = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = table
+    spec.loader.exec_module(table)
+    return table.c_header()
+
+
+def fingerprint() -> str:
+    """Changes when any input of the build does."""
+    digest = hashlib.sha256(repr((find_compiler(), FLAGS, ISAS, machine())).encode())
+    for path in [*sources(), *headers(), PACKAGE / "shm" / "table.py"]:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def compile_commands(compiler: list[str], arch: str, folder: Path) -> list[tuple[list[str], Path]]:
+    """One command for each object file, and the object it makes."""
+    jobs = []
+    for path in sources():
+        variants = ISAS[arch] if path.stem.endswith("_simd") else [("", ISAS[arch][0][1])]
+        for isa, flags in variants:
+            obj = folder / f"{path.parent.name}_{path.stem}{'_' + isa if isa else ''}.o"
+            define = [f"-DNR_ISA={isa}", f"-DNR_ISA_{isa}"] if isa else []
+            jobs.append(([*compiler, *FLAGS, *flags, *define, f"-I{PACKAGE}", f"-I{folder}", "-c", str(path), "-o", str(obj)], obj))
+    return jobs
+
+
+def build(force: bool = False, verbose: bool = False) -> Path:
+    """Build the library if any of its inputs changed; returns its path. Replaces the old one atomically."""
+    stamp = {"fingerprint": fingerprint()}
+    if not force and LIBRARY.exists() and STAMP.exists() and json.loads(STAMP.read_text()) == stamp:
+        return LIBRARY
+    compiler = find_compiler()
+    with tempfile.TemporaryDirectory(prefix="neurorack-core-") as name:
+        folder = Path(name)
+        (folder / "rack_table.h").write_text(generated_header())
+        jobs = compile_commands(compiler, machine(), folder)
+
+        def run(job):
+            done = subprocess.run(job[0], capture_output=True, text=True)
+            if done.returncode or (verbose and done.stderr):
+                sys.stderr.write(" ".join(job[0]) + "\n" + done.stderr)
+            return done.returncode
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            if any(pool.map(run, jobs)):
+                raise RuntimeError("the core did not compile; the compiler's messages are above")
+        out = LIBRARY.with_suffix(f".{os.getpid()}.tmp")
+        subprocess.run([*compiler, "-shared", "-pthread", *[str(obj) for _, obj in jobs], "-o", str(out), "-lm"], check=True)
+        os.replace(out, LIBRARY)
+        STAMP.write_text(json.dumps(stamp))
+    return LIBRARY
+
+
+if __name__ == "__main__":
+    print(build(force="--force" in sys.argv, verbose=True))

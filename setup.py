@@ -1,0 +1,58 @@
+"""Packaging. Everything else about the build of the compiled core is in ``neurorack/build_core.py``."""
+
+import importlib.util
+from pathlib import Path
+
+from setuptools import Command, find_packages, setup
+from setuptools.command.build_py import build_py
+
+HERE = Path(__file__).resolve().parent
+
+
+def build_core():
+    spec = importlib.util.spec_from_file_location("build_core", HERE / "neurorack" / "build_core.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.build()
+
+
+class BuildPy(build_py):
+    def run(self):
+        build_core()
+        super().run()
+
+
+class BuildCore(Command):
+    description = "compile the real-time core in place"
+    user_options = []
+
+    def initialize_options(self):
+        pass
+
+    def finalize_options(self):
+        pass
+
+    def run(self):
+        build_core()
+
+
+VERSION = next(line.split('"')[1] for line in (HERE / "neurorack" / "__init__.py").read_text().splitlines()
+               if line.startswith("__version__"))
+
+setup(
+    name="neurorack",
+    version=VERSION,
+    description="A Eurorack instrument whose sound is made by neural networks",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["neurorack", "neurorack.*"]),
+    package_data={"neurorack": ["_core.so", "*/*.c", "*/*.h"]},
+    install_requires=["numpy>=1.26", "safetensors>=0.4", "PyYAML>=6", "sounddevice>=0.5", "soundfile>=0.12"],
+    extras_require={
+        "midi": ["mido>=1.3", "python-rtmidi>=1.5"],
+        "lab": ["torch>=2.6,<2.14", "scipy>=1.11"],
+        "test": ["pytest>=8", "hypothesis>=6.100", "scipy>=1.11"],
+        "bench": ["onnx", "onnxruntime"],
+    },
+    entry_points={"console_scripts": ["neurorack=neurorack.cli:main"]},
+    cmdclass={"build_py": BuildPy, "build_core": BuildCore},
+)
