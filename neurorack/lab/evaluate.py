@@ -1,0 +1,186 @@
+"""Measures a model: how well it follows its descriptors, and how it sounds beside held-out recordings.
+
+``python -m neurorack.lab.evaluate models/impacts/impacts.safetensors [--json OUT.json]`` plays the exported file through
+the engine and compares with the held-out clips of the recipe beside it. Curves and judged code are fixed by the seed.
+
+Protocol: curves of 0.75 s are played with the latents of held-out clips; the sound is measured again with the
+descriptor code, and asked and measured values of all frames are correlated (plain Spearman and Pearson; frames asked
+to be quieter than -0.8 are left out, except for loudness). *all five*: five independent random curves at once;
+*single*: one random curve, the others those of the clip; *swap*: all five of another clip; *unseen*: triangles and
+saws, which training never draws.
+"""
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import pearsonr, spearmanr
+
+from ..errors import NeurorackError
+from . import data, nets
+from .descriptors import (HOP, NAMES, RATE_HZ, WINDOW, _TABLES, curves, db_to_loudness, loudness_db, spectral)
+from .train import REST, random_curve, read_recipe
+
+FRAMES = 560
+STRIDE = 4
+EDGE = 2                # frames of `STRIDE` left out at both ends: half a window
+
+
+def unseen_curve(shape, rng):
+    """Triangles and saws of 0.7 to 10 Hz, [batch, frames] in [-1, 1]."""
+    seconds = np.arange(shape[1]) * HOP / RATE_HZ
+    phase = (2 ** rng.uniform(-0.5, 3.3, (shape[0], 1)) * seconds + rng.random((shape[0], 1))) % 1
+    wave = np.where(rng.random((shape[0], 1)) < 0.5, 2 * phase - 1, 1 - 4 * np.abs(phase - 0.5))
+    low, high = np.sort(rng.uniform(-1, 1, (2, shape[0], 1)), 0)
+    return torch.from_numpy(((low + high) / 2 + (high - low) / 2 * wave).astype(np.float32))
+
+
+class Bench:
+    """Held-out clips with their curves and latents, and a way to play rows.
+
+    play: function of rows float32 [batch, frames, inputs] → audio float32 [batch, frames·64], from a fresh state.
+    Every part of the protocol plays from the same place of the noise loops except the second rebuilding in `evaluate`.
+    """
+
+    def __init__(self, clips, encoder, quantiles, play, seed=7):
+        self.clips, self.quantiles, self.play, self.seed = clips, quantiles, play, seed
+        audio = torch.from_numpy(np.stack([clips.padded(k, FRAMES * HOP) for k in range(len(clips))]))
+        self.audio, self.curves = audio, curves(audio, quantiles)
+        with torch.no_grad():
+            self.latents = torch.cat([encoder(row[None])[0] for row in audio])
+
+    def rows(self, asked, index):
+        """Rows of curves [n, frames, 5] with the latents of clips `index`."""
+        return torch.cat((asked, self.latents[index][:, None].expand(-1, asked.shape[1], -1)), -1)
+
+    def measure(self, audio):
+        """Normalised descriptors [n, frames / STRIDE, 5] of audio."""
+        frames = audio.shape[1] // HOP
+        loud = db_to_loudness(loudness_db(audio, frames))[:, ::STRIDE, None].clamp(-1.5, 1.5)
+        return torch.cat((loud, self.quantiles.forward(spectral(audio, frames // STRIDE, STRIDE))), -1)
+
+    def follow(self, asked, index, only=None):
+        """Correlate asked with measured. Returns {name: (spearman, pearson)} and the mean absolute error."""
+        got, want = self.measure(self.play(self.rows(asked, index))), asked[:, ::STRIDE]
+        got, want = got[:, EDGE:-EDGE].reshape(-1, 5).numpy(), want[:, EDGE:-EDGE].reshape(-1, 5).numpy()
+        heard, out, errors = want[:, 0] > -0.8, {}, []
+        for d in range(5) if only is None else [only]:
+            keep = heard if d else np.ones_like(heard)
+            a, b = want[keep, d], got[keep, d]
+            out[NAMES[d]] = (float(spearmanr(a, b)[0]), float(pearsonr(a, b)[0]))
+            errors.append(float(np.abs(a - b).mean()))
+        return out, float(np.mean(errors))
+
+    def control(self, count=256):
+        """The four protocols, `count` curves each. Returns a dictionary of figures rounded to 3 places."""
+        rng = np.random.default_rng(self.seed)
+        index = torch.from_numpy(np.arange(count) % len(self.clips))
+        mean = lambda table, which: round(float(np.mean([v[which] for v in table.values()])), 3)
+        each = lambda table: {name: round(v[0], 3) for name, v in table.items()}
+        out = {"curves": count}
+        for title, draw in (("all_five", random_curve), ("unseen", unseen_curve)):
+            asked = torch.stack([draw((count, FRAMES), rng) for _ in NAMES], -1)
+            table, error = self.follow(asked, index)
+            out[title] = {"spearman": mean(table, 0), "pearson": mean(table, 1), "error": round(error, 3)} | each(table)
+        other = torch.from_numpy(rng.integers(len(self.clips), size=count))
+        table, error = self.follow(self.curves[other], index)
+        out["swap"] = {"spearman": mean(table, 0), "pearson": mean(table, 1), "error": round(error, 3)} | each(table)
+        single = {}
+        for d, name in enumerate(NAMES):
+            asked = self.curves[index].clone()
+            asked[..., d] = random_curve((count, FRAMES), rng)
+            single |= self.follow(asked, index, d)[0]
+        out["single"] = {"spearman": mean(single, 0), "pearson": mean(single, 1)} | each(single)
+        return out
+
+    def rebuild(self, wait=0):
+        """Held-out clips from their own curves and latents, after `wait` frames of rest (other noise)."""
+        rows = self.rows(self.curves, torch.arange(len(self.clips)))
+        rows = torch.cat((REST.expand(len(rows), wait, -1), rows), 1)
+        return self.play(rows)[:, wait * HOP:]
+
+
+def log_bands(audio):
+    """Half-Bark band levels in dB, floor -90 dB: [batch, bands, frames of 256]."""
+    spectrum = torch.stft(audio, WINDOW, 256, window=_TABLES["hann"], return_complex=True, pad_mode="constant")
+    power = torch.einsum("bft,fn->bnt", spectrum.abs() ** 2, _TABLES["bands"]) / (WINDOW ** 2 / 16)
+    return 10 * torch.log10(power + 1e-9)
+
+
+def band_error_db(audio, target):
+    """Mean absolute difference of the levels of 49 half-Bark bands, over frames where the target is above -60 dBFS."""
+    a, b = log_bands(audio), log_bands(target)
+    heard = (b.amax(1, keepdim=True) > -60).float()
+    return float(((a - b).abs() * heard).sum() / (heard.sum() * a.shape[1]))
+
+
+def rise_ms(audio, window=48):
+    """Time from 10 to 90 % of the greatest 1 ms RMS within the first 100 ms, in ms."""
+    power = np.convolve(audio[:4800].astype(np.float64) ** 2, np.ones(window) / window)[:4800]
+    level = np.sqrt(power) / (np.sqrt(power.max()) + 1e-12)
+    high = int(np.argmax(level >= 0.9))
+    low = int(np.nonzero(level[:high + 1] <= 0.1)[0][-1]) if level[0] <= 0.1 else 0
+    return (high - low) * 1000 / RATE_HZ
+
+
+def buzz_db(audio):
+    """Highest of the envelope's lines at 1, 2 and 3 times the frame rate over the median 10 to 60 Hz around, in dB."""
+    envelope = np.abs(audio[RATE_HZ // 10:].astype(np.float64))
+    spectrum = np.abs(np.fft.rfft((envelope - envelope.mean()) * np.hanning(len(envelope))))
+    hertz = np.fft.rfftfreq(len(envelope), 1 / RATE_HZ)
+    lines = []
+    for line in RATE_HZ / HOP * np.arange(1, 4):
+        around = (np.abs(hertz - line) > 10) & (np.abs(hertz - line) < 60)
+        lines.append(20 * math.log10(spectrum[np.abs(hertz - line) < 2].max() / np.median(spectrum[around])))
+    return max(lines)
+
+
+def half_time_ms(track, hop, at):
+    """Time after sample `at` at which a stepped measurement [frames of `hop`] has gone half its way, in ms."""
+    step = at // hop
+    before, after = np.median(track[step // 2:step - 8]), np.median(track[step + (len(track) - step) // 2:])
+    gone = (track[step - 8:] - before) / (after - before) >= 0.5
+    return (int(np.argmax(gone)) - 8) * hop * 1000 / RATE_HZ
+
+
+def steps(bench):
+    """Constants and steps: silence, buzz, and how fast a loudness and a centroid step come through (median of clips)."""
+    n, frames, at = len(bench.clips), 1500, 750
+    steady = torch.zeros(n, frames, 5)
+    steady[..., 0] = 0.8
+    index = torch.arange(n)
+    audio = bench.play(bench.rows(steady, index)).numpy()
+    out = {"buzz_db": round(float(np.median([buzz_db(a) for a in audio])), 1)}
+    asked = steady.clone()
+    asked[:, :at, 0] = REST[0]
+    audio = bench.play(bench.rows(asked, index)).numpy()
+    quiet = float(np.abs(audio[:, :at * HOP]).max())
+    out["silence_dbfs"] = None if quiet == 0 else round(20 * math.log10(quiet), 1)
+    reach = [int(np.argmax(a[at * HOP:] != 0)) for a in audio]
+    level = np.sqrt(np.stack([np.convolve(a ** 2, np.ones(64) / 64)[:len(a)][::16] for a in audio.astype(np.float64)]).mean(0))
+    out["first_sample"] = int(max(reach))
+    out["loudness_step_ms"] = round(half_time_ms(level, 16, at * HOP), 2)
+    asked = steady.clone()
+    asked[:, :at, 1], asked[:, at:, 1] = -0.5, 0.5
+    audio = bench.play(bench.rows(asked, index))
+    start = (at - 64) * HOP
+    track = spectral(audio[:, start:], 2 * 64 * 4, 1, 0)[..., 0].median(0).values.numpy()
+    out["centroid_step_ms"] = round(half_time_ms(track, HOP, 64 * HOP), 2)
+    return out
+
+
+def evaluate(bench, count=256):
+    """All figures of a model as a dictionary."""
+    first, second = bench.rebuild(), bench.rebuild(wait=333)
+    out = {"control": bench.control(count), "held_out_clips": len(bench.clips)}
+    out["band_error_db"] = round(band_error_db(first, bench.audio), 2)
+    out["band_error_of_noise_db"] = round(band_error_db(second, first), 2)
+    out["band_error_of_silence_db"] = round(band_error_db(torch.zeros_like(first), bench.audio), 2)
+    rises = np.array([[rise_ms(a.numpy()), rise_ms(b.numpy())] for a, b in zip(first, bench.audio)])
+    out["rise_ms"], out["rise_of_recordings_ms"] = (round(float(v), 2) for v in np.median(rises, 0))
+    out |= steps(bench)
+    return out
