@@ -10,9 +10,11 @@ import time
 import numpy as np
 import pytest
 
+from neurorack import build_core
 from tests.rig import card as rig
+from tests.rig import compile as rig_compile
 
-pytest.importorskip("sounddevice", reason="needs python-sounddevice and libportaudio2", exc_type=OSError)
+pytest.importorskip("sounddevice", reason="needs python-sounddevice and libportaudio2", exc_type=(ImportError, OSError))
 pytestmark = pytest.mark.skipif(rig.unavailable() is not None, reason=str(rig.unavailable()))
 
 #: Every player below starts with this. ``ramp`` plays 1, 2, 3, … / 2**20, exact in float32, channel c scaled by 1 / 2**c.
@@ -65,6 +67,11 @@ def play(card, code):
         return player.hear()
 
 
+def longest_run(card):
+    """The run to look at: on a machine that stalls, the first may be a stump that ended in an underrun."""
+    return max(card.runs(), key=lambda run: run.frames)
+
+
 def without_zeros(played):
     first = int(np.flatnonzero(played[:, 0])[0])
     return played[first:], first
@@ -105,26 +112,28 @@ def test_pace_and_jack_time(tmp_path):
         called = np.array(said["called"])
         interval_ms = np.diff(called[:, 1]) / 1e6
         assert np.median(interval_ms) == pytest.approx(1e3 * block / rate, rel=0.02)
-        first = card.runs()[0]
-        raw, zeros = without_zeros(card.raw(first))
+        run = longest_run(card)
+        raw, zeros = without_zeros(card.raw(run))
+        first_count = int(raw[0, 0] * 2**20) - 1
         # A block asked for at a period boundary passes the jack when the rest of the buffer, one period, has: never
         # before it was asked for.
-        inside = called[called[:, 0] < len(raw)]
-        ahead_ms = (first.frame_ns(inside[:, 0] + zeros) - inside[:, 1]) / 1e6
+        frame = called[:, 0] - first_count
+        inside = (frame >= 0) & (frame < len(raw))
+        ahead_ms = (run.frame_ns(frame[inside] + zeros) - called[inside, 1]) / 1e6
         assert ahead_ms.min() > 0
         assert np.median(ahead_ms) == pytest.approx(1e3 * block / rate, abs=0.4)
-        assert first.frame_ns(rate) - first.start_ns == 1_000_000_000
-        assert card.frame_ns(100) == first.frame_ns(100)
+        assert run.frame_ns(rate) - run.start_ns == 1_000_000_000
+        assert card.frame_ns(100) == card.runs()[0].frame_ns(100)
 
 
 @pytest.mark.parametrize("name, dtype", [("s16", "int16"), ("s32", "int32")])
 def test_integer_formats_are_kept(tmp_path, name, dtype):
     with rig.FakeCard(tmp_path, formats=(name,)) as card:
         play(card, f"with stream(dtype='{dtype}'): time.sleep(0.2)\nsay()")
-        run = card.runs()[0]
+        run = longest_run(card)
         heard, _ = without_zeros(card.raw(run))
         assert run.format == name and heard.dtype == np.dtype(dtype)
-        assert np.array_equal(heard[:1000, 0], np.arange(1, 1001))
+        assert len(heard) > 1000 and np.all(np.diff(heard[:, 0]) == 1)
         assert card.played().dtype == np.float32 and card.played().max() < 1
 
 
@@ -151,18 +160,17 @@ def test_capture_hears_the_file_from_each_start_on(tmp_path):
         firsts = []
         for _ in range(2):
             heard.clear()
-            with sd.Stream(device="rig", samplerate=48000, blocksize=128, channels=2, latency=3 * 128 / 48000,
+            with sd.Stream(device="rig", samplerate=48000, blocksize=512, channels=2, latency=3 * 512 / 48000,
                            callback=both): time.sleep(0.6)
             firsts.append(np.concatenate(heard))
-        np.save(sys.argv[1] if len(sys.argv) > 1 else PATH, firsts[1]); say(frames=[len(x) for x in firsts], flags=flags)
+        np.save(PATH, firsts[1]); say(flags=flags)
         """
     path = tmp_path / "heard.npy"
     with rig.FakeCard(tmp_path, capture=sound) as card:
         said = play(card, f"PATH = {str(path)!r}\n" + textwrap.dedent(code))
         starts = card.runs(capture=True)
-        assert len(starts) >= 2 and all(run.capture for run in starts)
-        if said["flags"]:
-            pytest.skip("this machine stalled while the capture ran: " + ", ".join(said["flags"]))
+        assert said["flags"] == [] and card.overruns == 0
+        assert len(starts) == 2 and all(run.capture for run in starts)
     heard = np.load(path)
     assert len(heard) > 20000
     assert np.array_equal(heard[:20000], sound) and not heard[20000:].any()
@@ -271,12 +279,16 @@ def test_the_recording_goes_with_the_card(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_no_headers_is_a_reason_and_no_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(rig, "BUILD", tmp_path / "build")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert "apt-get install gcc" in rig.unavailable()
+def test_no_compiler_or_headers_is_a_reason_and_no_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(rig_compile, "BUILD", tmp_path / "build")
+
+    def none():
+        raise build_core.NoCompiler("no C compiler: install gcc")
+
+    monkeypatch.setattr(build_core, "find_compiler", none)
+    assert "install gcc" in rig.unavailable()
     fake = tmp_path / "cc"
     fake.write_text("#!/bin/sh\necho \"fatal error: alsa/asoundlib.h: No such file\" >&2\nexit 1\n")
     fake.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setattr(build_core, "find_compiler", lambda: [str(fake)])
     assert "libasound2-dev" in rig.unavailable()

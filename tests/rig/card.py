@@ -22,12 +22,9 @@ zeros: the first ``run.buffer_frames`` frames of every run are that.
 
 from __future__ import annotations
 
-import hashlib
 import mmap
-import os
 import shutil
 import struct
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
@@ -35,9 +32,7 @@ from pathlib import Path
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-SOURCES = ("pcm_rig.c", "rig_callbacks.c", "rig_clock.c")
-BUILD = HERE.parents[1] / "build" / "rig"  # ignored by git
+from tests.rig.compile import Unavailable, compiled
 
 #: Name on the ALSA side -> (bit in rig_control.formats, ALSA's number, numpy type, full scale)
 FORMATS = {"s16": (1, 2, np.int16, 2.0**15), "s32": (2, 10, np.int32, 2.0**31), "float": (4, 14, np.float32, 1.0)}
@@ -58,33 +53,10 @@ UNPLUG_ENDS, UNPLUG_SPINS = 1, 2
 ENDED = {STOP: "stopped", XRUN: "xrun", UNPLUG: "unplugged"}
 
 
-class Unavailable(RuntimeError):
-    """The card cannot be built here; the message is a reason a test may skip with."""
-
-
 def build() -> Path:
-    """Compile the plug-in, once for each state of its sources; returns the library's path. Raises `Unavailable`."""
-    compiler = next((name for name in ("cc", "gcc", "clang") if shutil.which(name)), None)
-    if compiler is None:
-        raise Unavailable("the fake sound card needs a C compiler: sudo apt-get install gcc libc6-dev libasound2-dev")
-    digest = hashlib.sha256()
-    for name in ("rig.h", *SOURCES):
-        digest.update((HERE / name).read_bytes())
-    folder = BUILD if _writable(BUILD) else Path(tempfile.gettempdir()) / f"neurorack-rig-{os.getuid()}"
-    library = folder / digest.hexdigest()[:16] / "libasound_module_pcm_rig.so"
-    if library.exists():
-        return library
-    library.parent.mkdir(parents=True, exist_ok=True)
-    part = library.with_suffix(f".{os.getpid()}")
-    done = subprocess.run([compiler, "-std=gnu11", "-O2", "-shared", "-fPIC", "-DPIC", "-Wall", "-Wextra",
-                           *[str(HERE / name) for name in SOURCES], "-o", str(part), "-lasound", "-lm", "-pthread"],
-                          capture_output=True, text=True)
-    if done.returncode:
-        if "asoundlib.h" in done.stderr or "-lasound" in done.stderr:
-            raise Unavailable("the fake sound card needs ALSA's headers: sudo apt-get install libasound2-dev")
-        raise RuntimeError("the fake sound card does not compile:\n" + done.stderr)
-    os.replace(part, library)
-    return library
+    """Compile the plug-in; returns the library's path. Raises `Unavailable`."""
+    return compiled("libasound_module_pcm_rig.so", ("pcm_rig.c", "rig_callbacks.c", "rig_clock.c"), ("rig.h",),
+                    ("-shared", "-fPIC", "-DPIC", "-lasound", "-lm"))
 
 
 def unavailable() -> str | None:
@@ -94,14 +66,6 @@ def unavailable() -> str | None:
     except Unavailable as why:
         return str(why)
     return None
-
-
-def _writable(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK)
 
 
 @dataclass(frozen=True)
