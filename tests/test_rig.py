@@ -267,7 +267,7 @@ def test_a_killed_program_leaves_what_it_wrote(tmp_path):
             player.hear()
         time.sleep(0.1)
         run = card.runs()[-1]
-        assert run.ended == "" and run.frames >= 0.25 * 48000
+        assert run.ended == "" and sum(one.frames for one in card.runs()) >= 0.2 * 48000
         assert np.array_equal(card.raw(run), card.played()[-run.frames:])
         time.sleep(0.05)
         assert card.runs()[-1].frames == run.frames, "a card nobody feeds plays no more"
