@@ -50,7 +50,7 @@ setup(
     extras_require={
         "midi": ["mido>=1.3", "python-rtmidi>=1.5"],
         "lab": ["torch>=2.6,<2.14", "scipy>=1.11"],
-        "test": ["pytest>=8", "hypothesis>=6.100", "scipy>=1.11"],
+        "test": ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.100", "scipy>=1.11", "ziglang>=0.13"],
         "bench": ["onnx", "onnxruntime"],
     },
     entry_points={"console_scripts": ["neurorack=neurorack.cli:main"]},

@@ -1,0 +1,55 @@
+# Everything starts from `make setup`, which the other targets call first; up to date, it takes a fraction of a second.
+#
+#   VENV=folder     the Python environment (default .venv)
+#   PYTHON=program  the Python to make it with (default: the first of python3, python3.13, 3.12, 3.11 that fits)
+#   ARGS="…"        passed on: make play ARGS="--seconds 10", make test ARGS="-k ring"
+#   TORCH=no        leave torch out of test, bench and lab; the tests that need it are skipped by name
+
+VENV ?= .venv
+PYTHON ?=
+ARGS ?=
+TORCH ?= yes
+
+export VENV PYTHON TORCH
+SETUP = @sh tools/setup/setup.sh
+RUN = @exec "$(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup play test soak bench lab doctor clean
+
+help: ## this list
+	@echo 'Neurorack. Start with: make play'
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@echo
+	@sed -n 's/^#   \([A-Z]*=.*\)/  \1/p' Makefile
+
+setup: ## everything playing needs, into .venv; the compiled core is rebuilt when its sources change
+	$(SETUP) play
+
+play: ## start the instrument: make play ARGS="--seconds 10"
+	$(SETUP) play
+	$(RUN)/neurorack" play $(ARGS)
+
+doctor: ## what this machine has and lacks, each finding with its remedy
+	$(SETUP) play
+	$(RUN)/neurorack" doctor $(ARGS)
+
+test: ## the everyday tests
+	$(SETUP) play test
+	$(RUN)/python" -m pytest $(ARGS)
+
+soak: ## the long tests (minutes to hours)
+	$(SETUP) play test
+	$(RUN)/python" -m pytest -m soak --timeout 0 $(ARGS)
+
+bench: ## the benchmarks: make bench ARGS="--json"
+	$(SETUP) play test bench
+	$(RUN)/neurorack" bench $(ARGS)
+
+lab: ## what importing and training need (torch, scipy)
+	$(SETUP) play lab
+
+clean: ## remove what was compiled and cached (.venv stays)
+	rm -rf build dist *.egg-info .pytest_cache .hypothesis neurorack/_core.so neurorack/_core.json
+	find neurorack tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +
