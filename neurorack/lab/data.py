@@ -84,15 +84,22 @@ def prepare(recipe, folder, cache, log=print):
     path = Path(cache) / f"{recipe['name']}-{mark}.npz"
     if path.exists():
         return path
-    data, clips, rows = recipe["data"], [], []
+    data, clips, rows, wanted = recipe["data"], [], [], set(recipe["data"]["gestures"].values())
     for recording in collect(recipe, log):
         clip = trim(recording.audio, data["seconds"])
         if clip is None:
             log(f"skipped {recording.name}: silent or shorter than 15 ms")
             continue
+        row = {"name": recording.name, "licence": recording.licence, "origin": recording.origin,
+               "holder": recording.holder, "side": side_of(recording.name, data["held_out"])}
         clips.append(clip)
-        rows.append({"name": recording.name, "licence": recording.licence, "origin": recording.origin,
-                     "holder": recording.holder, "side": side_of(recording.name, data["held_out"])})
+        rows.append(row)
+        if recording.name in wanted:
+            wanted.remove(recording.name)
+            clips.append(trim(recording.audio, data["gesture_seconds"]))
+            rows.append(row | {"side": "gesture"})
+    if wanted:
+        raise RecipeError(f"gesture from {sorted(wanted)[0]!r}: no recording has that name; see LICENCES.md for the names")
     train = [clip for clip, row in zip(clips, rows) if row["side"] == "train"]
     held = [k for k, row in enumerate(rows) if row["side"] == "held-out"]
     for k, double in zip(held, near_duplicates([clips[k] for k in held], train)):
@@ -107,7 +114,8 @@ def prepare(recipe, folder, cache, log=print):
     partial = path.with_suffix(".part.npz")
     np.savez(partial, audio=np.concatenate(clips), lengths=lengths, rows=json.dumps(rows))
     os.replace(partial, path)
-    Path(folder, "LICENCES.md").write_text(licence_table(recipe["name"], rows), encoding="utf-8")
+    used = [row for row in rows if row["side"] != "gesture"]
+    Path(folder, "LICENCES.md").write_text(licence_table(recipe["name"], used), encoding="utf-8")
     log(f"{sides.count('train')} training clips, {sides.count('held-out')} held out, {lengths.sum() / RATE_HZ / 60:.1f} minutes")
     return path
 
@@ -142,12 +150,13 @@ class Clips:
         return np.pad(clip, (0, samples - len(clip)))
 
 
-def augment(clip, rng, semitones=2.0, tilt_db=6.0, gain_db=(-15.0, 2.0)):
+def augment(clip, rng, semitones=2, tilt_db=6.0, gain_db=(-15.0, 2.0)):
     """A varied copy of a clip: other pitch (resampled), spectral tilt about 1 kHz and gain, each drawn evenly.
 
+    Pitch moves by whole semitones, so that what was in tune with the decoder's sines stays so.
     gain_db: range of the peak against 0.7; tilt_db: greatest rise or fall over five octaves around 1 kHz. Peak stays below 1.
     """
-    ratio = 2 ** (rng.uniform(-semitones, semitones) / 12)
+    ratio = 2 ** (rng.integers(-semitones, semitones + 1) / 12)
     positions = np.arange(0, len(clip) - 1, ratio)
     index = positions.astype(np.int64)
     part = (positions - index).astype(np.float32)

@@ -105,10 +105,10 @@ class Bench:
 
 
 def log_bands(audio):
-    """Half-Bark band levels in dB, floor -90 dB: [batch, bands, frames of 256]."""
+    """Half-Bark band levels in dB, floor -70 dBFS: [batch, bands, frames of 256]."""
     spectrum = torch.stft(audio, WINDOW, 256, window=_TABLES["hann"], return_complex=True, pad_mode="constant")
     power = torch.einsum("bft,fn->bnt", spectrum.abs() ** 2, _TABLES["bands"]) / (WINDOW ** 2 / 16)
-    return 10 * torch.log10(power + 1e-9)
+    return 10 * torch.log10(power + 1e-7)
 
 
 def band_error_db(audio, target):
@@ -118,13 +118,10 @@ def band_error_db(audio, target):
     return float(((a - b).abs() * heard).sum() / (heard.sum() * a.shape[1]))
 
 
-def rise_ms(audio, window=48):
-    """Time from 10 to 90 % of the greatest 1 ms RMS within the first 100 ms, in ms."""
-    power = np.convolve(audio[:4800].astype(np.float64) ** 2, np.ones(window) / window)[:4800]
-    level = np.sqrt(power) / (np.sqrt(power.max()) + 1e-12)
-    high = int(np.argmax(level >= 0.9))
-    low = int(np.nonzero(level[:high + 1] <= 0.1)[0][-1]) if level[0] <= 0.1 else 0
-    return (high - low) * 1000 / RATE_HZ
+def rise_ms(audio, window=96):
+    """Time from the first sample until 2 ms RMS comes within 6 dB of its highest in the first 50 ms, in ms."""
+    power = np.convolve(audio[:2400].astype(np.float64) ** 2, np.ones(window) / window)[:2400]
+    return float(np.argmax(power >= 0.25 * power.max())) * 1000 / RATE_HZ
 
 
 def buzz_db(audio):

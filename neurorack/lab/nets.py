@@ -3,7 +3,8 @@
 The decoder turns rows of (loudness, centroid, bandwidth, sharpness, booming, z0…z7), one per hop of 64 samples, into
 amplitudes of 64 noise bands and 96 fixed sines. The net only decides their *shape*: squared amplitudes come out of a
 softmax, scaled so that the expected level of a frame is 1; the loudness input is applied behind it as a gain.
-So loudness follows its input by construction, within one hop, and at -1 or below the sound is exactly zero.
+So loudness follows its input by construction, within one hop, and at -1 or below the sound is exactly zero. The sines
+stand on the semitones of A4 = 440 Hz, so that what rings is in tune.
 
 Noise bands after Caillon and Esling's RAVE noise branch and Barahona-Ríos and Collins, "NoiseBandNet" (2023); sines
 plus noise after Serra and Smith (1990) and Engel et al., "DDSP" (2020).
@@ -29,9 +30,9 @@ DILATIONS = (1, 2, 4, 8, 1)
 HISTORY = 2 * (1 + sum(DILATIONS))   # rows before the present one that can still be heard
 
 
-def sine_hertz(count, low_hz, high_hz):
-    """Fixed frequencies, evenly spaced in log frequency. float64 [count]."""
-    return low_hz * (high_hz / low_hz) ** (np.arange(count) / (count - 1))
+def sine_hertz(first_key, count):
+    """Frequencies of `count` semitones from MIDI key `first_key` on, A4 = 440 Hz. float64 [count]."""
+    return 440.0 * 2 ** ((first_key - 69 + np.arange(count)) / 12)
 
 
 def gain_of(loudness):
@@ -55,12 +56,12 @@ class Decoder(nn.Module):
         with torch.no_grad():
             self.head.weight.mul_(3.0)
             self.head.bias.zero_()
-            self.head.bias[bands:] = -2.0
+            self.head.bias[bands:] = -1.0
         self.register_buffer("scale", torch.cat((torch.ones(bands), torch.full((sines,), math.sqrt(2.0)))))
 
     def shape(self, rows):
         """Amplitudes for a frame level of 1 (RMS): bands²·1 + sines²/2 sum to 1."""
-        x = rows.clamp(-3, 3).transpose(1, 2)
+        x = rows.transpose(1, 2)
         x = torch.cat((x[:, :5].clamp(-1.5, 1.5), x[:, 5:]), 1)
         x = F.leaky_relu(self.entry(F.pad(x, (2, 0))), SLOPE)
         for layer, dilation in zip(self.trunk, DILATIONS):

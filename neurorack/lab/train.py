@@ -23,12 +23,13 @@ from torch.nn import functional as F
 
 from ..errors import NeurorackError
 from . import data, nets
-from .descriptors import HOP, NAMES, QuantileMap, curves, db_to_loudness, loudness_db, spectral
+from .descriptors import HOP, QuantileMap, crop_curves, loudness_db, spectral
 from .sources import RecipeError
 
 REST = torch.tensor([-1.5] + [0.0] * (nets.INPUTS - 1))
 DEFAULTS = {"steps": 9000, "batch": 8, "cycle_batch": 6, "frames": 384, "cycle_frames": 256, "rate": 2e-3,
-            "cycle_weight": 4.0, "kl_weight": 2e-3, "width": 104, "sines": [40.0, 11000.0, 96], "checkpoint_every": 500}
+            "cycle_weight": 5.0, "kl_weight": 0.02, "width": 104, "sines": 96, "first_key": 28, "checkpoint_every": 500}
+CYCLE_WEIGHTS = torch.tensor([1.0, 1.0, 1.4, 0.7])     # of centroid, bandwidth, sharpness (the hardest), booming
 EDGE_FRAMES = 8      # half a descriptor window: frames nearer to a crop's edge than this are not judged
 
 
@@ -88,10 +89,10 @@ class Trainer:
         self.rng = np.random.default_rng(seed)
         self.clips = data.Clips(cache, "train")
         self.quantiles = fit_quantiles(self.clips, np.random.default_rng(seed))
-        low, high, count = self.settings["sines"]
-        self.decoder = nets.Decoder(self.settings["width"], len(noise), count)
+        hertz = nets.sine_hertz(self.settings["first_key"], self.settings["sines"])
+        self.decoder = nets.Decoder(self.settings["width"], len(noise), len(hertz))
         self.encoder = nets.Encoder()
-        self.synthesis = nets.Synthesis(noise, nets.sine_hertz(count, low, high))
+        self.synthesis = nets.Synthesis(noise, hertz)
         self.parameters = list(self.decoder.parameters()) + list(self.encoder.parameters())
         self.optimizer = torch.optim.Adam(self.parameters, self.settings["rate"], betas=(0.9, 0.98))
         self.step = 0
@@ -101,14 +102,6 @@ class Trainer:
         part = self.step / self.settings["steps"]
         fall = 1.0 if part < 0.5 else 0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * (part - 0.5) / 0.5))
         return self.settings["rate"] * min(1.0, (self.step + 1) / 100) * fall
-
-    def rows_of(self, audio, starts, frames):
-        """Decoder rows [batch, HISTORY + frames, 5] of crops, the rows before an onset at rest; z is added elsewhere."""
-        with torch.no_grad():
-            whole = curves(audio, self.quantiles, stride=2)
-        before = REST[:5].expand(len(whole), nets.HISTORY, 5)
-        whole = torch.cat((before, whole), 1)
-        return torch.stack([row[start:start + nets.HISTORY + frames] for row, start in zip(whole, starts)])
 
     def with_latent(self, rows, latent, starts):
         """Append the latent; before an onset it is 0 as at rest or, for half of the clips, that of another clip."""
@@ -135,7 +128,7 @@ class Trainer:
         asked = rows[torch.from_numpy(rng.integers(len(rows), size=count))][:, nets.HISTORY:nets.HISTORY + frames].clone()
         for k in range(count):
             if rng.random() < 0.65:
-                for d in np.nonzero(rng.random(5) < rng.uniform(0.2, 1.2))[0]:
+                for d in np.nonzero(rng.random(5) < rng.uniform(0.3, 1.5))[0]:
                     asked[k, :, d] = random_curve((1, frames), rng)[0]
             if asked[k, :, 0].mean() < -0.8:
                 asked[k, :, 0] = random_curve((1, frames), rng)[0].clamp(min=-0.5)
@@ -148,7 +141,7 @@ class Trainer:
         inside = slice(EDGE_FRAMES // 4, frames // 4 - EDGE_FRAMES // 4)
         heard = (goal[:, inside, :1] > -0.8).float()
         error = F.smooth_l1_loss(measured[:, inside], goal[:, inside, 1:], reduction="none", beta=0.2)
-        return (error * heard).sum() / (heard.sum() * 4 + 1)
+        return (error * heard * CYCLE_WEIGHTS).sum() / (heard.sum() * 4 + 1)
 
     def train_step(self):
         """One step; returns the losses (spectral, cycle, kl) as floats."""
@@ -162,7 +155,8 @@ class Trainer:
         mean, log_var = self.encoder(whole)
         latent = mean + torch.randn_like(mean) * torch.exp(0.5 * log_var.clamp(-8, 4))
         kl = 0.5 * (mean ** 2 + log_var.clamp(-8, 4).exp() - 1 - log_var).mean()
-        rows = self.rows_of(whole, starts, s["frames"])
+        with torch.no_grad():
+            rows = crop_curves(whole, self.quantiles, starts, s["frames"], nets.HISTORY)
         audio = self.play(self.with_latent(rows, latent, starts))
         spec = nets.spectral_loss(audio, target)
         cycle = self.cycle_loss(rows, latent) if s["cycle_batch"] else spec.new_zeros(())
