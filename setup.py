@@ -46,7 +46,8 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["neurorack", "neurorack.*"]),
     package_data={"neurorack": ["_core.so", "*/*.c", "*/*.h"]},
-    install_requires=["numpy>=1.26", "safetensors>=0.4", "PyYAML>=6", "sounddevice>=0.5", "soundfile>=0.12"],
+    install_requires=["numpy>=1.26", "safetensors>=0.4", "PyYAML>=6", "sounddevice>=0.5", "soundfile>=0.12",
+                      "setproctitle>=1.3"],
     extras_require={
         "midi": ["mido>=1.3", "python-rtmidi>=1.5"],
         "lab": ["torch>=2.6,<2.14", "scipy>=1.11"],

@@ -25,6 +25,13 @@ NR_EXPORT nr_callback_state *nr_callback_new(nr_rack *rack) {
   s->mix = nr_load_f64(&rack->run.mix_target);
   return s;
 }
+/* Before another stream begins, while no callback runs: the sound fades in, the clock starts afresh. */
+NR_EXPORT void nr_callback_restart(nr_callback_state *s) {
+  s->master = 0;
+  s->started = 0;
+  s->previous_ns = 0;
+  nr_store_f32(&s->rack->audio.dac_delay_ms, 0);
+}
 NR_EXPORT void nr_callback_free(nr_callback_state *s) { free(s); }
 
 /* Once in each new audio thread: real-time scheduling where allowed, denormals off. */
@@ -63,7 +70,7 @@ static void take_slot(nr_callback_state *s, int index, float *out, uint32_t n, i
   nr_slot_state *slot = &s->slot[index];
   nr_ring *ring = &rack->ring[index];
   uint32_t playing = nr_load(&rack->synth[index].playing);
-  uint32_t got = (uint32_t)nr_ring_pull(&ring->head_frames, &ring->tail_frames, ring->frames, NR_RING_CAPACITY_FRAMES, out, n);
+  uint32_t got = playing == NR_DETACHED ? 0 : (uint32_t)nr_ring_pull(&ring->head_frames, &ring->tail_frames, ring->frames, NR_RING_CAPACITY_FRAMES, out, n);
   memset(out + 2 * got, 0, (n - got) * 8);
   if (got && !slot->flowing) {
     slot->flowing = 1;
@@ -187,6 +194,14 @@ static void publish_clock(nr_callback_state *s, int64_t now, uint32_t n) {
   nr_seqlock_end(&c->seq);
 }
 
+/* PortAudio's time structure: when the first frame of this block will reach the jack. */
+static void publish_dac_delay(nr_rack *rack, const void *time_info) {
+  struct { double input_adc, now, output_dac; } t;
+  if (!time_info) return;
+  memcpy(&t, time_info, sizeof t);
+  if (t.output_dac > t.now && t.now > 0) nr_store_f32(&rack->audio.dac_delay_ms, (float)(1e3 * (t.output_dac - t.now)));
+}
+
 static void publish_load(nr_rack *rack, int64_t began, uint32_t n) {
   double load = (double)(nr_now_ns() - began) * rack->header.sample_rate_hz / (1e9 * n);
   nr_store_f32(&rack->audio.load, (float)load);
@@ -204,6 +219,7 @@ NR_EXPORT int nr_callback(const void *input, void *output, unsigned long frames,
   int late = s->previous_ns && (double)(began - s->previous_ns) > 1.5 * block_ns;
   s->previous_ns = began;
   publish_clock(s, began, (uint32_t)frames);
+  publish_dac_delay(rack, time_info);
   for (unsigned long done = 0; done < frames;) {
     uint32_t n = (uint32_t)NR_MIN(frames - done, (unsigned long)NR_MAX_BLOCK);
     float *out = (float *)output + 2 * done;

@@ -31,6 +31,7 @@ EDGE_CAPACITY = 1024       # edges kept; a power of two
 RING_CAPACITY_FRAMES = 16384    # a power of two; 341 ms at 48 kHz
 CAPTURE_CAPACITY_FRAMES = 262144  # a power of two; 5.5 s at 48 kHz
 LOAD_BUCKETS = 128         # histogram of load: bucket = round(16 * log2(load * 1024)), clamped
+LATENCIES = 1024           # gate-to-sound times kept
 NAME_BYTES = 64
 
 SIZES = {"u32": 4, "i32": 4, "u64": 8, "i64": 8, "f32": 4, "f64": 8, "char": 1}
@@ -155,6 +156,7 @@ TABLE: tuple[Section, ...] = (
         Field("rms", "f32", 2, "of the last block"),
         Field("input_peak", "f32", 2, "of the last block of the audio input"),
         Field("load", "f32", 1, "callback time / block time of the last block"),
+        Field("dac_delay_ms", "f32", 1, "from the callback to its first frame at the jack, as the driver reports it"),
         Field("mix", "f64", 1, "where the crossfade stands, 0..1"),
         Field("faded", "u32", 1, "1 once the fade-out at stop is done"),
         Field("fifo", "i32", 1, "1 scheduled FIFO, 0 not tried, -errno refused"),
@@ -182,6 +184,8 @@ TABLE: tuple[Section, ...] = (
         Field("pid", "u64", 1, ""),
         Field("edge_delay_frames", "u32", 1, "constant distance from an edge to its place in the ring"),
         Field("limited_db", "f32", 1, "gain reduction of the limiter"),
+        Field("latency_us", "u32", LATENCIES, "from edge to jack of the last rising edges of gate 1; entry i mod its length"),
+        Field("latencies", "u64", 1, "how many were ever measured"),
         Field("control", "f32", CONTROLS, "resulting control values, 0..1"),
         Field("load_histogram", "u32", LOAD_BUCKETS, "blocks by load"),
         Field("model_name", "char", NAME_BYTES, "UTF-8"),
@@ -231,7 +235,7 @@ def c_header() -> str:
     lines = ["/* Made from shm/table.py; edit that. */", "#ifndef NR_RACK_TABLE_H", "#define NR_RACK_TABLE_H",
              "#include <stddef.h>", "#include <stdint.h>"]
     for name in ("SLOTS", "CV_JACKS", "GATE_JACKS", "CONTROLS", "ROUTES", "EDGE_CAPACITY", "RING_CAPACITY_FRAMES",
-                 "CAPTURE_CAPACITY_FRAMES", "LOAD_BUCKETS", "NAME_BYTES"):
+                 "CAPTURE_CAPACITY_FRAMES", "LOAD_BUCKETS", "LATENCIES", "NAME_BYTES"):
         lines.append(f"#define NR_{name} {globals()[name]}")
     for section in TABLE:
         lines.append(f"/* {section.doc} Writer: {section.writer}. Protocol: {section.protocol}. */")

@@ -1,0 +1,5 @@
+import sys
+
+from neurorack.cli import main
+
+sys.exit(main())

@@ -1,0 +1,116 @@
+"""The command line. Bad input ends with one line and exit code 2; nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from neurorack import __version__
+from neurorack.errors import NeurorackError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="neurorack", description="A Eurorack instrument whose sound is made by neural networks.")
+    parser.add_argument("--version", action="version", version=f"neurorack {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    play = commands.add_parser("play", help="start the instrument", description="Start the instrument and play until Ctrl-C.")
+    play.add_argument("--seconds", type=float, help="stop after so long")
+    play.add_argument("--model", help="a model's name or file (default: impacts)")
+    play.add_argument("--device", help="output device: number, name or part of a name; null for none (default: the system's)")
+    play.add_argument("--rate", type=int, default=48000, help="sample rate in Hz: 44100, 48000 or 96000 (default 48000)")
+    play.add_argument("--block", type=int, default=128, help="frames a callback, 32..1024 (default 128)")
+    play.add_argument("--lead", type=int, help="frames the synth keeps ready beyond the callback's need (default: 64, or half its block)")
+    play.add_argument("--settle-us", type=int, default=1000, help="time from an edge to the reading of its CVs (default 1000)")
+    play.add_argument("--input", action="store_true", help="open the stereo audio input too")
+    play.add_argument("--monitor-db", type=float, help="mix the audio input into the output at this gain")
+    play.add_argument("--board", help="a board of hardware/ (default: what is found, else desk: all simulated)")
+    play.add_argument("--score", type=Path, help="play the simulated jacks from this score")
+    play.add_argument("--record", type=Path, metavar="FILE.wav", help="record what the jack plays, without loss")
+    play.add_argument("--report", type=Path, metavar="FILE.json", help="write what the run was like")
+    play.add_argument("--seed", type=int, default=0, help="of the model's noise and the built-in patch (default 0)")
+    play.add_argument("--quiet", action="store_true", help="say nothing but warnings of the processes")
+
+    render = commands.add_parser("render", help="play a score into a file", description="Play a score into a file, faster than real time.")
+    render.add_argument("score", type=Path)
+    render.add_argument("out", type=Path, help="a .wav or .flac file")
+    render.add_argument("--model", help="a model's name or file (default: the score's, else impacts)")
+    render.add_argument("--block", type=int, default=64, help="frames a block, 32..1024 (default 64)")
+    render.add_argument("--rate", type=int, default=48000, help="sample rate in Hz: 44100, 48000 or 96000 (default 48000)")
+    render.add_argument("--seed", type=int, help="of the model's noise (default: the score's, else 0)")
+    render.add_argument("--report", type=Path, metavar="FILE.json", help="write load, levels and onsets")
+
+    bench = commands.add_parser("bench", help="measure this machine", description="Measure the model, the engine and the shared memory on this machine.")
+    bench.add_argument("--model", help="a model's name or file (default: impacts)")
+    bench.add_argument("--json", action="store_true")
+
+    doctor = commands.add_parser("doctor", help="look for what could go wrong", description="Look at audio, scheduling, buses, board and models; every finding names its remedy.")
+    doctor.add_argument("--json", action="store_true")
+    return parser
+
+
+def _play(args) -> int:
+    from neurorack import score as scores
+    from neurorack.instrument import Instrument, Settings
+
+    if args.seconds is not None and not 0 < args.seconds <= 1e7:
+        raise NeurorackError(f"--seconds is {args.seconds:g}; it must lie above 0 and below 10000000")
+    if not 0 <= args.settle_us <= 20000:
+        raise NeurorackError(f"--settle-us is {args.settle_us}; it must lie from 0 to 20000")
+    if args.monitor_db is not None and not -90 <= args.monitor_db <= 12:
+        raise NeurorackError(f"--monitor-db is {args.monitor_db:g}; it must lie from -90 to 12")
+    if args.report and not args.report.absolute().parent.is_dir():
+        raise NeurorackError(f"there is no folder {args.report.absolute().parent} for the report: make it first")
+    score = scores.load(args.score) if args.score else None
+    seconds = args.seconds if args.seconds is not None else (score.seconds if score else None)
+    Instrument(Settings(
+        model=args.model, device=args.device, board=args.board, rate_hz=args.rate, block_frames=args.block, lead_frames=args.lead,
+        settle_us=args.settle_us, input_channels=2 if args.input or args.monitor_db is not None else 0, monitor_db=args.monitor_db,
+        seconds=seconds, score=score, record=args.record, report=args.report, seed=args.seed, quiet=args.quiet)).play()
+    return 0
+
+
+def _render(args) -> int:
+    from neurorack import score as scores
+    from neurorack.render import render_to_file
+
+    report = render_to_file(scores.load(args.score), args.out, args.report, model=args.model, block_frames=args.block,
+                            rate_hz=args.rate, seed=args.seed)
+    loudness = "silent" if report["lufs"] is None else f"{report['lufs']:.1f} LUFS"
+    print(f"{args.out}: {report['seconds']:.2f} s, {len(report['onsets_seconds'])} onsets, peak {report['peak']:.2f}, {loudness}, "
+          f"{report['rtf']:.0f}x real time")
+    return 0
+
+
+def _bench(args) -> int:
+    from neurorack.bench import measure, table
+
+    figures = measure(args.model)
+    print(json.dumps(figures, indent=2) if args.json else table(figures))
+    return 0
+
+
+def _doctor(args) -> int:
+    from neurorack.doctor import examine, table
+
+    findings = examine()
+    print(json.dumps(findings, indent=2) if args.json else table(findings))
+    return 0 if all(f["status"] != "fail" for f in findings) else 1
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    try:
+        return {"play": _play, "render": _render, "bench": _bench, "doctor": _doctor}[args.command](args)
+    except NeurorackError as error:
+        if str(error):
+            print(f"neurorack: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Hands that play the simulated jacks: a score in real time, and the built-in patch. Threads of the supervisor."""
+
+from __future__ import annotations
+
+import math
+import random
+import threading
+import time
+
+import numpy as np
+
+from neurorack.score import Score
+
+TICK_SECONDS = 0.004
+TRIGGER_SECONDS = 0.01
+
+
+class Hand(threading.Thread):
+    """A thread with a stop; ``play`` does the work and looks at ``stopping`` often."""
+
+    def __init__(self, name: str):
+        super().__init__(name=name, daemon=True)
+        self.stopping = threading.Event()
+
+    def run(self) -> None:
+        self.play()
+
+    def play(self) -> None:
+        """To be written by each hand."""
+
+    def wait_until(self, at: float) -> bool:
+        """Sleep until this monotonic time; False when the hand should stop."""
+        return not self.stopping.wait(max(0.0, at - time.monotonic()))
+
+    def finish(self) -> None:
+        self.stopping.set()
+        if self.is_alive():
+            self.join(1)
+
+
+class ScoreHand(Hand):
+    """A score in real time: its steps at their times, its curves every 4 ms, its controls driven in the patch."""
+
+    def __init__(self, score: Score, wires, drive=None):
+        super().__init__("score")
+        self.score, self.wires, self.drive = score, wires, drive
+        self.edge_ns: list[int] = []    # when gate 1 really rose
+        self.done = threading.Event()
+
+    def play(self) -> None:
+        start = time.monotonic()
+        steps = [(at, "gate", gate, volts) for at, gate, volts in self.score.gate_steps()]
+        moving = bool(self.score.curves or self.score.controls or any(j.startswith("cv") for _, j, _ in self.score.events))
+        next_tick, ticks = 0.0, 0
+        while True:
+            next_step = steps[0][0] if steps else math.inf
+            at = min(next_step, next_tick if moving else math.inf, self.score.seconds)
+            if not self.wait_until(start + at):
+                return
+            if at >= self.score.seconds:
+                break
+            if at == next_tick and moving:
+                ticks += 1
+                next_tick = ticks * TICK_SECONDS
+                self._move(at)
+            if at == next_step:
+                _, _, gate, volts = steps.pop(0)
+                edge_ns = self.wires.set_gate(gate, volts)
+                if gate == 0 and volts >= 1.6:
+                    self.edge_ns.append(edge_ns)
+        self.done.set()
+
+    def _move(self, at: float) -> None:
+        for jack, volts in enumerate(self.score.cv_volts(np.array([at]))[0]):
+            self.wires.set_cv(jack, float(volts))
+        if self.drive:
+            for name in self.score.controls:
+                self.drive(name, float(self.score.control_values(name, np.array([at]))[0]))
+
+
+class BuiltInPatch(Hand):
+    """A clock with a sparse rhythm into gate 1, now and then a freeze, and four slow LFOs: music untouched."""
+
+    def __init__(self, wires, bpm: float = 112.0, seed: int | None = None):
+        super().__init__("patch")
+        self.wires, self.step_seconds = wires, 60 / bpm / 4
+        self.random = random.Random(seed)
+        self.playing = threading.Event()
+        self.playing.set()
+        self.hold = [False] * 4     # jacks the player has taken over
+
+    def play(self) -> None:
+        start, step = time.monotonic(), 0
+        next_lfo = start
+        gate_off = None
+        pattern = self._pattern()
+        while True:
+            next_step = start + step * self.step_seconds
+            times = [next_step, next_lfo] + ([gate_off] if gate_off else [])
+            at = min(times)
+            if not self.wait_until(at):
+                return
+            if gate_off and at == gate_off:
+                self.wires.set_gate(0, 0.0)
+                gate_off = None
+            if at == next_lfo:
+                next_lfo += TICK_SECONDS
+                if self.playing.is_set():
+                    self._lfos(at - start)
+            if at == next_step:
+                if step % 64 == 63:
+                    pattern = self._pattern()
+                if self.playing.is_set() and pattern[step % 16]:
+                    self.wires.set_gate(0, 5.0)
+                    gate_off = time.monotonic() + TRIGGER_SECONDS
+                step += 1
+
+    def _pattern(self) -> list[bool]:
+        """A Euclidean rhythm (G. Toussaint, 2005): 5 to 9 hits spread over 16 steps, turned by a random amount."""
+        hits, turn = self.random.randint(5, 9), self.random.randrange(16)
+        return [((i + turn) * hits) % 16 < hits for i in range(16)]
+
+    def _lfos(self, seconds: float) -> None:
+        for jack, period in enumerate((11.0, 17.0, 23.0, 5.3)):
+            if not self.hold[jack]:
+                self.wires.set_cv(jack, 4.0 * math.sin(2 * math.pi * seconds / period + jack))

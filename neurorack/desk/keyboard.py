@@ -1,0 +1,79 @@
+"""The terminal as a panel: keys for gates and CVs, one status line. Restores the terminal whatever happens."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import termios
+import tty
+
+from neurorack.desk.hands import TRIGGER_SECONDS, Hand
+
+HELP = "space hit · f freeze · 1-4 choose a CV · up/down turn it · 0 centre · p built-in patch on/off · q quit"
+STEP_VOLTS = 0.25
+LIMIT_VOLTS = 10.0
+
+
+class Keyboard(Hand):
+    """Reads keys without waiting for Enter. ``on_quit`` is called for q; ``patch`` is the built-in patch or None."""
+
+    def __init__(self, wires, on_quit, patch=None, stream=None):
+        super().__init__("keyboard")
+        self.wires, self.on_quit, self.patch = wires, on_quit, patch
+        self.stream = stream or sys.stdin
+        self.chosen, self.volts, self.frozen = 0, [0.0] * 4, False
+
+    def play(self) -> None:
+        fd = self.stream.fileno()
+        before = termios.tcgetattr(fd)
+        try:
+            tty.setcbreak(fd)
+            while not self.stopping.is_set():
+                if select.select([fd], [], [], 0.1)[0]:
+                    data = os.read(fd, 64).decode("utf-8", "ignore")
+                    if not data:
+                        return
+                    self.keys(data)
+        finally:
+            termios.tcsetattr(fd, termios.TCSADRAIN, before)
+
+    def keys(self, data: str) -> None:
+        """Act on the characters of one read; arrows come as three."""
+        data = data.replace("\x1b[A", "+").replace("\x1b[B", "-").replace("\x1b[C", "+").replace("\x1b[D", "-")
+        for key in data:
+            if key == " ":
+                self.wires.pulse(0, TRIGGER_SECONDS)
+            elif key == "f":
+                self.frozen = not self.frozen
+                self.wires.set_gate(1, 5.0 if self.frozen else 0.0)
+            elif key in "1234":
+                self.chosen = int(key) - 1
+            elif key in "+-=_0":
+                self._turn(key)
+            elif key == "p" and self.patch:
+                self.patch.playing.clear() if self.patch.playing.is_set() else self.patch.playing.set()
+                self.patch.hold = [False] * 4
+            elif key in "q\x04":
+                self.on_quit()
+
+    def _turn(self, key: str) -> None:
+        jack = self.chosen
+        change = {"+": STEP_VOLTS, "=": STEP_VOLTS, "-": -STEP_VOLTS, "_": -STEP_VOLTS, "0": -self.volts[jack]}[key]
+        self.volts[jack] = min(LIMIT_VOLTS, max(-LIMIT_VOLTS, self.volts[jack] + change))
+        if self.patch:
+            self.patch.hold[jack] = True
+        self.wires.set_cv(jack, self.volts[jack])
+
+
+def status_line(rack, controls: list[str], chosen: int | None) -> str:
+    """Meter, gates, CVs, load and underruns in one line."""
+    audio, synth = rack.audio, rack.synth[0]
+    level = max(float(audio.peak[0]), float(audio.peak[1]))
+    bar = "#" * min(20, int(20 * level ** 0.5))
+    snapshot = rack.read_controls()
+    volts, gates = (snapshot[0], snapshot[1]) if snapshot else ([0.0] * 8, 0)
+    cvs = " ".join(f"{'>' if i == chosen else ''}cv{i + 1} {volts[i]:+.2f}" for i in range(4))
+    late = int(audio.late_blocks[0])
+    return (f"[{bar:<20}] {'G' if gates & 1 else '.'}{'F' if synth.frozen else '.'} {cvs}  "
+            f"load {100 * synth.load:.0f} %  underruns {late}")

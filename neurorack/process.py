@@ -1,0 +1,98 @@
+"""What every child process of the instrument does alike: attach, name itself, watch its parent, leave in time.
+
+Children are spawned (never forked) as ``python -m neurorack.process ROLE CONFIG`` with the shared block's file
+descriptor; their messages go to standard error, one line each.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from neurorack.errors import NeurorackError
+from neurorack.shm.rack import Rack
+
+ROLES = {"audio": "neurorack.audio.process", "synth": "neurorack.synth.process", "inputs": "neurorack.inputs.process"}
+BAD_INPUT, FAILED = 2, 3
+_PR_SET_PDEATHSIG = 1
+
+
+def spawn(role: str, rack: Rack, config: dict, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen:
+    """Start a child. Its standard input is closed: the terminal belongs to the supervisor."""
+    command = [sys.executable, "-m", "neurorack.process", role, json.dumps({**config, "rack_fd": rack.fd})]
+    return subprocess.Popen(command, pass_fds=(rack.fd, *pass_fds), stdin=subprocess.DEVNULL)
+
+
+def name_process(title: str) -> None:
+    """What ps shows."""
+    import setproctitle
+
+    setproctitle.setproctitle(title)
+
+
+class Child:
+    """The frame of a child process: ``stop`` is set when it should leave."""
+
+    def __init__(self, role: str, config: dict):
+        self.role, self.config = role, config
+        self.stop = threading.Event()
+        self.stop_word = ctypes.c_uint32(0)   # the same for compiled loops
+        self.rack = Rack.attach(config["rack_fd"])
+        self.parent = self.rack.header.supervisor_pid
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        signal.signal(signal.SIGTERM, lambda *_: self.leave())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)   # Ctrl-C reaches the whole group; the supervisor answers it
+        gc.collect()
+        gc.freeze()
+        gc.disable()   # nothing here makes cycles while playing
+
+    def leave(self) -> None:
+        self.stop.set()
+        self.stop_word.value = 1
+
+    @property
+    def orphaned(self) -> bool:
+        """The supervisor is gone: fade out and leave."""
+        return os.getppid() != self.parent
+
+    def beat(self, section) -> bool:
+        """Publish the heartbeat; True while the process should go on."""
+        section.heartbeat_ns = time.monotonic_ns()
+        return not (self.stop.is_set() or self.orphaned)
+
+    def say(self, message: str) -> None:
+        """One line for the person at the terminal or in the journal."""
+        print(f"neurorack: {self.role}: {message}", file=sys.stderr, flush=True)
+
+
+def run_as_fifo(priority: int) -> int:
+    """Real-time scheduling for the calling thread; 1, or minus the error number where it is refused."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        return 1
+    except OSError as error:
+        return -error.errno
+
+
+def main(argv: list[str]) -> int:
+    role, config = argv[0], json.loads(argv[1])
+    name_process(f"neurorack: {role}")
+    child = Child(role, config)
+    try:
+        importlib.import_module(ROLES[role]).run(child)
+    except NeurorackError as error:
+        child.say(str(error))
+        return BAD_INPUT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

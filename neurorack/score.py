@@ -1,0 +1,177 @@
+"""Scores: a small YAML file that says what arrives at the jacks, and when.
+
+::
+
+    seconds: 4
+    model: impacts                 # optional: a model's name or file
+    seed: 1                        # optional
+    events:                        # steps, in order of time
+      - {at: 0.5, jack: gate1, volts: 5}
+      - {at: 0.6, jack: gate1, volts: 0}
+    curves:                        # straight lines between points
+      cv1: [[0, -5], [4, 5]]
+    controls:                      # drive one of the model's named controls directly, 0..1
+      centroid: [[0, 0.2], [4, 0.9]]
+
+A gate that is stepped up while it is high already falls for 1 ms first, so that every step up is a hit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from neurorack.errors import ScoreError
+
+GATE_JACKS = ("gate1", "gate2")
+CV_JACKS = ("cv1", "cv2", "cv3", "cv4")
+JACKS = GATE_JACKS + CV_JACKS
+VOLTS_LIMIT = 12.0          # the rails of a Eurorack case
+SECONDS_LIMIT = 3600.0
+GATE_THRESHOLD_VOLTS = 1.6  # rising; falls below 1.0 V
+GATE_RELEASE_VOLTS = 1.0
+RETRIGGER_GAP_SECONDS = 0.001
+
+
+@dataclass(frozen=True)
+class GateEdge:
+    at_seconds: float
+    jack: int            # 0 = gate1
+    rising: bool
+
+
+@dataclass
+class Score:
+    seconds: float
+    model: str | None = None
+    seed: int = 0
+    events: list[tuple[float, str, float]] = field(default_factory=list)          # (seconds, jack, volts)
+    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)    # jack -> (seconds, volts)
+    controls: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # control -> (seconds, 0..1)
+    folder: Path = Path(".")
+
+    def gate_steps(self) -> list[tuple[float, int, float]]:
+        """Steps of the gate jacks ``(seconds, gate index, volts)``, with the gap before a step up from high."""
+        steps, volts = [], [0.0, 0.0]
+        for at, jack, value in self.events:
+            if jack not in GATE_JACKS:
+                continue
+            gate = GATE_JACKS.index(jack)
+            if value >= GATE_THRESHOLD_VOLTS and volts[gate] >= GATE_THRESHOLD_VOLTS:
+                steps.append((max(0.0, at - RETRIGGER_GAP_SECONDS), gate, 0.0))
+            steps.append((at, gate, value))
+            volts[gate] = value
+        return sorted(steps, key=lambda step: step[0])
+
+    def gate_edges(self) -> list[GateEdge]:
+        """What a comparator with hysteresis makes of the gate jacks, in order of time."""
+        edges, high = [], [False, False]
+        for at, gate, value in self.gate_steps():
+            now = value >= GATE_THRESHOLD_VOLTS if not high[gate] else value > GATE_RELEASE_VOLTS
+            if now != high[gate]:
+                edges.append(GateEdge(at, gate, now))
+                high[gate] = now
+        return edges
+
+    def cv_volts(self, seconds: np.ndarray) -> np.ndarray:
+        """Volts of cv1..cv4 at the given times, float64 [len(seconds), 4]."""
+        volts = np.zeros((len(seconds), len(CV_JACKS)))
+        for column, jack in enumerate(CV_JACKS):
+            if jack in self.curves:
+                points = np.array(self.curves[jack])
+                volts[:, column] = np.interp(seconds, points[:, 0], points[:, 1])
+            for at, name, value in self.events:
+                if name == jack:
+                    volts[seconds >= at, column] = value
+        return volts
+
+    def control_values(self, name: str, seconds: np.ndarray) -> np.ndarray:
+        """Driven values of one control at the given times, 0..1."""
+        points = np.array(self.controls[name])
+        return np.interp(seconds, points[:, 0], points[:, 1])
+
+
+def _number(value, what: str, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ScoreError(f"{what} is {value!r}; it must be a number from {low:g} to {high:g}")
+    if not low <= value <= high:
+        raise ScoreError(f"{what} is {value:g}; it must lie from {low:g} to {high:g}")
+    return float(value)
+
+
+def _points(raw, what: str, low: float, high: float, seconds: float) -> list[tuple[float, float]]:
+    if not isinstance(raw, list) or not raw:
+        raise ScoreError(f"{what} must be a list of [seconds, value] pairs")
+    points, last = [], 0.0
+    for number, pair in enumerate(raw, 1):
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise ScoreError(f"{what}, point {number} is {pair!r}; it must be [seconds, value]")
+        at = _number(pair[0], f"{what}, time of point {number}", 0, SECONDS_LIMIT)
+        if at < last:
+            raise ScoreError(f"{what}, point {number}: time {at:g} s comes after {last:g} s; put the points in order of time")
+        points.append((at, _number(pair[1], f"{what}, value of point {number}", low, high)))
+        last = at
+    return points
+
+
+def _events(raw, seconds: float) -> list[tuple[float, str, float]]:
+    if not isinstance(raw, list):
+        raise ScoreError("events must be a list of {at, jack, volts}")
+    events, last = [], 0.0
+    for number, entry in enumerate(raw, 1):
+        if not isinstance(entry, dict) or set(entry) - {"at", "jack", "volts"} or "at" not in entry or "jack" not in entry:
+            raise ScoreError(f"event {number} is {entry!r}; it must be {{at: seconds, jack: name, volts: number}}")
+        at = _number(entry["at"], f"event {number}, at", 0, SECONDS_LIMIT)
+        if at < last:
+            raise ScoreError(f"event {number}: time {at:g} s comes after {last:g} s; put the events in order of time")
+        if entry["jack"] not in JACKS:
+            raise ScoreError(f"event {number}: there is no jack {entry['jack']!r}; the jacks are {', '.join(JACKS)}")
+        volts = _number(entry.get("volts", 5), f"event {number}, volts", -VOLTS_LIMIT, VOLTS_LIMIT)
+        events.append((at, entry["jack"], volts))
+        last = at
+    return events
+
+
+def parse(raw, folder: Path = Path(".")) -> Score:
+    """A score from its YAML data; raises ``ScoreError`` naming the first thing that is wrong."""
+    if not isinstance(raw, dict):
+        raise ScoreError("a score is a mapping with the keys seconds, model, seed, events, curves, controls")
+    unknown = set(raw) - {"seconds", "model", "seed", "events", "curves", "controls"}
+    if unknown:
+        raise ScoreError(f"unknown key {sorted(map(str, unknown))[0]!r}; the keys are seconds, model, seed, events, curves, controls")
+    if "seconds" not in raw:
+        raise ScoreError("seconds is missing: say how long the score lasts")
+    seconds = _number(raw["seconds"], "seconds", 0.01, SECONDS_LIMIT)
+    model = raw.get("model")
+    if model is not None and not isinstance(model, str):
+        raise ScoreError(f"model is {model!r}; it must be a model's name or file")
+    seed = _number(raw.get("seed", 0), "seed", 0, 2**31 - 1)
+    score = Score(seconds, model, int(seed), _events(raw.get("events") or [], seconds), folder=folder)
+    for key, limits in (("curves", (-VOLTS_LIMIT, VOLTS_LIMIT)), ("controls", (0.0, 1.0))):
+        table = raw.get(key) or {}
+        if not isinstance(table, dict):
+            raise ScoreError(f"{key} must be a mapping from a name to a list of [seconds, value] pairs")
+        for name, points in table.items():
+            if key == "curves" and name not in CV_JACKS:
+                raise ScoreError(f"curves: there is no CV jack {name!r}; the CV jacks are {', '.join(CV_JACKS)}")
+            getattr(score, key)[str(name)] = _points(points, f"{key}, {name}", *limits, seconds)
+    return score
+
+
+def load(path: str | Path) -> Score:
+    """A score from a file."""
+    path = Path(path)
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ScoreError(f"score {path}: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ScoreError(f"score {path} is not YAML: {' '.join(str(error).split())}") from None
+    try:
+        return parse(raw, path.parent)
+    except ScoreError as error:
+        raise ScoreError(f"score {path}: {error}") from None

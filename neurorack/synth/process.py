@@ -1,0 +1,47 @@
+"""The synth process: loads a model, then lets the compiled render thread (``loop.c``) keep its slot's ring filled."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+
+from neurorack.core import declare
+from neurorack.engine import Model
+from neurorack.errors import NeurorackError
+from neurorack.process import Child
+from neurorack.shm import table
+from neurorack.voice.voice import Voice
+
+HEARTBEAT_SECONDS = 0.02
+SMALLEST_LEAD_FRAMES = 64
+_P, _U32 = ctypes.c_void_p, ctypes.c_uint32
+
+
+def lead_frames(wanted: int | None, voice: Voice) -> int:
+    """Frames of time a block has before the callback can need it: what was asked for, else 64 or the block's own length."""
+    if wanted is None:
+        return max(SMALLEST_LEAD_FRAMES, voice.block_frames // 2)
+    limit = table.RING_CAPACITY_FRAMES // 4
+    if not 0 <= wanted <= limit:
+        raise NeurorackError(f"lead is {wanted} frames; it must lie from 0 to {limit}")
+    return wanted
+
+
+def run(child: Child) -> None:
+    rack, config = child.rack, child.config
+    slot = config["slot"]
+    section = rack.synth[slot]
+    section.pid = os.getpid()
+    child.beat(section)
+    model = Model.load(config["model"])
+    voice = Voice(model, rack.header.block_frames, rack.header.sample_rate_hz, config.get("seed", 0))
+    section.model_name = model.card.get("name", "?")
+    new = declare("nr_synth_new", _P, _P, _U32, _P, _U32)
+    loop = new(rack.base, slot, voice.handle, lead_frames(config.get("lead_frames"), voice))
+    render = threading.Thread(target=declare("nr_synth_run", None, _P, _P), args=(loop, ctypes.byref(child.stop_word)), name="render")
+    render.start()
+    while child.beat(section) and render.is_alive():
+        child.stop.wait(HEARTBEAT_SECONDS)
+    child.leave()
+    render.join(1)

@@ -1,0 +1,94 @@
+"""The patch in its smallest form: knob values, routes from jacks to named controls, level, the second gate's action.
+
+Panels, scenes and files of patches build on this; what travels to the synth is the ``patch`` section of the
+shared table, one for each model slot.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass, field
+
+from neurorack.core import quick
+from neurorack.errors import PatchError
+from neurorack.shm import table
+
+GATE2_ACTIONS = ("freeze", "next", "trigger")
+JACKS = tuple(f"cv{i + 1}" for i in range(table.CV_JACKS))
+_C = {"u32": ctypes.c_uint32, "i32": ctypes.c_int32, "f64": ctypes.c_double}
+
+
+def _structure():
+    section = next(s for s in table.TABLE if s.name == "patch")
+    fields = [(f.name, _C[f.kind] * f.count if f.count > 1 else _C[f.kind]) for f in section.fields]
+    used = ctypes.sizeof(type("Bare", (ctypes.Structure,), {"_fields_": fields}))
+    fields.append(("_pad", ctypes.c_char * (-used % 64)))  # the C structure is a whole number of cache lines
+    return type("PatchStruct", (ctypes.Structure,), {"_fields_": fields})
+
+
+#: The shared section as a ctypes structure of this process.
+PatchStruct = _structure()
+
+
+@dataclass
+class Route:
+    """jack -> control: value += amount_per_volt * curve(volts) + offset, smoothed over ``smooth_ms``."""
+
+    jack: str
+    control: str
+    amount_per_volt: float = 0.1
+    offset: float = 0.0
+    curve: float = 1.0
+    smooth_ms: float = 5.0
+    latched: bool = False   # read at each trigger only
+
+
+@dataclass
+class Patch:
+    knobs: dict[str, float] = field(default_factory=dict)    # control -> 0..1; others stand at their default
+    drives: dict[str, float] = field(default_factory=dict)   # control -> 0..1
+    routes: list[Route] = field(default_factory=list)
+    level_db: float = 0.0
+    gate2: str = "freeze"
+    revision: int = 0
+
+    def to_struct(self, controls: list[dict]) -> PatchStruct:
+        """For the model whose card lists these controls; names it does not have are left out, and wait for a model that does."""
+        names = [c["name"] for c in controls]
+        out = PatchStruct(revision=self.revision & 0xFFFFFFFF, level_db=self.level_db)
+        if not -90 <= self.level_db <= 12:
+            raise PatchError(f"level is {self.level_db:g} dB; it must lie from -90 to 12")
+        if self.gate2 not in GATE2_ACTIONS:
+            raise PatchError(f"gate2 is {self.gate2!r}; it must be one of {', '.join(GATE2_ACTIONS)}")
+        out.gate2_action = GATE2_ACTIONS.index(self.gate2)
+        for i, control in enumerate(controls[: table.CONTROLS]):
+            out.knob[i] = min(1.0, max(0.0, self.knobs.get(control["name"], control.get("default", 0.5))))
+            out.drive[i] = self.drives.get(control["name"], 0.0)
+        for i in range(table.ROUTES):
+            out.route_jack[i] = -1
+        known = [r for r in self.routes if r.control in names]
+        if len(known) > table.ROUTES:
+            raise PatchError(f"{len(known)} routes; at most {table.ROUTES} fit")
+        for i, route in enumerate(known):
+            if route.jack not in JACKS:
+                raise PatchError(f"route to {route.control}: there is no jack {route.jack!r}; the CV jacks are {', '.join(JACKS)}")
+            out.route_jack[i], out.route_control[i] = JACKS.index(route.jack), names.index(route.control)
+            out.route_amount[i], out.route_offset[i], out.route_curve[i] = route.amount_per_volt, route.offset, route.curve
+            out.route_smooth_ms[i], out.route_latched[i] = route.smooth_ms, int(route.latched)
+        return out
+
+    def publish(self, section, controls: list[dict]) -> None:
+        """Write into a slot's shared ``patch`` section (writer: the supervisor)."""
+        self.revision += 1
+        struct = self.to_struct(controls)
+        quick("nr_patch_write", None, ctypes.c_void_p, ctypes.c_void_p)(section.address("seq"), ctypes.byref(struct))
+
+
+def default_patch(card: dict) -> Patch:
+    """The card's own patch, else cv1..cv4 on the first four controls, 5 V either way for half the range."""
+    given = card.get("patch") or {}
+    if given.get("routes"):
+        routes = [Route(**route) for route in given["routes"]]
+    else:
+        routes = [Route(f"cv{i + 1}", control["name"]) for i, control in enumerate(card.get("controls", [])[:4])]
+    return Patch(routes=routes, gate2=given.get("gate2", "freeze"))
