@@ -11,6 +11,8 @@
 
 #include <stdint.h>
 
+#include "engine/denormals.h"
+
 #define NR_EXPORT __attribute__((visibility("default")))
 
 typedef struct nr_program nr_program;
@@ -25,8 +27,6 @@ NR_EXPORT float *nr_program_output(nr_program *p);          /* [out_rows][out_ch
 NR_EXPORT void nr_program_run(nr_program *p);
 NR_EXPORT void nr_program_reset(nr_program *p);             /* state back to its initial values, input to zero */
 
-/* Denormals count as zero in the calling thread from now on (x86: FTZ and DAZ; arm64: FZ). */
-NR_EXPORT void nr_denormals_off(void);
 /* Name of the instruction set whose kernels are in use: sse, avx2, avx512 or neon. */
 NR_EXPORT const char *nr_isa(void);
 
