@@ -40,8 +40,8 @@ class Model:
     whole, valid model of this format.
     """
 
-    def __init__(self, store: Store):
-        self._store = store
+    def __init__(self, store: Store, seed: int = 0):
+        self._store, self.seed = store, seed
         self._pool = None
         self._generated: dict[str, np.ndarray] = {}
         data = self._description()
@@ -52,8 +52,9 @@ class Model:
         self._parse(data["methods"])
 
     @classmethod
-    def load(cls, path) -> Model:
-        return cls(Store(path))
+    def load(cls, path, seed: int = 0) -> Model:
+        """``seed`` is added to every seed in the file: other noise of the same kind."""
+        return cls(Store(path), seed)
 
     @property
     def path(self):
@@ -102,6 +103,9 @@ class Model:
                     raise ModelError(f"input {parsed.in_shape} and output {parsed.out_shape} do not fit the method's {want}")
             except ModelError as error:
                 raise ModelError(f"{name} at {key[:10]} frames: {error}") from None
+            for call in parsed.calls:
+                if self.seed and "seed" in call.params:
+                    call.params["seed"] = (call.params["seed"] + self.seed) & 0xFFFFFFFF
             self._listings[name, int(key)] = parsed
             delays.add(parsed.delay_frames)
         return Method(name, *numbers, tuple(sorted(int(k) for k in data["programs"])), max(delays))
@@ -115,6 +119,12 @@ class Model:
             raise ModelError(f"{self.path}: {method} has no program for blocks of {block_frames} frames; it has {', '.join(map(str, blocks))}")
         return self._listings[method, block_frames]
 
+    def tensor(self, name: str) -> np.ndarray:
+        """A tensor of the file as float32, read-only; raises ``ModelError`` where there is none of this name."""
+        if name not in self._store.shapes:
+            raise ModelError(f"{self.path}: there is no tensor {name!r}")
+        return self._store.array(name)
+
     def arrays(self, program: listing.Listing) -> dict[int, np.ndarray]:
         """Buffer number to float32 array, for constants and initial states."""
         found = {}
@@ -123,7 +133,10 @@ class Model:
                 found[i] = self._store.array(buffer.tensor)
             elif buffer.generator is not None:
                 if buffer.generator not in self._generated:
-                    self._generated[buffer.generator] = generate.array(self.generators[buffer.generator])
+                    spec = self.generators[buffer.generator]
+                    if self.seed:
+                        spec = {**spec, "seed": (spec.get("seed", 0) + self.seed) & 0xFFFFFFFF}
+                    self._generated[buffer.generator] = generate.array(spec)
                 found[i] = self._generated[buffer.generator]
         return found
 
