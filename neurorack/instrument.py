@@ -19,13 +19,14 @@ from neurorack.desk.hands import BuiltInPatch, ScoreHand
 from neurorack.desk.keyboard import HELP, Keyboard, status_line
 from neurorack.drivers import board as boards
 from neurorack.drivers.desk import Wires
-from neurorack.engine.format import read_card
+from neurorack.engine import Model
 from neurorack.errors import NeurorackError
 from neurorack.process import BAD_INPUT, name_process, spawn
 from neurorack.render import check_audio_settings, drive_indices, write_atomically
 from neurorack.report import play_report
 from neurorack.score import Score
 from neurorack.shm.rack import Rack
+from neurorack.voice.card import check_card
 from neurorack.voice.patch import default_patch
 
 WATCH_SECONDS = 0.02
@@ -100,7 +101,8 @@ class Instrument:
         check_audio_settings(settings.block_frames, settings.rate_hz)
         score = settings.score
         self.model_path = library.find(settings.model or (score.model if score else None), score.folder if score else None)
-        self.card = read_card(self.model_path)
+        self.card = Model.load(self.model_path).card
+        check_card(self.card, self.model_path)
         self.controls = [c["name"] for c in self.card["controls"]]
         if score:
             drive_indices(score, self.controls)

@@ -89,8 +89,8 @@ def render(score: Score, *, model: str | None = None, block_frames: int = 64, ra
     from neurorack.engine import Model
 
     check_audio_settings(block_frames, rate_hz)
-    loaded = Model.load(library.find(model or score.model, score.folder))
-    voice = Voice(loaded, block_frames, rate_hz, score.seed if seed is None else seed)
+    seed = score.seed if seed is None else seed
+    voice = Voice(Model.load(library.find(model or score.model, score.folder), seed), block_frames, rate_hz)
     player = ScorePlayer(score, voice)
     frames = round(score.seconds * rate_hz)
     audio = np.zeros((frames + voice.delay_frames, 2), np.float32)
@@ -112,7 +112,7 @@ def render(score: Score, *, model: str | None = None, block_frames: int = 64, ra
     loudness = lufs(audio, rate_hz)
     report = {
         "model": voice.card.get("name"), "seconds": len(audio) / rate_hz, "rate": rate_hz, "block": block_frames,
-        "program_frames": voice.block_frames, "seed": score.seed if seed is None else seed,
+        "program_frames": voice.block_frames, "seed": seed,
         "rtf": float(1 / loads.mean()), "block_load_median": float(np.median(loads)), "block_load_p99": float(np.percentile(loads, 99)),
         "peak": float(np.abs(audio).max()), "rms_db": round(20 * math.log10(rms), 3) if rms > 0 else None,
         "lufs": None if loudness is None else round(loudness, 3), "nan_count": voice.nan_values + int(np.isnan(audio).sum()),

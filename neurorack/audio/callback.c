@@ -168,21 +168,22 @@ static void take_input(nr_rack *rack, const float *in, float *out, uint32_t n) {
   for (int c = 0; c < 2; c++) nr_store_f32(&rack->audio.input_peak[c], peak[c]);
 }
 
-/* Filters the jitter of the callback's time and tells everyone which frame belongs to it. */
+/* Filters the jitter of the callback's time and tells everyone which frame belongs to it. A callback can come late,
+ * never early: an early one corrects the clock at once, a late one pulls at it gently (a delay-locked loop,
+ * F. Adriaensen, "Using a DLL to filter time", 2005, made one-sided). */
 static void publish_clock(nr_callback_state *s, int64_t now, uint32_t n) {
   nr_rack *rack = s->rack;
   double nominal = 1e9 * n / s->sample_rate_hz, error = (double)now - s->dll_next_ns;
   if (!s->started || fabs(error) > 4 * nominal + 5e6) {
     s->dll_now_ns = (double)now;
     s->dll_period_ns = nominal;
-    s->dll_next_ns = s->dll_now_ns + nominal;
     s->started = 1;
   } else {
-    double omega = 2 * M_PI * 0.3 * nominal * 1e-9; /* bandwidth 0.3 Hz */
-    s->dll_now_ns = s->dll_next_ns + M_SQRT2 * omega * error;
-    s->dll_period_ns += omega * omega * error;
-    s->dll_next_ns = s->dll_now_ns + s->dll_period_ns;
+    double omega = 2 * M_PI * 0.2 * nominal * 1e-9; /* bandwidth 0.2 Hz */
+    s->dll_now_ns = error < 0 ? (double)now : s->dll_next_ns + M_SQRT2 * omega * error;
+    s->dll_period_ns += omega * omega * (error < 0 ? NR_MAX(error, -0.1 * nominal) : NR_MIN(error, 0.1 * nominal));
   }
+  s->dll_next_ns = s->dll_now_ns + s->dll_period_ns;
   nr_clock *c = &rack->clock;
   double frames_per_ns = n / s->dll_period_ns;
   nr_seqlock_begin(&c->seq);

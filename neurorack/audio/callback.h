@@ -39,7 +39,7 @@ typedef struct {
   double mix;          /* 0..1 */
   double master;       /* 0..1, the fade at start and stop */
   int started;
-  /* the filtered clock: a second-order delay-locked loop (F. Adriaensen, "Using a DLL to filter time", 2005) */
+  /* the filtered clock */
   double dll_now_ns, dll_next_ns, dll_period_ns;
   int64_t previous_ns;
 } nr_callback_state;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 
+from neurorack.audio.devices import quiet_stderr
 from neurorack.desk.hands import Hand
 
 FIRST_CONTROLLER, SUSTAIN = 20, 64
@@ -31,9 +32,10 @@ class MidiHand(Hand):
     def if_any(cls, wires, say, patch=None) -> MidiHand | None:
         """A hand on every input port there is; None, with the reason told where it helps, where there is none."""
         try:
-            import mido
+            with quiet_stderr():     # ALSA tells of a missing sequencer
+                import mido
 
-            names = mido.get_input_names()
+                names = mido.get_input_names()
         except (ImportError, OSError):
             return None
         except Exception as error:   # rtmidi's own SystemError: no sequencer on this system

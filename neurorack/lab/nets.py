@@ -102,14 +102,16 @@ class Synthesis:
     """Sum of noise bands and sines whose amplitudes go linearly from row to row, as the engine's operations do it.
 
     noise: float32 [bands, loop] unit-RMS loops; hertz: [sines]. `render` reads them at any place of the loop and any
-    phase of the sines, which gives training its variety; both are shared by the batch.
+    phase of the sines, which gives training its variety; both are shared by the batch. The sines' steps are rounded to
+    2^-32 turns a sample and their first sample is one step after phase 0, as in the engine.
     """
 
     def __init__(self, noise, hertz, sine_seconds=8.0):
         noise = torch.as_tensor(np.asarray(noise), dtype=torch.float32)
         self.loop = noise.shape[1] // HOP
-        time = np.arange(int(sine_seconds * RATE_HZ) // HOP * HOP) / RATE_HZ
-        waves = torch.from_numpy(np.sin(2 * np.pi * np.asarray(hertz)[:, None] * time).astype(np.float32))
+        step = np.rint((np.asarray(hertz) / RATE_HZ).astype(np.float32).astype(np.float64) * 2.0 ** 32) / 2.0 ** 32
+        turns = step[:, None] * np.arange(1, int(sine_seconds * RATE_HZ) // HOP * HOP + 1)
+        waves = torch.from_numpy(np.sin(2 * np.pi * (turns % 1)).astype(np.float32))
         by_hop = lambda table: table.reshape(table.shape[0], -1, HOP).permute(1, 2, 0).contiguous()
         self.noise, self.waves = by_hop(noise[:, :self.loop * HOP]), by_hop(waves)
         self.ramp = torch.arange(1, HOP + 1, dtype=torch.float32) / HOP

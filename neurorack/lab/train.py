@@ -21,15 +21,18 @@ import torch
 import yaml
 from torch.nn import functional as F
 
+from ..engine import generate
 from ..errors import NeurorackError
 from . import data, nets
 from .descriptors import HOP, QuantileMap, crop_curves, loudness_db, spectral
 from .sources import RecipeError
 
 REST = torch.tensor([-1.5] + [0.0] * (nets.INPUTS - 1))
+NOISE = {"kind": "erb_noise_bands", "bands": 64, "length": 65536, "sample_rate": 48000, "low_hz": 20.0, "high_hz": 20000.0,
+         "seed": 1}
 DEFAULTS = {"steps": 9000, "batch": 8, "cycle_batch": 6, "frames": 384, "cycle_frames": 256, "rate": 2e-3,
             "cycle_weight": 5.0, "kl_weight": 0.02, "width": 104, "sines": 96, "first_key": 28, "checkpoint_every": 500}
-CYCLE_WEIGHTS = torch.tensor([1.0, 1.0, 1.4, 0.7])     # of centroid, bandwidth, sharpness (the hardest), booming
+CYCLE_WEIGHTS = torch.tensor([1.1, 1.0, 1.2, 0.7])     # of centroid, bandwidth, sharpness, booming: they compete
 EDGE_FRAMES = 8      # half a descriptor window: frames nearer to a crop's edge than this are not judged
 
 
@@ -82,7 +85,7 @@ def random_curve(shape, rng):
 class Trainer:
     """Nets, data and state of one training run."""
 
-    def __init__(self, recipe, cache, noise, folder):
+    def __init__(self, recipe, cache, folder):
         self.recipe, self.settings, self.folder = recipe, recipe["train"], Path(folder)
         seed = recipe.get("seed", 1)
         torch.manual_seed(seed)
@@ -90,6 +93,7 @@ class Trainer:
         self.clips = data.Clips(cache, "train")
         self.quantiles = fit_quantiles(self.clips, np.random.default_rng(seed))
         hertz = nets.sine_hertz(self.settings["first_key"], self.settings["sines"])
+        noise = generate.array(NOISE)
         self.decoder = nets.Decoder(self.settings["width"], len(noise), len(hertz))
         self.encoder = nets.Encoder()
         self.synthesis = nets.Synthesis(noise, hertz)
@@ -208,3 +212,34 @@ class Trainer:
                 recent = []
             if self.step % self.settings["checkpoint_every"] == 0 or self.step == self.settings["steps"]:
                 self.save()
+
+
+def main(arguments=None):
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m neurorack.lab.train", description=__doc__.split("\n")[0])
+    parser.add_argument("recipe", type=Path, help="recipe file (YAML)")
+    parser.add_argument("--work", type=Path, default=Path(".out"), help="folder of checkpoints (default .out)")
+    parser.add_argument("--cache", type=Path, default=Path(".data"), help="folder of prepared data (default .data)")
+    parser.add_argument("--out", type=Path, help="model file (default: NAME.safetensors beside the recipe)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
+    parser.add_argument("--curves", type=int, default=512, help="curves per protocol when measuring (default 512)")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    say = lambda line: print(line, flush=True)
+    try:
+        recipe = read_recipe(options.recipe)
+        folder = options.recipe.parent
+        cache = data.prepare(recipe, folder, options.cache, say)
+        trainer = Trainer(recipe, cache, options.work / recipe["name"])
+        trainer.resume(say)
+        trainer.run(say)
+        from .export import export          # after training: it needs the engine's compiled core
+        export(trainer, cache, options.out or folder / f"{recipe['name']}.safetensors", options.curves, say)
+    except NeurorackError as error:
+        print(f"neurorack: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,6 +11,7 @@
 #include "shm/atomics.h"
 
 #define NR_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define NR_MAX(a, b) ((a) > (b) ? (a) : (b))
 
 static inline uint64_t nr_ring_push(uint64_t *head_at, uint64_t *tail_at, float *frames, uint64_t capacity, const float *src, uint64_t n) {
   uint64_t head = nr_peek(head_at), space = capacity - (head - nr_load(tail_at));

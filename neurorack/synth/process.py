@@ -34,8 +34,8 @@ def run(child: Child) -> None:
     section = rack.synth[slot]
     section.pid = os.getpid()
     child.beat(section)
-    model = Model.load(config["model"])
-    voice = Voice(model, rack.header.block_frames, rack.header.sample_rate_hz, config.get("seed", 0))
+    model = Model.load(config["model"], config["seed"])
+    voice = Voice(model, rack.header.block_frames, rack.header.sample_rate_hz)
     section.model_name = model.card.get("name", "?")
     new = declare("nr_synth_new", _P, _P, _U32, _P, _U32)
     loop = new(rack.base, slot, voice.handle, lead_frames(config.get("lead_frames"), voice))

@@ -10,6 +10,7 @@ import numpy as np
 from neurorack.core import declare, quick
 from neurorack.errors import ModelError
 from neurorack.shm import table
+from neurorack.voice.card import check_card
 
 KINDS = {"gesture": 1, "speed": 2, "morph": 3}   # every other kind acts through its links
 TARGET_LUFS = -16.0                              # what models are matched to
@@ -42,13 +43,13 @@ class Voice:
     ``handle`` is the ``nr_voice *`` the synth's render thread works on.
     """
 
-    def __init__(self, model, block_frames: int = 64, out_rate_hz: int = 48000, seed: int = 0):
+    def __init__(self, model, block_frames: int = 64, out_rate_hz: int = 48000):
         card = model.card
+        check_card(card, model.path)
         self.model, self.card, self.out_rate_hz = model, card, out_rate_hz
         self.sample_rate_hz, self.hop_frames = int(card["sample_rate_hz"]), int(card["hop_frames"])
         self.program = model.program("decode", block_frames=fitting_block(model, block_frames))
-        self.program.reset(seed)
-        self.block_frames = self.program.block_frames
+        self.block_frames = self.program.out_shape[0]
         self.rows = self.block_frames // self.hop_frames
         self.inputs = [i["name"] for i in card["inputs"]]
         self.controls = [c["name"] for c in card["controls"]]
@@ -132,5 +133,7 @@ def match_gain_db(card: dict) -> float:
 
 def fitting_block(model, block_frames: int) -> int:
     """The largest program of the model that is no longer than the card's block, else its smallest."""
-    lengths = sorted(model.block_lengths("decode"))
-    return max([n for n in lengths if n <= block_frames], default=lengths[0])
+    if "decode" not in model.methods:
+        raise ModelError(f"{model.path}: has no method decode; it has {', '.join(model.methods)}")
+    blocks = model.methods["decode"].blocks
+    return max([n for n in blocks if n <= block_frames], default=blocks[0])
