@@ -268,3 +268,7 @@ void nr_program_reset(nr_program *p) {
 NR_EXPORT void nr_program_repeat(nr_program *p, int64_t n) {
     for (int64_t i = 0; i < n; i++) nr_program_run(p);
 }
+
+NR_EXPORT int64_t nr_program_state_bytes(const nr_program *p) { return p->state_floats * 4; }
+NR_EXPORT void nr_program_save(const nr_program *p, void *state) { memcpy(state, p->arena, (size_t)p->state_floats * 4); }
+NR_EXPORT void nr_program_restore(nr_program *p, const void *state) { memcpy(p->arena, state, (size_t)p->state_floats * 4); }

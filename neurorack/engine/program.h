@@ -27,6 +27,12 @@ NR_EXPORT float *nr_program_output(nr_program *p);          /* [out_rows][out_ch
 NR_EXPORT void nr_program_run(nr_program *p);
 NR_EXPORT void nr_program_reset(nr_program *p);             /* state back to its initial values, input to zero */
 
+/* The whole memory of a program between two runs (real-time safe like run): what save wrote, restore brings back, and the
+ * next run is bit for bit the one that would have followed. For look-ahead that is taken back (synth/loop.c). */
+NR_EXPORT int64_t nr_program_state_bytes(const nr_program *p);
+NR_EXPORT void nr_program_save(const nr_program *p, void *state);
+NR_EXPORT void nr_program_restore(nr_program *p, const void *state);
+
 /* Name of the instruction set whose kernels are in use: sse, avx2, avx512 or neon. */
 NR_EXPORT const char *nr_isa(void);
 
