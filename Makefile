@@ -37,11 +37,11 @@ doctor: ## what this machine has and lacks, each finding with its remedy
 
 test: ## the everyday tests
 	$(SETUP) play test
-	$(RUN)/python" -m pytest $(ARGS)
+	$(RUN)/python" -m pytest --timeout 300 $(ARGS)
 
 soak: ## the long tests (minutes to hours)
 	$(SETUP) play test
-	$(RUN)/python" -m pytest -m soak --timeout 0 $(ARGS)
+	$(RUN)/python" -m pytest -m soak $(ARGS)
 
 bench: ## the benchmarks: make bench ARGS="--json"
 	$(SETUP) play test bench

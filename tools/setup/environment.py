@@ -28,7 +28,7 @@ import system
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-EXTRAS = {"play": [], "test": ["test"], "bench": ["bench"], "lab": ["lab"]}
+PARTS = ("play", "test", "bench", "lab")
 NEEDS_TORCH = {"test", "bench", "lab"}
 
 #: The plain package of the default index that runs without a GPU's libraries, where PyTorch's own index cannot be had.
@@ -58,7 +58,7 @@ class Environment:
 
     def fingerprint(self) -> str:
         """Of all that decides what an install leads to; the compiled core looks after itself."""
-        digest = hashlib.sha256(f"{ROOT} {self.folder} {platform.machine()} {os.environ.get('TORCH', 'yes')}".encode())
+        digest = hashlib.sha256(f"{ROOT} {self.folder} {platform.machine()}".encode())
         for path in [ROOT / "setup.py", ROOT / "neurorack" / "__init__.py", *sorted(HERE.glob("*.py"))]:
             digest.update(path.read_bytes())
         config = self.folder / "pyvenv.cfg"
@@ -148,7 +148,7 @@ def compiler(env: Environment) -> str:
 
 def packages(env: Environment, parts: set[str], cc: str):
     """The instrument itself, editable, with the extras of ``parts``; MIDI if it can be had without compiling."""
-    extras = sorted({extra for part in parts for extra in EXTRAS[part]} - {"lab"})
+    extras = sorted(parts & {"test", "bench"})  # lab's are torch, which is fetched by itself, and scipy
     say("installing the instrument" + (f" and what {', '.join(extras)} needs" if extras else ""))
     os.environ["CC"] = cc
     with_midi = f".[{','.join(['midi', *extras])}]"
@@ -196,10 +196,10 @@ def bring_up_to_date(env: Environment, parts: set[str]):
     system_packages(parts)
     cc = compiler(env)
     packages(env, parts, cc)
-    if parts & NEEDS_TORCH and os.environ.get("TORCH", "yes") != "no":
+    if "torch" in parts:
         torch(env)
-    if "lab" in parts:
-        env.pip("scipy")
+    if "lab" in parts and not env.pip("scipy"):
+        raise Failed("pip could not install scipy; its message is above (is there a network?)")
     build_core(env, cc)
     env.write_stamp(parts | set(stamp.get("parts", [])), cc)
     say("done")
@@ -208,14 +208,17 @@ def bring_up_to_date(env: Environment, parts: set[str]):
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
-    parser.add_argument("parts", nargs="+", choices=sorted(EXTRAS))
+    parser.add_argument("parts", nargs="+", choices=PARTS)
     options = parser.parse_args()
+    parts = set(options.parts)
+    if parts & NEEDS_TORCH and os.environ.get("TORCH", "yes") != "no":
+        parts.add("torch")
     lock = ROOT / "build" / "setup.lock"
     try:
         lock.parent.mkdir(exist_ok=True)
         with open(lock, "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # two makes at once would install over each other
-            bring_up_to_date(Environment(options.venv), set(options.parts))
+            bring_up_to_date(Environment(options.venv), parts)
     except Failed as why:
         print(f"setup: {why}", file=sys.stderr)
         return 2
