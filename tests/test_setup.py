@@ -1,7 +1,6 @@
 """`make setup` finds a Python, says exactly what to run where it may not act, and is quick the second time."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
