@@ -22,7 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument("--device", help="output device: number, name or part of a name; null for none (default: the system's)")
     play.add_argument("--rate", type=int, default=48000, help="sample rate in Hz: 44100, 48000 or 96000 (default 48000)")
     play.add_argument("--block", type=int, default=128, help="frames a callback, 32..1024 (default 128)")
-    play.add_argument("--lead", type=int, help="frames the synth keeps ready beyond the callback's need (default: 64, or half its block)")
+    play.add_argument("--lead", type=int, help="frames kept ready beyond the callback's need (default: 10 ms; costs no latency)")
     play.add_argument("--settle-us", type=int, default=1000, help="time from an edge to the reading of its CVs (default 1000)")
     play.add_argument("--input", action="store_true", help="open the stereo audio input too")
     play.add_argument("--monitor-db", type=float, help="mix the audio input into the output at this gain")

@@ -47,6 +47,7 @@ def play_report(run) -> dict:
         "block_load_median": histogram_percentile(synth.load_histogram, 50), "block_load_p99": histogram_percentile(synth.load_histogram, 99),
         "callback_load_median": histogram_percentile(audio.load_histogram, 50), "callback_load_p99": histogram_percentile(audio.load_histogram, 99),
         "triggers": synth.triggers, "late_edges": synth.late_edges, "lost_edges": synth.lost_edges,
+        "takebacks": synth.takebacks, "remade_seconds": round(synth.remade_frames / settings.rate_hz, 3),
         "gate_to_sound_ms": round(float(np.median(times)), 3) if len(times) else None,
         "gate_to_sound_jitter_ms": round(float(np.percentile(times, 99) - np.percentile(times, 1)), 3) if len(times) else None,
         "clipped_frames": audio.clipped_frames, "nan_frames": audio.nan_frames,

@@ -13,6 +13,8 @@
 enum { PA_INPUT_OVERFLOW = 2, PA_OUTPUT_UNDERFLOW = 4 };
 static const float SILENCE = 3.1623e-5f; /* -90 dBFS */
 static const int FIFO_PRIORITY = 80;
+/* A stream begins by filling the card's own buffers, as fast as it can: nothing is taken from the slots for that. */
+static const uint32_t PRIMING_CALLBACKS = 4;
 
 NR_EXPORT nr_callback_state *nr_callback_new(nr_rack *rack) {
   nr_callback_state *s = calloc(1, sizeof *s);
@@ -30,6 +32,7 @@ NR_EXPORT void nr_callback_restart(nr_callback_state *s) {
   s->master = 0;
   s->started = 0;
   s->previous_ns = 0;
+  s->callbacks = 0;
   nr_store_f32(&s->rack->audio.dac_delay_ms, 0);
 }
 NR_EXPORT void nr_callback_free(nr_callback_state *s) { free(s); }
@@ -70,7 +73,10 @@ static void take_slot(nr_callback_state *s, int index, float *out, uint32_t n, i
   nr_slot_state *slot = &s->slot[index];
   nr_ring *ring = &rack->ring[index];
   uint32_t playing = nr_load(&rack->synth[index].playing);
-  uint32_t got = playing == NR_DETACHED ? 0 : (uint32_t)nr_ring_pull(&ring->head_frames, &ring->tail_frames, ring->frames, NR_RING_CAPACITY_FRAMES, out, n);
+  if (s->callbacks < PRIMING_CALLBACKS) playing = NR_DETACHED;
+  /* A playing slot gives a whole block or none, so that its blocks and ours keep their places beside each other. */
+  uint64_t there = nr_load(&ring->head_frames) - nr_peek(&ring->tail_frames);
+  uint32_t got = playing == NR_DETACHED || (playing == NR_PLAYING && (int64_t)there < (int64_t)n) ? 0 : (uint32_t)nr_ring_pull(&ring->head_frames, &ring->tail_frames, &ring->claim_frames, ring->frames, NR_RING_CAPACITY_FRAMES, out, n);
   memset(out + 2 * got, 0, (n - got) * 8);
   if (got && !slot->flowing) {
     slot->flowing = 1;
@@ -239,6 +245,7 @@ NR_EXPORT int nr_callback(const void *input, void *output, unsigned long frames,
   nr_count(&rack->audio.frames, frames);
   nr_count(&rack->audio.blocks, 1);
   nr_count(&rack->audio.callback_count, 1);
+  if (s->callbacks < PRIMING_CALLBACKS) s->callbacks++;
   nr_futex_wake(&rack->audio.callback_count);
   publish_load(rack, began, (uint32_t)frames);
   return 0;

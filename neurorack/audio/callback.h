@@ -39,6 +39,7 @@ typedef struct {
   double mix;          /* 0..1 */
   double master;       /* 0..1, the fade at start and stop */
   int started;
+  uint32_t callbacks;  /* since the stream began, as far as they matter */
   /* the filtered clock */
   double dll_now_ns, dll_next_ns, dll_period_ns;
   int64_t previous_ns;

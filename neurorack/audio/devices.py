@@ -87,7 +87,7 @@ class Card:
             with quiet_stderr():
                 self.stream = sd._StreamBase(
                     kind="duplex" if duplex else "output", samplerate=rate_hz, blocksize=block_frames,
-                    device=both(index), channels=both(2), dtype=both("float32"), latency=both(2 * block_frames / rate_hz),
+                    device=both(index), channels=both(2), dtype=both("float32"), latency=both(block_frames / rate_hz),
                     clip_off=True, dither_off=True, callback=sd._ffi.cast("PaStreamCallback *", callback),
                     userdata=sd._ffi.cast("void *", state), wrap_callback=None)
                 self.stream.start()

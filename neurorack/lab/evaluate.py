@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from scipy.stats import pearsonr, spearmanr
 
-from ..errors import NeurorackError
+from ..engine import Model
+from ..errors import ModelError, NeurorackError
 from . import data, nets
-from .descriptors import (HOP, NAMES, RATE_HZ, WINDOW, _TABLES, curves, db_to_loudness, loudness_db, spectral)
+from .descriptors import HOP, NAMES, RATE_HZ, WINDOW, _TABLES, QuantileMap, curves, db_to_loudness, loudness_db, spectral
 from .train import REST, random_curve, read_recipe
 
 FRAMES = 560
@@ -183,3 +184,74 @@ def evaluate(bench, count=256):
     out["rise_ms"], out["rise_of_recordings_ms"] = (round(float(v), 2) for v in np.median(rises, 0))
     out |= steps(bench)
     return out
+
+
+def player(model, block_frames=1024):
+    """The `play` of a `Bench` for a model file: each row of the batch through the engine, from a fresh state."""
+    program = model.program("decode", block_frames=block_frames)
+    step = program.in_shape[0]
+    rest = np.array([entry["rest"] for entry in model.card["inputs"]], np.float32)
+
+    def play(rows):
+        frames = rows.shape[1]
+        spare = np.repeat(rest[None], -frames % step, 0)
+        out = []
+        for one in rows.numpy():
+            program.reset()
+            out.append(program.stream(np.concatenate((one, spare)))[:frames * HOP, 0])
+        return torch.from_numpy(np.stack(out))
+
+    return play
+
+
+def bench_of(model, clips):
+    """A `Bench` of an exported model file. ModelError for a model without the lab's encoder or five descriptors."""
+    names = [entry["name"] for entry in model.card.get("inputs", [])]
+    if names[:5] != list(NAMES):
+        raise ModelError(f"{model.path}: its first inputs are not {', '.join(NAMES)}; only models of the lab can be measured")
+    encoder = nets.Encoder()
+    encoder.load_state_dict({name: torch.from_numpy(np.array(model.tensor("encoder." + name)))
+                             for name in encoder.state_dict()})
+    quantiles = QuantileMap([entry["knots"] for entry in model.card["inputs"][1:5]])
+    return Bench(clips, encoder.eval(), quantiles, player(model))
+
+
+def table(figures):
+    """The figures as lines of text."""
+    control = figures["control"]
+    lines = [f"{control['curves']} curves a protocol, latents of {figures['held_out_clips']} held-out clips", "",
+             "| | mean Spearman | mean Pearson | " + " | ".join(NAMES) + " |", "|---" * (3 + len(NAMES)) + "|"]
+    for key, title in (("all_five", "all five at once"), ("unseen", "all five, unseen shapes"), ("single", "one at a time"),
+                       ("swap", "curves of another clip")):
+        row = control[key]
+        lines.append(f"| {title} | {row['spearman']:.3f} | {row['pearson']:.3f} | "
+                     + " | ".join(f"{row[name]:.3f}" for name in NAMES) + " |")
+    lines += ["", *(f"* {key}: {value}" for key, value in figures.items() if key != "control")]
+    return "\n".join(lines)
+
+
+def main(arguments=None):
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m neurorack.lab.evaluate", description=__doc__.split("\n")[0])
+    parser.add_argument("model", type=Path, help="model file of the lab")
+    parser.add_argument("--recipe", type=Path, help="its recipe (default: recipe.yaml beside it)")
+    parser.add_argument("--cache", type=Path, default=Path(".data"), help="folder of prepared data (default .data)")
+    parser.add_argument("--curves", type=int, default=512, help="curves per protocol (default 512)")
+    parser.add_argument("--json", type=Path, help="write the figures there too")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    try:
+        recipe = read_recipe(options.recipe or options.model.parent / "recipe.yaml")
+        cache = data.prepare(recipe, options.model.parent, options.cache)
+        figures = evaluate(bench_of(Model.load(options.model), data.Clips(cache, "held-out")), options.curves)
+    except NeurorackError as error:
+        print(f"neurorack: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    print(table(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,17 +1,22 @@
 """From a trained run to a model file: ranked latents, gestures from recordings, the card, the engine's program."""
 
-from pathlib import Path
+import copy
 
 import numpy as np
 import torch
 
-from . import data, nets
-from .descriptors import HOP, LOUDNESS_DB_PER_UNIT, LOUDNESS_ZERO_DB, NAMES, RATE_HZ, UNITS, curves
-from .train import REST
+from ..engine import ModelWriter, generate
+from ..errors import ModelError
+from ..voice.loudness import lufs
+from . import data, evaluate, nets
+from .descriptors import HOP, LOUDNESS_DB_PER_UNIT, LOUDNESS_ZERO_DB, NAMES, RATE_HZ, SLOW_WINDOW, UNITS, curves
+from .train import NOISE, REST
 
 BLOCKS = (64, 128, 256, 512, 1024)
+DECODER, ENCODER = "decoder.", "encoder."        # prefixes of tensor names; only the lab reads the encoder's
 LATENT_REACH = 2.0          # standard deviations a timbre control moves to either side
 DECAY_FACTOR = 4.0
+LEAST_AGREEMENT_DB = 90
 
 
 def latents_of(encoder, clips, seconds):
@@ -29,9 +34,11 @@ def rank_latents(decoder, encoder, latents):
     of zeros (as during training's rests) has in the new basis.
     """
     mean = latents.mean(0)
-    _, deviation, axes = torch.linalg.svd((latents - mean).double(), full_matrices=False)
-    share = (deviation ** 2 / (deviation ** 2).sum()).float()
-    scale = (deviation / len(latents) ** 0.5).clamp(min=1e-3)
+    centred = (latents - mean).double()
+    variance, axes = torch.linalg.eigh(centred.T @ centred / len(latents))
+    variance, axes = variance.flip(0).clamp(min=0), axes.flip(1).T
+    share = (variance / variance.sum()).float()
+    scale = variance.sqrt().clamp(min=1e-3 * float(variance[0]) ** 0.5 + 1e-9)
     to_new = (axes.T / scale).float()                        # new = (old - mean) @ to_new
     to_old = (scale[:, None] * axes).float()
     with torch.no_grad():
@@ -55,7 +62,7 @@ def gestures(cache, encoder, quantiles, names, rest):
     for name, recording in names.items():
         audio = clips.named(recording)
         row = next(row for row in clips.rows if row["name"] == recording)
-        audio = torch.from_numpy(np.pad(audio, (0, -len(audio) % HOP)))[None]
+        audio = torch.from_numpy(np.pad(audio, (0, SLOW_WINDOW + -len(audio) % HOP)))[None]
         shape = curves(audio, quantiles)[0]
         with torch.no_grad():
             latent = encoder(audio)[0]
@@ -105,3 +112,124 @@ def _controls(timbres):
         table.append({"name": f"timbre{k + 1}", "label": f"Timbre {'AB'[k]}", "unit": "deviations", "default": 0.5,
                       "doc": doc, "kind": "latent", "links": [{"input": f"z{k}", "low": -LATENT_REACH, "high": LATENT_REACH}]})
     return table
+
+
+def decode_method(decoder, hertz):
+    """The builder function of the decode method: what `Decoder` and `Synthesis` compute, in the engine's operations."""
+    weight = lambda layer: (layer.weight.detach().numpy(), layer.bias.detach().numpy())
+
+    def build(b):
+        for name, value in decoder.state_dict().items():
+            b.weights.add(value.numpy(), DECODER + name)
+        x = b.input()
+        rows = b.concat([b.clamp(x[:, :len(NAMES)], -1.5, 1.5), x[:, len(NAMES):]])
+        h = b.conv1d(rows, *weight(decoder.entry), act="leaky_relu", a=nets.SLOPE)
+        for layer, dilation in zip(decoder.trunk, nets.DILATIONS):
+            h = b.conv1d(h, *weight(layer), dilation=dilation, act="leaky_relu", a=nets.SLOPE, residual=h)
+        logits = b.conv1d(h, *weight(decoder.head), act="clamp", a=-nets.LOGIT_LIMIT, b=nets.LOGIT_LIMIT)
+        root = b.exp(b.affine(logits, 0.5))
+        level = b.exp(b.affine(b.clamp(x[:, :1], -2.0, 1.0), nets.LOG_PER_UNIT, nets.LOG_AT_ZERO))
+        gain = b.unary("relu", b.affine(level, 1.0, -nets.FLOOR_GAIN))
+        gain = b.binary("mul", gain, b.unary("rsqrt", b.sum(b.unary("square", root))))
+        amplitudes = b.binary("mul", b.binary("mul", root, gain), decoder.scale.numpy())
+        noise = b.noise_bands(amplitudes[:, :decoder.bands], b.generated(**NOISE), HOP)
+        b.output(b.binary("add", noise, b.oscillators(amplitudes[:, decoder.bands:], hertz, RATE_HZ, HOP)))
+
+    return build
+
+
+def write(path, card, decoder, encoder, hertz, curves_by_tensor):
+    """Write the model file: the decode method at every block length, gestures, and the encoder for later measuring."""
+    writer = ModelWriter(card)
+    writer.method("decode", decode_method(decoder, hertz), blocks=list(BLOCKS), in_channels=nets.INPUTS, in_ratio=HOP)
+    writer.weights.tensors |= curves_by_tensor
+    writer.weights.tensors |= {ENCODER + name: value.numpy() for name, value in encoder.state_dict().items()}
+    return writer.save(path)
+
+
+def decoder_of(model):
+    """The torch decoder and synthesis of an exported file, as (Decoder, Synthesis)."""
+    shape = lambda name: model.tensor(DECODER + name).shape
+    bands = next(iter(model.generators.values()))["bands"]
+    decoder = nets.Decoder(shape("entry.weight")[0], bands, shape("head.weight")[0] - bands)
+    decoder.load_state_dict({name: torch.from_numpy(np.array(model.tensor(DECODER + name))) for name in decoder.state_dict()})
+    hertz = nets.sine_hertz(model.card["first_key"], decoder.sines)
+    return decoder.eval(), nets.Synthesis(generate.array(next(iter(model.generators.values()))), hertz)
+
+
+def agreement_db(model, frames=1024, seed=3):
+    """Level of the torch rendering over its difference from the engine's, in dB, for each block length.
+
+    The rows are wild on purpose: jumps every few frames, inputs beyond their ranges, latents of three deviations.
+    """
+    decoder, synthesis = decoder_of(model)
+    rng = np.random.default_rng(seed)
+    rows = rng.uniform(-1.8, 1.8, (frames, nets.INPUTS)) * ([1] * len(NAMES) + [1.7] * nets.LATENTS)
+    rows = np.repeat(rows[::8], 8, 0)[:frames].astype(np.float32)
+    with torch.no_grad():
+        ours = synthesis.render(decoder(torch.from_numpy(rows)[None]))[0].numpy().astype(np.float64)
+    levels = {}
+    for block in model.methods["decode"].blocks:
+        played = model.program("decode", block_frames=block).stream(rows)[:, 0]
+        levels[block] = 10 * np.log10((ours ** 2).sum() / max(1e-30, ((ours - played) ** 2).sum()))
+    return levels
+
+
+def timbre_effects(decoder):
+    """What a move along z0 and z1 changes, in words with figures: share of sines at constant descriptors, measured."""
+    texts = []
+    for axis in range(2):
+        shares = []
+        for side in (-LATENT_REACH, LATENT_REACH):
+            rows = torch.zeros(1, 400, nets.INPUTS)
+            rows[..., 0] = 0.6
+            rows[..., len(NAMES) + axis] = side
+            with torch.no_grad():
+                shape = decoder.shape(rows)[0, 200:]
+            sines = (shape[:, decoder.bands:] ** 2).sum(-1) / 2
+            shares.append(float(sines.mean()))
+        texts.append(f"latent axis {axis + 1}; at middle descriptors the share of tones goes from {shares[0]:.0%} to {shares[1]:.0%}")
+    return texts
+
+
+def demo_loudness(model, tables):
+    """Integrated loudness in LUFS of all gestures played one after the other, half a second apart."""
+    program = model.program("decode", block_frames=BLOCKS[-1])
+    step = BLOCKS[-1] // HOP
+    rest = np.array([entry["rest"] for entry in model.card["inputs"]], np.float32)
+    phrase = []
+    for table in tables:
+        phrase.append(table[:RATE_HZ // 2 // HOP])
+        phrase.append(np.repeat(rest[None], RATE_HZ // 2 // HOP - len(phrase[-1]), 0))
+    phrase = np.concatenate(phrase)
+    phrase = np.concatenate((phrase, np.repeat(rest[None], -len(phrase) % step, 0)))
+    return lufs(program.stream(phrase), RATE_HZ)
+
+
+def export(trainer, cache, path, count=512, log=print):
+    """Write the trained model to `path`, measure it through the engine on the held-out clips, write it with the figures."""
+    recipe = trainer.recipe
+    decoder, encoder = copy.deepcopy(trainer.decoder).eval(), copy.deepcopy(trainer.encoder).eval()
+    share, rest_latent = rank_latents(decoder, encoder, latents_of(encoder, trainer.clips, recipe["data"]["seconds"]))
+    rest = torch.cat((REST[:len(NAMES)], rest_latent))
+    found = gestures(cache, encoder, trainer.quantiles, recipe["data"]["gestures"], rest)
+    tensors = {f"gesture.{name.replace(' ', '_')}": table for name, _, table in found}
+    card = dict(recipe["card"]) | {
+        "name": recipe["name"], "sample_rate_hz": RATE_HZ, "hop_frames": HOP, "channels": 1, "delay_frames": 0,
+        "inputs": _inputs(trainer.quantiles, rest, LATENT_REACH), "controls": _controls(timbre_effects(decoder)),
+        "gestures": [{"name": name, "from": f"{row['origin']} ({row['licence']})", "frames": len(table), "tensor": tensor}
+                     for (name, row, table), tensor in zip(found, tensors)],
+        "latent_shares": [round(float(v), 3) for v in share], "steps": trainer.step,
+        "first_key": trainer.settings["first_key"]}
+    hertz = nets.sine_hertz(trainer.settings["first_key"], trainer.settings["sines"])
+    model = write(path, card, decoder, encoder, hertz, tensors)
+    agreement = min(agreement_db(model).values())
+    if agreement < LEAST_AGREEMENT_DB:
+        raise ModelError(f"{path}: the engine agrees with training only to {agreement:.0f} dB, {LEAST_AGREEMENT_DB} are needed")
+    card["loudness_lufs"] = round(demo_loudness(model, tensors.values()), 2)
+    bench = evaluate.bench_of(model, data.Clips(cache, "held-out"))
+    card["measured"] = evaluate.evaluate(bench, count) | {"engine_agreement_db": round(float(agreement), 1)}
+    write(path, card, decoder, encoder, hertz, tensors)
+    log(evaluate.table(card["measured"]))
+    log(f"wrote {path}")
+    return decoder, encoder

@@ -48,6 +48,9 @@ def read_recipe(path):
     if unknown:
         raise RecipeError(f"recipe {path}: unknown key train.{sorted(unknown)[0]}; known: {', '.join(DEFAULTS)}")
     recipe["train"] = DEFAULTS | recipe.get("train", {})
+    if recipe["train"]["cycle_frames"] > recipe["train"]["frames"]:
+        raise RecipeError(f"recipe {path}: train.cycle_frames is {recipe['train']['cycle_frames']}; at most train.frames, "
+                          f"{recipe['train']['frames']}, can be cut from a crop")
     return recipe
 
 

@@ -66,19 +66,25 @@ class RingView:
 
     def __init__(self, section: SectionView, capacity_frames: int):
         self.section, self.capacity_frames = section, capacity_frames
-        self._at = (section.address("head_frames"), section.address("tail_frames"), section.address("frames"), capacity_frames)
+        self._head, self._tail, self._claim, self._frames = (
+            section.address(name) for name in ("head_frames", "tail_frames", "claim_frames", "frames"))
         self._push = declare("nr_push", _U64, _P, _P, _P, _U64, _P, _U64)
-        self._pull = declare("nr_pull", _U64, _P, _P, _P, _U64, _P, _U64)
+        self._pull = declare("nr_pull", _U64, _P, _P, _P, _P, _U64, _P, _U64)
+        self._take_back = declare("nr_take_back", _I, _P, _P, _U64)
 
     def push(self, frames: np.ndarray) -> int:
         """Frames taken; fewer than given when the ring is full."""
         frames = np.ascontiguousarray(frames, np.float32)
-        return self._push(*self._at, frames.ctypes.data, len(frames))
+        return self._push(self._head, self._tail, self._frames, self.capacity_frames, frames.ctypes.data, len(frames))
 
     def pull(self, count: int) -> np.ndarray:
         """At most ``count`` frames, float32 [n, 2]; fewer when the ring runs empty."""
         frames = np.empty((count, 2), np.float32)
-        return frames[: self._pull(*self._at, frames.ctypes.data, count)]
+        return frames[: self._pull(self._head, self._tail, self._claim, self._frames, self.capacity_frames, frames.ctypes.data, count)]
+
+    def take_back(self, frame: int) -> bool:
+        """Make frames from ``frame`` on the producer's again; False when the consumer may be reading them."""
+        return bool(self._take_back(self._head, self._claim, frame))
 
     @property
     def fill_frames(self) -> int:

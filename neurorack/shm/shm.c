@@ -70,6 +70,7 @@ NR_EXPORT void nr_edge_publish(nr_rack *rack, uint32_t jack, uint32_t rising, in
   nr_edge edge = {.edge_ns = edge_ns, .publish_ns = nr_now_ns(), .jack = jack, .rising = rising};
   memcpy(edge.cv_volts, cv_volts, sizeof edge.cv_volts);
   nr_edges_publish(&rack->edges, &edge);
+  nr_futex_wake(&rack->audio.callback_count); /* the synths sleep there: an edge wakes them too */
 }
 NR_EXPORT int nr_edge_next(const nr_rack *rack, uint64_t *cursor, nr_edge *edge, uint64_t *lost) {
   return nr_edges_next(&rack->edges, cursor, edge, lost);
@@ -88,6 +89,7 @@ NR_EXPORT void nr_edge_publish_half(nr_rack *rack, uint32_t jack) {
 NR_EXPORT uint64_t nr_push(uint64_t *head, uint64_t *tail, float *frames, uint64_t capacity, const float *src, uint64_t n) {
   return nr_ring_push(head, tail, frames, capacity, src, n);
 }
-NR_EXPORT uint64_t nr_pull(uint64_t *head, uint64_t *tail, const float *frames, uint64_t capacity, float *dst, uint64_t n) {
-  return nr_ring_pull(head, tail, frames, capacity, dst, n);
+NR_EXPORT uint64_t nr_pull(uint64_t *head, uint64_t *tail, uint64_t *claim, const float *frames, uint64_t capacity, float *dst, uint64_t n) {
+  return nr_ring_pull(head, tail, claim, frames, capacity, dst, n);
 }
+NR_EXPORT int nr_take_back(uint64_t *head, uint64_t *claim, uint64_t x) { return nr_ring_take_back(head, claim, x); }

@@ -11,7 +11,7 @@ One meaning per field, unit in its name. Each section has one writer; ``protocol
 * **seqlock**: fields belong together; the writer makes ``seq`` odd, writes, makes it even. A reader whose copy
   saw an odd or changed ``seq`` tries again. A writer that died in between leaves ``seq`` odd: readers then keep
   their last good copy and say that it is stale; the next writer makes it even again (``nr_seqlock_recover``).
-* **ring**: single producer, single consumer; ``head_frames`` and ``tail_frames`` only grow.
+* **ring**: single producer, single consumer; the producer may take back frames not yet claimed; see ``ring.h``.
 * **queue**: single producer, any number of readers with cursors of their own; see ``queue.h``.
 """
 
@@ -58,10 +58,11 @@ class Section:
 
 def _ring(capacity_frames: int) -> tuple[Field, ...]:
     return (
-        Field("head_frames", "u64", 1, "frames ever written; producer only"),
+        Field("head_frames", "u64", 1, "frames ready so far; producer only"),
         Field("pad_head", "u64", 7, "keeps the two indices on separate cache lines"),
-        Field("tail_frames", "u64", 1, "frames ever read; consumer only"),
-        Field("pad_tail", "u64", 7, ""),
+        Field("tail_frames", "u64", 1, "frames read so far; consumer only"),
+        Field("claim_frames", "u64", 1, "the consumer reads no frame at or beyond this one; consumer only"),
+        Field("pad_tail", "u64", 6, ""),
         Field("frames", "f32", capacity_frames * 2, "interleaved stereo, full scale = 1; frame i lies at i mod capacity"),
     )
 
@@ -174,6 +175,8 @@ TABLE: tuple[Section, ...] = (
         Field("late_edges", "u64", 1, "edges that came too late for their place and were played at once"),
         Field("lost_edges", "u64", 1, "edges overwritten before this slot read them"),
         Field("triggers", "u64", 1, "gestures started"),
+        Field("takebacks", "u64", 1, "times that rendered sound was taken back and made anew, for an edge or a control"),
+        Field("remade_frames", "u64", 1, "frames taken back so far"),
         Field("load", "f32", 1, "render time / block time of the last block"),
         Field("load_max", "f32", 1, "largest since start"),
         Field("block_frames", "u32", 1, "frames the program makes at once"),

@@ -14,14 +14,14 @@ from neurorack.shm import table
 from neurorack.voice.voice import Voice
 
 HEARTBEAT_SECONDS = 0.02
-SMALLEST_LEAD_FRAMES = 64
+DEFAULT_LEAD_SECONDS = 0.0107      # how long the machine may stand still unheard
 _P, _U32 = ctypes.c_void_p, ctypes.c_uint32
 
 
 def lead_frames(wanted: int | None, voice: Voice) -> int:
-    """Frames of time a block has before the callback can need it: what was asked for, else 64 or the block's own length."""
+    """Frames kept ready beyond the callback's need: what was asked for, else 10 ms, or the model's block where that is longer."""
     if wanted is None:
-        return max(SMALLEST_LEAD_FRAMES, voice.block_frames // 2)
+        return max(round(DEFAULT_LEAD_SECONDS * voice.out_rate_hz), round(voice.block_frames * voice.out_rate_hz / voice.sample_rate_hz))
     limit = table.RING_CAPACITY_FRAMES // 4
     if not 0 <= wanted <= limit:
         raise NeurorackError(f"lead is {wanted} frames; it must lie from 0 to {limit}")

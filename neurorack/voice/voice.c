@@ -7,10 +7,7 @@
 
 #include "shm/atomics.h"
 
-/* Room for the read position to glide to its new delay at a trigger: a jump of nearly a hop spread over 16 frames. */
-enum { GLIDE_FRAMES = 16 };
-
-static uint32_t past_frames(const nr_voice *v) { return v->spec.hop_frames + GLIDE_FRAMES + 2; }
+static uint32_t past_frames(const nr_voice *v) { return v->spec.hop_frames + NR_GLIDE_FRAMES + 2; }
 
 static void *copy_of(const void *from, size_t bytes) {
   void *to = malloc(bytes ? bytes : 1);
@@ -46,7 +43,7 @@ NR_EXPORT nr_voice *nr_voice_new(const nr_voice_spec *spec, nr_program *program)
   }
   for (int r = 0; r < NR_ROUTES; r++) v->patch.route_jack[r] = -1;
   v->gesture.index = -1;
-  v->delay = GLIDE_FRAMES;
+  v->delay = NR_GLIDE_FRAMES;
   v->dc_pole = (float)exp(-2 * M_PI * 10.0 / spec->sample_rate_hz);               /* 10 Hz */
   v->limiter_release = (float)exp(-1.0 / (0.08 * spec->sample_rate_hz));          /* 80 ms */
   v->level_pole = (float)(1 - exp(-1.0 / (0.01 * spec->sample_rate_hz)));         /* 10 ms */
@@ -101,7 +98,7 @@ static void trigger(nr_voice *v, const nr_voice_edge *edge, uint32_t row) {
   double wanted = edge->frame > row_start ? (double)(edge->frame - row_start) : 0;
   memcpy(v->latched_cv, edge->cv_volts, sizeof v->latched_cv);
   nr_gesture_start(v);
-  v->row[row].delay_frames = wanted < GLIDE_FRAMES ? GLIDE_FRAMES : wanted;
+  v->row[row].delay_frames = wanted < NR_GLIDE_FRAMES ? NR_GLIDE_FRAMES : wanted;
 }
 
 /* Edges whose onset belongs to this row. */
@@ -109,7 +106,7 @@ static void take_edges(nr_voice *v, uint32_t row) {
   uint64_t row_start = v->frame + (uint64_t)row * v->spec.hop_frames;
   uint32_t taken = 0;
   v->row[row].delay_frames = 0;
-  for (; taken < v->pending_count && v->pending[taken].frame < row_start + v->spec.hop_frames + GLIDE_FRAMES; taken++) {
+  for (; taken < v->pending_count && v->pending[taken].frame < row_start + v->spec.hop_frames + NR_GLIDE_FRAMES; taken++) {
     const nr_voice_edge *edge = &v->pending[taken];
     if (edge->jack == 0) {
       if (edge->rising) trigger(v, edge, row);
@@ -176,3 +173,39 @@ NR_EXPORT uint32_t nr_voice_render(nr_voice *v, float *out) {
 }
 
 NR_EXPORT uint64_t nr_voice_nan_values(const nr_voice *v) { return v->nan_values; }
+
+static size_t line_bytes(const nr_voice *v) { return (size_t)(past_frames(v) + v->chunk_frames) * v->channels * sizeof *v->line; }
+static size_t rounded(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
+
+size_t nr_voice_state_bytes(const nr_voice *v) {
+  return rounded(sizeof *v) + rounded(line_bytes(v)) + (v->resampler ? rounded(sizeof *v->resampler) : 0) + rounded((size_t)nr_program_state_bytes(v->program));
+}
+
+void nr_voice_save(const nr_voice *v, void *state) {
+  char *at = state;
+  memcpy(at, v, sizeof *v);
+  memcpy(at += rounded(sizeof *v), v->line, line_bytes(v));
+  at += rounded(line_bytes(v));
+  if (v->resampler) {
+    memcpy(at, v->resampler, sizeof *v->resampler);
+    at += rounded(sizeof *v->resampler);
+  }
+  nr_program_save(v->program, at);
+}
+
+/* The pointers of the saved structure are this voice's own, so they may be copied along. */
+void nr_voice_restore(nr_voice *v, const void *state) {
+  const char *at = state;
+  uint64_t dropped = v->dropped_edges, nan = v->nan_values;
+  memcpy(v, at, sizeof *v);
+  v->pending_count = 0;
+  v->dropped_edges = dropped;
+  v->nan_values = nan;
+  memcpy(v->line, at += rounded(sizeof *v), line_bytes(v));
+  at += rounded(line_bytes(v));
+  if (v->resampler) {
+    memcpy(v->resampler, at, sizeof *v->resampler);
+    at += rounded(sizeof *v->resampler);
+  }
+  nr_program_restore(v->program, at);
+}

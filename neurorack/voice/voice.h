@@ -18,6 +18,8 @@
 #include "rack_table.h"
 #include "voice/resample.h"
 
+/* Room for the read position to glide to its new delay at a trigger: a jump of nearly a hop spread over so many frames. */
+enum { NR_GLIDE_FRAMES = 16 };
 enum { NR_MAX_INPUTS = 256, NR_MAX_LINKS = 1024, NR_MAX_PENDING = 256 };
 enum { NR_KIND_INPUT = 0, NR_KIND_GESTURE = 1, NR_KIND_SPEED = 2, NR_KIND_MORPH = 3 };
 enum { NR_GATE2_FREEZE = 0, NR_GATE2_NEXT = 1, NR_GATE2_TRIGGER = 2 };
@@ -96,6 +98,12 @@ void nr_voice_set_patch(nr_voice *v, const nr_patch *patch);
 int nr_voice_add_edge(nr_voice *v, const nr_voice_edge *edge); /* 0 = no room, dropped and counted */
 uint32_t nr_voice_max_out_frames(const nr_voice *v);
 uint32_t nr_voice_render(nr_voice *v, float *out);             /* one run; frames written to out, [frames][2] */
+
+/* The whole voice between two runs, its program and its filters, but for the pending edges: those are the caller's to
+ * add again (an edge is taken by the row that contains frame - NR_GLIDE_FRAMES). Real-time safe. */
+size_t nr_voice_state_bytes(const nr_voice *v);
+void nr_voice_save(const nr_voice *v, void *state);
+void nr_voice_restore(nr_voice *v, const void *state);
 
 /* modulation.c */
 void nr_modulate_row(nr_voice *v, const nr_row *row, float *inputs);

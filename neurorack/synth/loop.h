@@ -1,0 +1,71 @@
+/* The synth's render thread: keeps one slot's ring a chosen time ahead of the callback.
+ *
+ * CONTRACT. nr_synth_run is called once, from a thread that holds no interpreter lock, and returns when *stop is set.
+ * Between its blocks it sleeps on the callback's futex; within a block nothing allocates, locks or calls the system
+ * (but for reading the clock). It writes: the slot's ring head, the slot's `synth` section (but for heartbeat_ns, pid and
+ * model_name, which are the Python side's). It reads: controls, patch, edges, clock.
+ *
+ * Deep and quick. The ring is kept `lead_frames` deep, so that the machine may stand still for some milliseconds
+ * unheard. Yet a hit must not wait behind what is already rendered: before each block the whole voice is saved
+ * (lookahead.c), and when an edge arrives that belongs into a block already made, the blocks from there on are taken
+ * back from the ring and made anew. The same for a control that moved by a step. So the depth costs no latency.
+ *
+ * When a block is due. Ring frame r(t) is the one the callback would take at time t (filtered clock). A block is
+ * rendered as soon as head - r(t) < T, with T = lead + max(0, card block - our block): it then has at least `lead`
+ * frames of time before the callback can ask for it.
+ *
+ * Where an edge goes. An edge at time e belongs to ring frame r(e) + C, with the constant
+ * C = settle + slack + quick lead + max(card block, our block) (+ the shorter block where they do not fit): the least that always leaves `quick lead` frames to make
+ * the block anew. So the distance from jack to sound is constant, and its jitter is that of the timestamps. */
+#ifndef NR_LOOP_H
+#define NR_LOOP_H
+#include "shm/queue.h"
+#include "voice/voice.h"
+
+enum { NR_QUICK_LEAD_FRAMES = 64, NR_MAX_SAVED = 64, NR_PLACED = 256 };
+
+typedef struct {
+  uint64_t head;         /* ring frame at which the saved voice would go on; 0 bytes valid when `used` is 0 */
+  uint64_t frame;        /* the voice's own frame there */
+  void *state;
+} nr_saved;
+
+typedef struct {
+  nr_rack *rack;
+  uint32_t slot;
+  nr_voice *voice;
+  uint32_t chunk_frames; /* our block in ring frames, rounded up */
+  uint32_t lead_frames, quick_lead_frames, edge_delay_frames;
+  uint64_t first_frame;  /* ring frame of the voice's frame 0 */
+  double model_per_ring; /* model frames a ring frame */
+  double inside_frames;  /* the voice's own placement and the resampler's delay, in ring frames */
+  uint64_t edge_cursor, lost_edges, late_edges, takebacks, remade_frames;
+  /* last good copies of what others write */
+  double cv_volts[NR_CV_JACKS], rendered_cv_volts[NR_CV_JACKS];
+  nr_patch patch, patch_scratch;
+  uint32_t rendered_revision;
+  double callback_ns, frames_per_ns;
+  uint64_t ring_frame;
+  int clock_running;
+  double load;           /* smoothed */
+  uint64_t control_takeback_head; /* no further one for a control before head passed this */
+  float *out;
+  /* look-ahead */
+  nr_saved saved[NR_MAX_SAVED];
+  uint32_t saved_count, saved_next, saved_room;
+  nr_voice_edge placed[NR_PLACED]; /* the edges of the recent past, to be added again after a take-back */
+  uint64_t placed_count;
+} nr_synth_loop;
+
+/* lookahead.c */
+int nr_lookahead_new(nr_synth_loop *s);
+void nr_lookahead_free(nr_synth_loop *s);
+void nr_lookahead_save(nr_synth_loop *s, uint64_t head);
+void nr_place_edge(nr_synth_loop *s, const nr_edge *edge, int64_t now);
+void nr_lookahead_for_controls(nr_synth_loop *s, int64_t now);
+
+/* loop.c: the ring frame the callback would take at this time, were it continuous. */
+static inline double nr_ring_time(const nr_synth_loop *s, int64_t ns) {
+  return (double)s->ring_frame + ((double)ns - s->callback_ns) * s->frames_per_ns;
+}
+#endif
