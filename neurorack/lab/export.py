@@ -154,7 +154,7 @@ def decoder_of(model):
     decoder = nets.Decoder(shape("entry.weight")[0], bands, shape("head.weight")[0] - bands)
     decoder.load_state_dict({name: torch.from_numpy(np.array(model.tensor(DECODER + name))) for name in decoder.state_dict()})
     hertz = nets.sine_hertz(model.card["first_key"], decoder.sines)
-    return decoder.eval(), nets.Synthesis(generate.array(next(iter(model.generators.values()))), hertz)
+    return decoder.eval(), nets.Synthesis(generate.array(next(iter(model.generators.values()))), hertz, 2.0)
 
 
 def agreement_db(model, frames=1024, seed=3):

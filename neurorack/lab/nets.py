@@ -106,7 +106,7 @@ class Synthesis:
     2^-32 turns a sample and their first sample is one step after phase 0, as in the engine.
     """
 
-    def __init__(self, noise, hertz, sine_seconds=8.0):
+    def __init__(self, noise, hertz, sine_seconds=4.0):
         noise = torch.as_tensor(np.asarray(noise), dtype=torch.float32)
         self.loop = noise.shape[1] // HOP
         step = np.rint((np.asarray(hertz) / RATE_HZ).astype(np.float32).astype(np.float64) * 2.0 ** 32) / 2.0 ** 32
