@@ -59,8 +59,8 @@ class ProgramBuilder(Layers):
         return self._input
 
     def constant(self, array, name: str | None = None) -> Value:
-        """A constant of the array's shape, stored once however often it is used."""
-        array = np.asarray(array, np.float32)
+        """A constant of the array's shape, stored once however often it is used. uint32 is kept as it is, in a float's place."""
+        array = _floats(array)
         key = self.weights.add(array, name)
         if key not in self._constants:
             self._constants[key] = self.new(*(array.shape or (1,)), kind="constant", tensor=key)
@@ -77,9 +77,7 @@ class ProgramBuilder(Layers):
         """Memory that lasts from run to run, zero or ``initial`` (array of the shape) after a reset."""
         if initial is None:
             return self.new(*shape, kind="state")
-        initial = np.asarray(initial)
-        words = initial.view(np.float32) if initial.dtype == np.uint32 else initial.astype(np.float32)
-        return self.new(*shape, kind="state", tensor=self.weights.add(words.reshape(shape)))
+        return self.new(*shape, kind="state", tensor=self.weights.add(_floats(initial).reshape(shape)))
 
     def value(self, x) -> Value:
         """``x`` itself, or a constant of a number or array."""
@@ -168,3 +166,8 @@ class Weights:
         name = f"g{len(self.generators)}"
         self.generators[name] = dict(spec)
         return name, generate.shape(spec)
+
+
+def _floats(array) -> np.ndarray:
+    array = np.asarray(array)
+    return array.view(np.float32) if array.dtype == np.uint32 else array.astype(np.float32)

@@ -52,10 +52,12 @@ class Layers(Pointwise):
         """Each row times a matrix [out, in]; ``more`` as in ``conv1d``."""
         return self.conv1d(x, np.reshape(np.asarray(weight, np.float32), (len(weight), -1, 1)), bias, **more)
 
-    def conv_transpose1d(self, x: Value, weight, bias=None, *, stride: int = 1, groups: int = 1, crop: int = 0) -> Value:
+    def conv_transpose1d(self, x: Value, weight, bias=None, *, stride: int = 1, groups: int = 1, crop: int = 0,
+                         act: str = "copy", a: float = 0.0, b: float = 0.0, also: str | None = None, a2: float = 0.0, b2: float = 0.0):
         """Transposed convolution, [rows, in] to [rows * stride, out].
 
         ``crop`` is torch's ``padding``: rows that torch leaves out in front are delay here, because each needs the future.
+        Activations as in ``conv1d``.
         """
         weight = np.asarray(weight, np.float32)
         ins, outs, taps = weight.shape
@@ -63,9 +65,10 @@ class Layers(Pointwise):
             raise ModelError(f"conv_transpose1d: {x.shape} does not fit weights {weight.shape} in {groups} groups")
         back = -(-taps // stride) - 1
         y = self.new(x.rows * stride, outs * groups, delay=x.delay * stride + crop)
+        second = self.new(*y.shape, delay=y.delay) if also else None
         self.call("conv_transpose1d", [x.past(back), self.constant(weight).transposed(2, 0, 1), None if bias is None else self.constant(bias)],
-                  [y], stride=stride, groups=groups, crop=back * stride)
-        return y
+                  [y, second], stride=stride, groups=groups, crop=back * stride, act=act, a=float(a), b=float(b), act2=also or "copy", a2=float(a2), b2=float(b2))
+        return (y, second) if also else y
 
     def gru(self, x: Value, w_ih, w_hh, b_ih=None, b_hh=None, initial=None) -> Value:
         """One layer of torch's GRU, [rows, in] to [rows, hidden]; its state lasts."""
@@ -85,15 +88,14 @@ class Layers(Pointwise):
         """
         n = amplitudes.channels
         start = np.zeros(n) if phases is None else np.asarray(phases, float)
-        words = np.round((start % 1.0) * 2 ** 32).astype(np.uint64).astype(np.uint32)
         fixed = varying = last_steps = None
         if isinstance(frequencies, Value):
             varying = self.unary("affine", frequencies, a=1.0 / sample_rate)
             last_steps = self.state(n)
         else:
-            fixed = self.constant(np.asarray(frequencies, float) / sample_rate)
+            fixed = self.constant(_words(np.asarray(frequencies, float) / sample_rate))
         y = self.new(amplitudes.rows * hop, delay=amplitudes.delay * hop)
-        self.call("oscillators", [amplitudes, fixed, varying, self.state(n), self.state(n, initial=words), last_steps], [y], hop=hop)
+        self.call("oscillators", [amplitudes, fixed, varying, self.state(n), self.state(n, initial=_words(start % 1.0)), last_steps], [y], hop=hop)
         return y[:, None]
 
     def noise_bands(self, amplitudes: Value, table: Value, hop: int, start: int = 0) -> Value:
@@ -138,3 +140,8 @@ class Layers(Pointwise):
         if value.delay > other.delay:
             raise ModelError(f"a residual is {value.delay - other.delay} rows later than what it is added to; delay that first (align)")
         return value.delayed(other.delay - value.delay)
+
+
+def _words(turns: np.ndarray) -> np.ndarray:
+    """Turns as unsigned 2^-32 parts."""
+    return np.rint(turns * 2.0 ** 32).astype(np.uint64).astype(np.uint32)

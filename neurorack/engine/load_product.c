@@ -154,24 +154,30 @@ static float *phases(nr_program *p, const operand *w, const operand *bias, int64
 
 /* One group: rows q0 to q1 (of `stride` outputs each) of the whole product, into `to` [q1 - q0][stride * out]. */
 static int push_phases(nr_program *p, const operand *from, const operand *w, const operand *bias, int64_t stride,
-                       int64_t q0, int64_t q1, float *to, int64_t to_row) {
+                       int64_t q0, int64_t q1, float *to, int64_t to_row, nr_activation first, float *second_to, nr_activation second) {
     const int64_t j_count = (w->shape[0] + stride - 1) / stride;
-    nr_product product = {.x = from->p + (q0 - (j_count - 1)) * from->stride[0], .x_row = from->stride[0], .x_tap = from->stride[0],
+    nr_product product = {.first = first, .second = second, .y2 = second_to, .y2_row = to_row, .x = from->p + (q0 - (j_count - 1)) * from->stride[0], .x_row = from->stride[0], .x_tap = from->stride[0],
                           .y = to, .y_row = to_row, .rows = (int32_t)(q1 - q0), .taps = (int32_t)j_count,
                           .depth = (int32_t)w->shape[1], .cols = (int32_t)(stride * w->shape[2])};
     if (!(product.w = phases(p, w, bias, stride))) return -1;
     return push_product(p, &product);
 }
 
-/* views: x [rows, in], w [taps, in, out / groups], bias, y; ints: stride, groups, crop (outputs left out in front). */
+static int dense_rows(const operand *o, int64_t cols) { return o->stride[0] == cols && (o->stride[1] == 1 || cols == 1); }
+
+/* views: x [rows, in], w [taps, in, out / groups], bias, y, y2; ints: stride, groups, crop (outputs left out in front),
+ * activation, second activation. */
 int nr_load_transposed(nr_program *p, const nr_op_spec *s) {
-    operand x, w, bias, y;
-    if (nr_settled(p, s, 0, &x) || nr_operand(p, s, 1, &w) || nr_operand(p, s, 2, &bias) || nr_operand(p, s, 3, &y)) return -1;
+    operand x, w, bias, y, y2;
+    if (nr_settled(p, s, 0, &x) || nr_operand(p, s, 1, &w) || nr_operand(p, s, 2, &bias) || nr_operand(p, s, 3, &y) || nr_operand(p, s, 4, &y2)) return -1;
     const int64_t stride = s->ints[0], groups = s->ints[1], crop = s->ints[2];
     if (!x.p || !w.constant || (bias.p && !bias.constant) || !y.p || y.constant || x.dims != 2 || w.dims != 3 || y.dims != 2 || stride < 1 ||
         groups < 1 || x.shape[1] != w.shape[1] || x.shape[1] % groups || y.shape[1] != w.shape[2] * groups || crop < 0 ||
-        crop + y.shape[0] > (x.shape[0] - 1) * stride + w.shape[0] || (bias.p && (bias.dims != 1 || bias.shape[0] != y.shape[1])))
+        crop + y.shape[0] > x.shape[0] * stride + (w.shape[0] > stride ? w.shape[0] - stride : 0) || (bias.p && (bias.dims != 1 || bias.shape[0] != y.shape[1])) || y2.constant ||
+        (y2.p && (y2.dims != 2 || y2.shape[0] != y.shape[0] || y2.shape[1] != y.shape[1] || nr_overlap(&y, &y2))))
         return nr_fail(p, "conv_transpose1d: shapes do not agree");
+    if (!known_activation(s->ints[3]) || !known_activation(s->ints[4])) return nr_fail(p, "conv_transpose1d cannot end with this function");
+    const nr_activation plain = {0}, first = {(int)s->ints[3], (float)s->floats[0], (float)s->floats[1]}, second = {(int)s->ints[4], (float)s->floats[2], (float)s->floats[3]};
     const int64_t back = (w.shape[0] + stride - 1) / stride - 1, rows = x.shape[0], depth = w.shape[1] / groups, cols = w.shape[2];
     const int64_t q0 = crop / stride, q1 = (crop + y.shape[0] + stride - 1) / stride;
     operand from = x;
@@ -186,22 +192,25 @@ int nr_load_transposed(nr_program *p, const nr_op_spec *s) {
         from.shape[0] = rows;
         if (nr_push_copy(p, &from, &x)) return -1;
     }
-    const int direct = groups == 1 && y.stride[1] == 1 && y.stride[0] == cols && crop % stride == 0 && y.shape[0] % stride == 0 && !nr_overlap(&y, &from);
+    const int direct = groups == 1 && dense_rows(&y, cols) && crop % stride == 0 && y.shape[0] % stride == 0 && !nr_overlap(&y, &from) &&
+                       (!y2.p || (dense_rows(&y2, cols) && !nr_overlap(&y2, &from)));
     int64_t shape[2] = {(q1 - q0) * stride, cols};
     for (int64_t g = 0; g < groups; g++) {
         operand part = from, weights = w, offsets = group_of(&bias, 0, g, cols);
         part.p += g * depth;
         weights.source += g * depth * w.stride[1];
         weights.shape[1] = depth;
-        operand to = direct ? y : nr_dense(nr_work(p, shape[0] * cols), 2, shape);
-        if (push_phases(p, &part, &weights, &offsets, stride, q0, q1, to.p, stride * cols)) return -1;
-        if (direct) continue;
+        operand to = nr_dense(nr_work(p, shape[0] * cols), 2, shape);
+        if (direct) return push_phases(p, &part, &weights, &offsets, stride, q0, q1, y.p, stride * cols, first, y2.p, second);
+        if (push_phases(p, &part, &weights, &offsets, stride, q0, q1, to.p, stride * cols, plain, NULL, plain)) return -1;
         operand wanted = group_of(&y, 1, g, cols), cut = to;
         cut.p += (crop - q0 * stride) * cols;
         cut.shape[0] = y.shape[0];
         if (nr_push_copy(p, &wanted, &cut)) return -1;
     }
-    return 0;
+    operand ends[2] = {y, y}, seconds[2] = {y2, y};
+    if (first.fn != NR_COPY && nr_push_pointwise(p, 1, first.fn, first.a, first.b, ends)) return -1;
+    return y2.p ? nr_push_pointwise(p, 1, second.fn, second.a, second.b, seconds) : 0;
 }
 
 static void run_matmul(ready *op) { /* the right factor changes from run to run: pack it first */

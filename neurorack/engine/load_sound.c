@@ -103,7 +103,7 @@ static int rows_of(const operand *o, int64_t rows, int64_t cols) {
     return o->p && o->dims == 2 && o->shape[0] == rows && o->shape[1] == cols && (cols == 1 || o->stride[1] == 1);
 }
 
-/* views: amplitudes [rows, n]; either steps [n] (constant, cycles per sample) or frequencies [rows, n] (cycles per
+/* views: amplitudes [rows, n]; either steps [n] (constant, integers, 2^-32 turns per sample) or frequencies [rows, n] (cycles per
  * sample); last amplitudes [n], phases [n] and last steps [n] (states; the latter two are integers); y [rows * hop]. */
 int nr_load_oscillators(nr_program *p, const nr_op_spec *s) {
     operand a, steps, f, last, phases, last_steps, y;
@@ -118,15 +118,12 @@ int nr_load_oscillators(nr_program *p, const nr_op_spec *s) {
     uint32_t *fixed = NULL;
     if (steps.p) {
         nr_pool_key key = {{7, (int64_t)(intptr_t)steps.source, n, steps.stride[0]}};
-        fixed = (uint32_t *)nr_pool_find(p->pool, &key);
-        if (!fixed) {
+        if (!(fixed = (uint32_t *)nr_pool_find(p->pool, &key))) {
             if (!(fixed = (uint32_t *)nr_pool_add(p->pool, &key, (size_t)n))) return nr_fail(p, "out of memory");
-            for (int64_t i = 0; i < n; i++) {
-                double cycles = steps.p[i * steps.stride[0]];
-                if (!(cycles >= 0 && cycles < 0.5)) return nr_fail(p, "oscillator %d at %g cycles per sample (0 to 0.5)", (int)i, cycles);
-                fixed[i] = (uint32_t)lrint(cycles * 4294967296.0);
-            }
+            for (int64_t i = 0; i < n; i++) memcpy(&fixed[i], &steps.p[i * steps.stride[0]], 4);
         }
+        for (int64_t i = 0; i < n; i++)
+            if (fixed[i] >= 0x80000000u) return nr_fail(p, "oscillator %d at %g cycles per sample (below 0.5)", (int)i, fixed[i] / 4294967296.0);
     }
     ready *op = nr_append(p, run_oscillators);
     if (!op) return -1;

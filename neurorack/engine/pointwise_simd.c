@@ -42,8 +42,8 @@ INLINE vec vexpm1(vec x) {
     vec y = limit(x, -20.0f, 89.0f);
     vec n = nearest(y * LOG2E), r = (y - n * LN2_HIGH) - n * LN2_LOW;
     ivec whole = as_int(n), half = whole >> 1;
-    vec s = power_of_two(half), t = power_of_two(whole - half);
-    return expm1_core(r) * s * t + (s * t - 1.0f);
+    vec s = power_of_two(half), t = power_of_two(whole - half), below = power_of_two(half - whole); /* below = 1 / t */
+    return (expm1_core(r) * s + (s - below)) * t;
 }
 
 INLINE vec vsqrt(vec x) {

@@ -104,15 +104,18 @@ def _conv1d(p, x, w, bias, residual, y, y2):
         y2[...] = _activate(p["act2"], sums, p["a2"], p["b2"])
 
 
-def _conv_transpose1d(p, x, w, bias, y):
+def _conv_transpose1d(p, x, w, bias, y, y2):
     stride, groups, (taps, _, outs) = p["stride"], p["groups"], w.shape
-    whole = np.zeros(((len(x) - 1) * stride + taps, y.shape[1]))
+    whole = np.zeros((max((len(x) - 1) * stride + taps, len(x) * stride), y.shape[1]))
     ins = x.shape[1] // groups
     for g in range(groups):
         for k in range(taps):
             part = x[:, g * ins:(g + 1) * ins].astype(float) @ w[k, g * ins:(g + 1) * ins].astype(float)
             whole[k:k + (len(x) - 1) * stride + 1:stride, g * outs:(g + 1) * outs] += part
-    y[...] = whole[p["crop"]:p["crop"] + len(y)] + (0 if bias is None else bias)
+    sums = (whole[p["crop"]:p["crop"] + len(y)] + (0 if bias is None else bias)).astype(np.float32)
+    y[...] = _activate(p["act"], sums, p["a"], p["b"])
+    if y2 is not None:
+        y2[...] = _activate(p["act2"], y, p["a2"], p["b2"])
 
 
 def _matmul(p, a, b, y):
@@ -160,7 +163,7 @@ def _oscillators(p, amplitudes, steps, frequencies, last, phases, last_steps, y)
     phases = phases.view(np.uint32)
     m = np.arange(1, hop + 1, dtype=np.uint32)[:, None]
     if steps is not None:
-        fixed = np.rint(steps.astype(float) * 2.0 ** 32).astype(np.uint64).astype(np.uint32)
+        fixed = steps.view(np.uint32)
     for r in range(rows):
         to, step, bend = amplitudes[r], None, np.zeros(len(phases), np.uint32)
         if frequencies is None:

@@ -2,7 +2,7 @@
  * (which clang shares), and the elementary functions on them.
  *
  * Error of the functions, relative to the exact value, over the whole range unless said: exp, tanh, sigmoid, log,
- * softplus below 3e-7; sine and cosine 1e-7 absolute (the argument is reduced in three parts, exact to
+ * softplus below 3e-7; sine and cosine 2e-7 absolute (the argument is reduced in three parts, exact to
  * TRIG_LIMIT; kernels hand larger arguments to libm). NaN stays NaN, infinities give their limits.
  * Coefficients are least-maximum fits over the reduced ranges, computed for this file. */
 #ifndef NEURORACK_ENGINE_SIMD_H
