@@ -110,6 +110,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:      # the reader of our output has seen enough
+        sys.stdout = None
+        return 141
 
 
 if __name__ == "__main__":

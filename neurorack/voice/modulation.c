@@ -42,9 +42,9 @@ static double control_of_kind(const nr_voice *v, int kind, double otherwise) {
 
 static int wrap(int i, int n) { return ((i % n) + n) % n; }
 
-void nr_gesture_start(nr_voice *v) {
+static void start_gesture(nr_voice *v) {
   nr_gesture_state *g = &v->gesture;
-  v->triggers++;
+  g->starting = 0;
   if (!v->spec.gestures) return;
   int n = (int)v->spec.gestures;
   int chosen = (int)(control_of_kind(v, NR_KIND_GESTURE, 0.0) * n);
@@ -110,6 +110,7 @@ static double gesture_inputs(nr_voice *v, float *x) {
 
 void nr_modulate_row(nr_voice *v, const nr_row *row, float *x) {
   compute_controls(v, row);
+  if (v->gesture.starting) start_gesture(v);
   double bend = gesture_inputs(v, x);
   for (uint32_t l = 0; l < v->spec.links; l++) {
     int c = v->link_control[l];

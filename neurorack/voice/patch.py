@@ -91,4 +91,4 @@ def default_patch(card: dict) -> Patch:
         routes = [Route(**route) for route in given["routes"]]
     else:
         routes = [Route(f"cv{i + 1}", control["name"]) for i, control in enumerate(card.get("controls", [])[:4])]
-    return Patch(routes=routes, gate2=given.get("gate2", "freeze"))
+    return Patch(knobs=dict(given.get("knobs") or {}), routes=routes, gate2=given.get("gate2", "freeze"))

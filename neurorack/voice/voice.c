@@ -97,7 +97,8 @@ static void trigger(nr_voice *v, const nr_voice_edge *edge, uint32_t row) {
   uint64_t row_start = v->frame + (uint64_t)row * v->spec.hop_frames;
   double wanted = edge->frame > row_start ? (double)(edge->frame - row_start) : 0;
   memcpy(v->latched_cv, edge->cv_volts, sizeof v->latched_cv);
-  nr_gesture_start(v);
+  v->gesture.starting = 1;
+  v->triggers++;
   v->row[row].delay_frames = wanted < NR_GLIDE_FRAMES ? NR_GLIDE_FRAMES : wanted;
 }
 

@@ -52,7 +52,7 @@ typedef struct {
 typedef struct {
   int32_t index, next_shift; /* running gesture, -1 none; steps added by "next gesture" */
   double at;                 /* position in model frames of the gesture */
-  int frozen;
+  int frozen, starting;      /* starting: a trigger fell into this row; the gesture is chosen by its controls */
   double loop_from, loop_to;
   int direction;
 } nr_gesture_state;
@@ -107,7 +107,6 @@ void nr_voice_restore(nr_voice *v, const void *state);
 
 /* modulation.c */
 void nr_modulate_row(nr_voice *v, const nr_row *row, float *inputs);
-void nr_gesture_start(nr_voice *v);
 void nr_gesture_freeze(nr_voice *v, int on);
 /* output.c */
 void nr_output_stage(nr_voice *v, float *frames, uint32_t n, double level_db);

@@ -1,0 +1,91 @@
+"""``neurorack bench``: how fast this machine plays a model, and how quickly values cross between processes."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+
+import numpy as np
+
+from neurorack import library
+from neurorack.engine import Model, denormals_off, isa
+from neurorack.shm.rack import Rack
+from neurorack.voice.patch import default_patch
+from neurorack.voice.voice import Voice
+
+SECONDS_EACH = 1.0
+
+
+def measure_voice(model: Model, block_frames: int) -> dict:
+    """Block times of the whole voice (modulation, decoder, output stage) with a hit every quarter of a second."""
+    voice = Voice(model, block_frames, int(model.card["sample_rate_hz"]))
+    voice.set_patch(default_patch(model.card).to_struct(model.card["controls"]))
+    zeros, rate = np.zeros(8), voice.sample_rate_hz
+    knobs = np.array(default_patch(model.card).to_struct(model.card["controls"]).knob)
+    for row in range(voice.rows):
+        voice.set_row(row, zeros, knobs, np.zeros(32), 0.0)
+    times, frame, next_hit = [], 0, 0
+    end = time.perf_counter() + SECONDS_EACH
+    while time.perf_counter() < end or len(times) < 50:
+        if frame >= next_hit:
+            voice.add_edge(frame + voice.hop_frames, 0, True, zeros)
+            next_hit += rate // 4
+        began = time.perf_counter()
+        voice.render()
+        times.append(time.perf_counter() - began)
+        frame += voice.block_frames
+    voice.close()
+    block_us = 1e6 * voice.block_frames / rate
+    median, p99 = (float(np.percentile(times[10:], p)) * 1e6 for p in (50, 99))
+    return {"block_frames": voice.block_frames, "block_us": round(block_us, 1), "median_us": round(median, 2), "p99_us": round(p99, 2),
+            "load_median": round(median / block_us, 5), "load_p99": round(p99 / block_us, 5), "rtf": round(block_us / median, 1)}
+
+
+def measure_shared_memory() -> dict:
+    """Microseconds for one control through the shared block."""
+    rack = Rack.create(sample_rate_hz=48000, block_frames=64)
+
+    def each(call, count=20000):
+        runs = []
+        for _ in range(7):
+            began = time.perf_counter()
+            for _ in range(count):
+                call()
+            runs.append((time.perf_counter() - began) / count * 1e6)
+        return round(float(np.median(runs)), 4)
+
+    return {"read_us": each(lambda: rack.get_cv(1)), "write_us": each(lambda: rack.set_cv(1, 2.5)),
+            "snapshot_us": each(rack.read_controls, 5000)}
+
+
+def measure(model_name: str | None = None) -> dict:
+    """All figures of ``neurorack bench --json``. ``rtf`` is seconds of audio per second of work: more is faster."""
+    path = library.find(model_name)
+    denormals_off()
+    model = Model.load(path)
+    blocks = [measure_voice(model, block) for block in model.methods["decode"].blocks]
+    return {"machine": platform.machine(), "processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version(),
+            "isa": isa(), "model": model.card.get("name"), "model_bytes": path.stat().st_size, "weight_bytes": model.weight_bytes,
+            "blocks": blocks, "shared_memory": measure_shared_memory()}
+
+
+def _processor() -> str:
+    try:
+        lines = open("/proc/cpuinfo").read().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith(("model name", "Model"))]
+    return names[0] if names else platform.processor()
+
+
+def table(figures: dict) -> str:
+    """The figures for a person."""
+    shared = figures["shared_memory"]
+    lines = [f"{figures['model']} on {figures['processor']} ({figures['machine']}, {figures['cores']} cores), kernels for {figures['isa']}", "",
+             "block   median      p99         load of one core    times real time"]
+    for row in figures["blocks"]:
+        lines.append(f"{row['block_frames']:5d}  {row['median_us']:7.1f} us  {row['p99_us']:7.1f} us   {100 * row['load_median']:6.2f} % "
+                     f"({100 * row['load_p99']:.2f} %)  {row['rtf']:7.1f}")
+    lines += ["", f"one control through shared memory: read {shared['read_us']:.2f} us, write {shared['write_us']:.2f} us, whole snapshot {shared['snapshot_us']:.2f} us"]
+    return "\n".join(lines)
