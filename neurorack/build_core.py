@@ -33,7 +33,7 @@ STAMP = PACKAGE / "_core.json"
 #: Instruction sets compiled for each architecture, from the plainest to the widest.
 ISAS = {
     "x86_64": [("sse", ["-march=x86-64-v2"]), ("avx2", ["-march=x86-64-v3"]), ("avx512", ["-march=x86-64-v4"])],
-    "aarch64": [("neon", ["-march=armv8-a"])],
+    "aarch64": [("neon", ["-mcpu=generic"])],
 }
 
 #: No -ffast-math: NaN and infinity must stay visible to the checks that refuse them.
@@ -94,10 +94,12 @@ def fingerprint() -> str:
 def compile_commands(compiler: list[str], arch: str, folder: Path) -> list[tuple[list[str], Path]]:
     """One command for each object file, and the object it makes."""
     jobs = []
+    zig = any("zig" in Path(word).name for word in compiler)  # which spells the levels with underscores
     for path in sources():
         variants = ISAS[arch] if path.stem.endswith("_simd") else [("", ISAS[arch][0][1])]
         for isa, flags in variants:
             obj = folder / f"{path.parent.name}_{path.stem}{'_' + isa if isa else ''}.o"
+            flags = [flag.replace("x86-64-v", "x86_64_v") for flag in flags] if zig else flags
             define = [f"-DNR_ISA={isa}", f"-DNR_ISA_{isa}"] if isa else []
             jobs.append(([*compiler, *FLAGS, *flags, *define, f"-I{PACKAGE}", f"-I{folder}", "-c", str(path), "-o", str(obj)], obj))
     return jobs
