@@ -161,6 +161,11 @@ def _view(data, buffers, what) -> View:
         strides = tuple(_whole(n, -MOST_FLOATS, MOST_FLOATS, f"stride of {what}") for n in _list(parts[3], f"strides of {what}"))
     if len(shape) > MAX_DIMS or len(strides) != len(shape):
         raise ModelError(f"{what} has {len(shape)} dimensions and {len(strides)} strides (at most {MAX_DIMS})")
+    count = 1
+    for n in shape:
+        count *= n
+    if count > MOST_FLOATS:
+        raise ModelError(f"{what} has {count} numbers (at most {MOST_FLOATS})")
     view = View(index, offset, shape, strides)
     low, high = reach(view)
     if low < 0 or high >= buffers[index].size:

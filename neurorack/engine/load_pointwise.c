@@ -27,6 +27,12 @@ static void span(const operand *o, const float **low, const float **high) {
     }
 }
 
+static int64_t numbers(const operand *o) {
+    int64_t n = 1;
+    for (int i = 0; i < o->dims; i++) n *= o->shape[i];
+    return n;
+}
+
 /* Marks the floats of o in seen (when marking), or tells whether one is marked. */
 static int visit(const operand *o, char *seen, const float *base, int64_t size, int marking) {
     int64_t at[NR_DIMS] = {0};
@@ -50,7 +56,7 @@ int nr_overlap(const operand *a, const operand *b) {
     span(b, &bl, &bh);
     if (ah < bl || bh < al) return 0;
     int64_t size = ah - al + 1;
-    if (size > EXACT_SPAN) return 1;
+    if (size > EXACT_SPAN || numbers(a) > EXACT_SPAN || numbers(b) > EXACT_SPAN) return 1;
     char *seen = calloc((size_t)size, 1);
     if (!seen) return 1;
     visit(a, seen, al, size, 1);
@@ -218,9 +224,7 @@ static int push_safely(nr_program *p, int arity, int fn, float a, float b, const
     for (int i = 1; i <= arity; i++) clash |= !nr_same(&v[0], &v[i]) && nr_overlap(&v[0], &v[i]);
     if (clash && arity == 1 && fn == NR_COPY && runs_upwards(&v[0], &v[1])) clash = 0;
     if (!clash) return push_loop(p, arity, fn, a, b, v, 0);
-    int64_t size = 1;
-    for (int d = 0; d < v[0].dims; d++) size *= v[0].shape[d];
-    operand aside[4] = {nr_dense(nr_work(p, size), v[0].dims, v[0].shape), v[1], v[2], v[3]};
+    operand aside[4] = {nr_dense(nr_work(p, numbers(&v[0])), v[0].dims, v[0].shape), v[1], v[2], v[3]};
     if (push_loop(p, arity, fn, a, b, aside, 0)) return -1;
     operand back[4] = {v[0], aside[0]};
     return push_loop(p, 1, NR_COPY, 0, 0, back, 0);
@@ -258,9 +262,7 @@ int nr_load_reduce(nr_program *p, const nr_op_spec *s) {
     if (!x.p || !y.p || y.constant || x.dims != y.dims || (fn != NR_ADD && fn != NR_MUL && fn != NR_MAX && fn != NR_MIN))
         return nr_fail(p, "a reduction lacks an operand");
     operand to = y;
-    int64_t size = 1;
-    for (int d = 0; d < y.dims; d++) size *= y.shape[d];
-    if (nr_overlap(&x, &y)) to = nr_dense(nr_work(p, size), y.dims, y.shape);
+    if (nr_overlap(&x, &y)) to = nr_dense(nr_work(p, numbers(&y)), y.dims, y.shape);
     operand first = x; /* the first of each, to start max and min from, NaN included */
     for (int d = 0; d < x.dims; d++) first.shape[d] = to.shape[d];
     const float scale = fn == NR_MUL || fn == NR_ADD ? 0.0f : 1.0f, start = fn == NR_MUL ? 1.0f : 0.0f;

@@ -178,6 +178,7 @@ int nr_load_transposed(nr_program *p, const nr_op_spec *s) {
         return nr_fail(p, "conv_transpose1d: shapes do not agree");
     if (!known_activation(s->ints[3]) || !known_activation(s->ints[4])) return nr_fail(p, "conv_transpose1d cannot end with this function");
     const nr_activation plain = {0}, first = {(int)s->ints[3], (float)s->floats[0], (float)s->floats[1]}, second = {(int)s->ints[4], (float)s->floats[2], (float)s->floats[3]};
+    if ((double)(w.shape[0] + stride) * (double)(w.shape[1] * w.shape[2]) > (double)MOST_FLOATS) return nr_fail(p, "conv_transpose1d: stride %lld is too large", (long long)stride);
     const int64_t back = (w.shape[0] + stride - 1) / stride - 1, rows = x.shape[0], depth = w.shape[1] / groups, cols = w.shape[2];
     const int64_t q0 = crop / stride, q1 = (crop + y.shape[0] + stride - 1) / stride;
     operand from = x;

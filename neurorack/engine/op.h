@@ -9,6 +9,7 @@
 #include "engine/program.h"
 
 #define NR_DIMS 4
+#define MOST_FLOATS ((int64_t)1 << 29) /* 2 GiB: of one program, of a pool, of one view */
 #define NR_VIEWS 10
 
 /* Same numbers in opset.py. */

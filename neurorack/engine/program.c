@@ -6,8 +6,6 @@
 
 #include "engine/op.h"
 
-#define MOST_FLOATS ((int64_t)1 << 29) /* of one program's memory: 2 GiB */
-
 struct nr_pool {
     struct entry { nr_pool_key key; float *data; } *entries;
     int64_t n, room;
@@ -39,6 +37,7 @@ float *nr_pool_find(nr_pool *pool, const nr_pool_key *key) {
 }
 
 float *nr_pool_add(nr_pool *pool, const nr_pool_key *key, size_t floats) {
+    if (floats > (size_t)MOST_FLOATS || pool->floats + floats > (size_t)MOST_FLOATS) return NULL;
     if (pool->n == pool->room) {
         int64_t room = pool->room ? 2 * pool->room : 64;
         struct entry *more = realloc(pool->entries, (size_t)room * sizeof *more);
@@ -98,9 +97,10 @@ static float *constant_copy(nr_program *p, const nr_buffer_spec *b) {
 
 static int view_fits(const nr_view *v, int64_t size) {
     __int128 low = v->offset, high = v->offset;
+    int64_t count = 1; /* two factors of at most 2^29 at a time: no overflow */
     if (v->dims < 0 || v->dims > NR_DIMS) return 0;
     for (int i = 0; i < v->dims; i++) {
-        if (v->shape[i] < 1 || v->shape[i] > MOST_FLOATS) return 0;
+        if (v->shape[i] < 1 || v->shape[i] > MOST_FLOATS || (count *= v->shape[i]) > MOST_FLOATS) return 0;
         __int128 reach = (__int128)(v->shape[i] - 1) * v->stride[i];
         if (reach < 0) low += reach;
         else high += reach;
