@@ -6,6 +6,7 @@ descriptor; their messages go to standard error, one line each.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -80,6 +81,17 @@ def run_as_fifo(priority: int) -> int:
         return 1
     except OSError as error:
         return -error.errno
+
+
+@contextlib.contextmanager
+def new_threads_as_fifo(priority: int):
+    """Threads that start in the ``with`` block are scheduled in real time from their first instruction, where that is allowed."""
+    allowed = run_as_fifo(priority) == 1     # a new thread inherits its maker's scheduling
+    try:
+        yield
+    finally:
+        if allowed:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def main(argv: list[str]) -> int:

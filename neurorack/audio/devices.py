@@ -9,7 +9,9 @@ import threading
 
 from neurorack.core import declare
 from neurorack.errors import DeviceError
+from neurorack.process import new_threads_as_fifo
 
+FIFO_PRIORITY = 80     # as in callback.c
 _P = ctypes.c_void_p
 
 
@@ -90,7 +92,8 @@ class Card:
                     device=both(index), channels=both(2), dtype=both("float32"), latency=both(block_frames / rate_hz),
                     clip_off=True, dither_off=True, callback=sd._ffi.cast("PaStreamCallback *", callback),
                     userdata=sd._ffi.cast("void *", state), wrap_callback=None)
-                self.stream.start()
+                with new_threads_as_fifo(FIFO_PRIORITY):    # the card waits for the first block as it does for every other
+                    self.stream.start()
         except (sd.PortAudioError, ValueError) as error:
             raise DeviceError(f"output device {name!r} does not play {rate_hz} Hz in blocks of {block_frames}"
                               f"{' with input' if duplex else ''} ({str(error).splitlines()[0]}); try another --rate, --block or --device") from None
