@@ -9,7 +9,7 @@ from ..engine import ModelWriter, generate
 from ..errors import ModelError
 from ..voice.loudness import lufs
 from . import data, evaluate, nets
-from .descriptors import HOP, LOUDNESS_DB_PER_UNIT, LOUDNESS_ZERO_DB, NAMES, RATE_HZ, SLOW_WINDOW, UNITS, curves
+from .descriptors import HOP, LOUDNESS_DB_PER_UNIT, LOUDNESS_ZERO_DB, NAMES, RATE_HZ, SLOW_WINDOW, UNITS, WINDOW, curves
 from .train import NOISE, REST
 
 BLOCKS = (64, 128, 256, 512, 1024)
@@ -17,6 +17,7 @@ DECODER, ENCODER = "decoder.", "encoder."        # prefixes of tensor names; onl
 LATENT_REACH = 2.0          # standard deviations a timbre control moves to either side
 DECAY_FACTOR = 4.0
 LEAST_AGREEMENT_DB = 90
+TAIL_ROWS = 24
 
 
 def latents_of(encoder, clips, seconds):
@@ -52,6 +53,23 @@ def rank_latents(decoder, encoder, latents):
     return share, -mean @ to_new
 
 
+def end_softly(table, rest_loudness):
+    """A gesture table with a row of rest behind it, and the last 32 ms led down to silence on a line in dB.
+
+    Where a recording breaks off, its last spectra are those of the break: the descriptors before it are held instead.
+    """
+    tail = min(TAIL_ROWS, len(table) // 4)
+    table = torch.cat((table, table[-1:])).clone()
+    if tail:
+        start = len(table) - 1 - tail
+        line = torch.linspace(float(table[start, 0]), -1.0, tail + 1)
+        table[start:, 0] = torch.minimum(table[start:, 0], line)
+        before = max(0, start - WINDOW // 2 // HOP)
+        table[before:, 1:len(NAMES)] = table[before, 1:len(NAMES)]
+    table[-1, 0] = rest_loudness
+    return table
+
+
 def gestures(cache, encoder, quantiles, names, rest):
     """Curves and latents of the recipe's named recordings, from dark to bright.
 
@@ -67,9 +85,7 @@ def gestures(cache, encoder, quantiles, names, rest):
         with torch.no_grad():
             latent = encoder(audio)[0]
         table = torch.cat((shape, latent.expand(len(shape), -1)), 1)
-        sounding = torch.nonzero(table[:, 0] > -1)[-1, 0] + 1
-        table = torch.cat((table[:sounding], table[sounding - 1:sounding]))
-        table[-1, 0] = rest[0]
+        table = end_softly(table[:torch.nonzero(table[:, 0] > -1)[-1, 0] + 1], rest[0])
         weight = 10 ** ((table[:, 0] * LOUDNESS_DB_PER_UNIT) / 20)
         found.append((float((table[:, 1] * weight).sum() / weight.sum()), name, row, table.numpy()))
     return [entry[1:] for entry in sorted(found, key=lambda entry: entry[0])]

@@ -109,7 +109,7 @@ class Synthesis:
     def __init__(self, noise, hertz, sine_seconds=4.0):
         noise = torch.as_tensor(np.asarray(noise), dtype=torch.float32)
         self.loop = noise.shape[1] // HOP
-        step = np.rint((np.asarray(hertz) / RATE_HZ).astype(np.float32).astype(np.float64) * 2.0 ** 32) / 2.0 ** 32
+        step = np.rint(np.asarray(hertz, np.float64) / RATE_HZ * 2.0 ** 32) / 2.0 ** 32
         turns = step[:, None] * np.arange(1, int(sine_seconds * RATE_HZ) // HOP * HOP + 1)
         waves = torch.from_numpy(np.sin(2 * np.pi * (turns % 1)).astype(np.float32))
         by_hop = lambda table: table.reshape(table.shape[0], -1, HOP).permute(1, 2, 0).contiguous()
