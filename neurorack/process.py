@@ -15,7 +15,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 from neurorack.errors import NeurorackError
@@ -40,12 +39,11 @@ def name_process(title: str) -> None:
 
 
 class Child:
-    """The frame of a child process: ``stop`` is set when it should leave."""
+    """The frame of a child process. ``stop_word`` becomes 1 when it should leave; compiled loops look at it too."""
 
     def __init__(self, role: str, config: dict):
         self.role, self.config = role, config
-        self.stop = threading.Event()
-        self.stop_word = ctypes.c_uint32(0)   # the same for compiled loops
+        self.stop_word = ctypes.c_uint32(0)   # no Event: a signal's handler may not wait for a lock its own thread holds
         self.rack = Rack.attach(config["rack_fd"])
         self.parent = self.rack.header.supervisor_pid
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -56,7 +54,6 @@ class Child:
         gc.disable()   # nothing here makes cycles while playing
 
     def leave(self) -> None:
-        self.stop.set()
         self.stop_word.value = 1
 
     @property
@@ -67,7 +64,7 @@ class Child:
     def beat(self, section) -> bool:
         """Publish the heartbeat; True while the process should go on."""
         section.heartbeat_ns = time.monotonic_ns()
-        return not (self.stop.is_set() or self.orphaned)
+        return not (self.stop_word.value or self.orphaned)
 
     def say(self, message: str) -> None:
         """One line for the person at the terminal or in the journal."""

@@ -94,6 +94,7 @@ class Output:
         self.use_null(NULL_WAITING)
 
     def look_for_card(self) -> None:
+        """Scan for cards anew; the null device plays on until one has opened."""
         self.retry_at = time.monotonic() + RETRY_SECONDS
         try:
             if self.sd is None:
@@ -126,15 +127,18 @@ def warn_about_scheduling(child: Child) -> bool:
 
 
 def fade_out(child: Child) -> None:
-    """Let the callback finish its fade; at most a quarter of a second."""
-    if child.rack.run.state == 1:
-        child.rack.run.state = 2    # the supervisor is gone and cannot ask any more
+    """Let the callback finish its fade, at most a quarter of a second, and the card play it to its end."""
+    rack = child.rack
+    if rack.run.state == 1:
+        rack.run.state = 2    # the supervisor is gone and cannot ask any more
     deadline = time.monotonic() + 0.25
-    while time.monotonic() < deadline and not child.rack.audio.faded:
+    while time.monotonic() < deadline and not rack.audio.faded:
         time.sleep(0.002)
+    time.sleep(rack.audio.dac_delay_ms / 1000 + 2 * rack.header.block_frames / rack.header.sample_rate_hz)
 
 
 def run(child: Child) -> None:
+    """The process from its first breath to its last: open the output, watch it, fade, close."""
     rack = child.rack
     rack.audio.pid, rack.audio.fifo, rack.audio.device_state = os.getpid(), 0, NONE
     rack.recover("clock")
@@ -146,7 +150,7 @@ def run(child: Child) -> None:
         while child.beat(rack.audio):
             told = told or warn_about_scheduling(child)
             output.watch()
-            child.stop.wait(WATCH_SECONDS)
+            time.sleep(WATCH_SECONDS)
         fade_out(child)
     finally:
         output.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import time
 
 from neurorack.core import declare
 from neurorack.engine import Model
@@ -29,6 +30,7 @@ def lead_frames(wanted: int | None, voice: Voice) -> int:
 
 
 def run(child: Child) -> None:
+    """Load, start the render thread, and keep its heart beating."""
     rack, config = child.rack, child.config
     slot = config["slot"]
     section = rack.synth[slot]
@@ -42,6 +44,6 @@ def run(child: Child) -> None:
     render = threading.Thread(target=declare("nr_synth_run", None, _P, _P), args=(loop, ctypes.byref(child.stop_word)), name="render")
     render.start()
     while child.beat(section) and render.is_alive():
-        child.stop.wait(HEARTBEAT_SECONDS)
+        time.sleep(HEARTBEAT_SECONDS)
     child.leave()
     render.join(1)
