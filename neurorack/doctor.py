@@ -40,6 +40,7 @@ def check_core() -> list[dict]:
 
 
 def check_audio() -> list[dict]:
+    """PortAudio, the default output and the rates it plays."""
     from neurorack.audio.devices import choose, output_names, portaudio
 
     try:
@@ -61,6 +62,7 @@ def check_audio() -> list[dict]:
 
 
 def check_scheduling() -> list[dict]:
+    """May the audio threads run in real time?"""
     outcome = {}
 
     def attempt():     # in a thread of its own, so that this process keeps its scheduling
@@ -85,6 +87,7 @@ def check_scheduling() -> list[dict]:
 
 
 def check_cpu() -> list[dict]:
+    """The CPU's governor, and throttling where the board tells."""
     governors = {path.read_text().strip() for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")}
     results = []
     if governors and governors != {"performance"}:
@@ -114,6 +117,7 @@ def check_stalls() -> list[dict]:
 
 
 def check_buses() -> list[dict]:
+    """I2C, SPI and GPIO device nodes and the right to open them."""
     results = []
     for name, pattern, group in (("i2c", "i2c-*", "i2c"), ("spi", "spidev*", "spi"), ("gpio", "gpiochip*", "gpio")):
         nodes = sorted(Path("/dev").glob(pattern))
@@ -138,6 +142,7 @@ def check_board() -> list[dict]:
 
 
 def check_models() -> list[dict]:
+    """Every model of the library: does it load, and is it fast enough here?"""
     from neurorack.bench import measure_voice
     from neurorack.engine import Model
 

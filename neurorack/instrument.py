@@ -171,7 +171,7 @@ class Instrument:
         self.run_file.write({c.role: c.process.pid for c in self.children if c.process})
 
     def _loop(self) -> None:
-        show_at = 0.0
+        show_at, level = 0.0, 0.0
         while self.leaving is None:
             now = time.monotonic()
             self.rack.run.heartbeat_ns = time.monotonic_ns()
@@ -181,9 +181,12 @@ class Instrument:
                 self._sounding(now)
             if self.sounding_at is not None and self.settings.seconds is not None and now - self.sounding_at >= self.settings.seconds:
                 self.leave()
+            level = max(level, *map(float, self.rack.audio.peak))
             if now >= show_at and self.hands and not self.settings.quiet and sys.stderr.isatty():
-                show_at = now + 0.2
-                print("\r" + status_line(self.rack, self.controls, None)[:118] + "\x1b[K", end="", file=sys.stderr, flush=True)
+                keyboard = next((hand for hand in self.hands if isinstance(hand, Keyboard)), None)
+                line = status_line(self.rack, level, keyboard.chosen if keyboard else None)
+                print("\r" + line[:118] + "\x1b[K", end="", file=sys.stderr, flush=True)
+                show_at, level = now + 0.2, 0.0
             time.sleep(WATCH_SECONDS)
 
     def _sounding(self, now: float) -> None:

@@ -48,6 +48,7 @@ class ScoreHand(Hand):
         self.done = threading.Event()
 
     def play(self) -> None:
+        """Wait for each step and tick in turn; sleeps on its stop, so that it ends at once."""
         start = time.monotonic()
         steps = [(at, "gate", gate, volts) for at, gate, volts in self.score.gate_steps()]
         moving = bool(self.score.curves or self.score.controls or any(j.startswith("cv") for _, j, _ in self.score.events))
@@ -90,6 +91,7 @@ class BuiltInPatch(Hand):
         self.hold = [False] * 4     # jacks the player has taken over
 
     def play(self) -> None:
+        """Steps of the rhythm and ticks of the LFOs in order of time."""
         start, step = time.monotonic(), 0
         next_lfo = start
         gate_off = None

@@ -66,10 +66,9 @@ class Keyboard(Hand):
         self.wires.set_cv(jack, self.volts[jack])
 
 
-def status_line(rack, controls: list[str], chosen: int | None) -> str:
-    """Meter, gates, CVs, load and underruns in one line."""
+def status_line(rack, level: float, chosen: int | None) -> str:
+    """Meter (peak 0..1 since the last line), gates, CVs, load and underruns in one line."""
     audio, synth = rack.audio, rack.synth[0]
-    level = max(float(audio.peak[0]), float(audio.peak[1]))
     bar = "#" * min(20, int(20 * level ** 0.5))
     snapshot = rack.read_controls()
     volts, gates = (snapshot[0], snapshot[1]) if snapshot else ([0.0] * 8, 0)

@@ -87,6 +87,7 @@ class Scanner:
 
 
 def run(child: Child) -> None:
+    """Scan and publish until told to leave."""
     rack = child.rack
     rack.inputs.pid = os.getpid()
     rack.recover("controls")

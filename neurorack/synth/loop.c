@@ -40,8 +40,7 @@ NR_EXPORT nr_synth_loop *nr_synth_new(nr_rack *rack, uint32_t slot, nr_voice *vo
   uint32_t misfit = voice->resampler || longer % shorter ? shorter : 0; /* blocks that drift against the card's */
   s->edge_delay_frames = (uint32_t)ceil(settle + slack + s->inside_frames) + s->quick_lead_frames + longer + misfit;
   s->edge_cursor = nr_load(&rack->edges.head);
-  s->patch = rack->patch[slot];
-  nr_voice_set_patch(voice, &s->patch);
+  s->patch.revision = nr_load(&rack->patch[slot].revision) - 1; /* the first look reads it, whole */
   s->out = malloc((size_t)nr_voice_max_out_frames(voice) * 2 * sizeof *s->out);
   if (!s->out) { nr_synth_free(s); return NULL; }
   return s;
@@ -55,7 +54,10 @@ static void enter_thread(nr_synth_loop *s) {
   nr_store(&s->rack->synth[s->slot].fifo, refused ? -refused : 1);
 }
 
-static void read_clock(nr_synth_loop *s) {
+/* A clock that stood still for so long belongs to a card that is gone: its time says nothing any more. */
+static const int64_t CLOCK_STALE_NS = 100000000;
+
+static void read_clock(nr_synth_loop *s, int64_t now) {
   const nr_clock *c = &s->rack->clock;
   for (int tries = 0; tries < 100; tries++) {
     uint32_t before = nr_load(&c->seq), running = nr_peek(&c->running);
@@ -70,7 +72,7 @@ static void read_clock(nr_synth_loop *s) {
     s->callback_ns = callback_ns;
     s->frames_per_ns = frames_per_ns;
     s->ring_frame = ring_frame;
-    s->clock_running = (int)running;
+    s->clock_running = running && (double)now - callback_ns < (double)CLOCK_STALE_NS + 2 * s->rack->header.block_frames / frames_per_ns;
     return;
   }
 }
@@ -86,6 +88,7 @@ static int64_t until_due(nr_synth_loop *s, int64_t now) {
     r = smooth < least ? least : smooth > (double)tail ? (double)tail : smooth;
   }
   double ahead = (double)head - r - target;
+  if (head - tail < block) ahead = fmin(ahead, (double)tail - s->lead_frames - r); /* the next callback finds a whole block */
   if (ahead < 0) return 0;
   return s->clock_running ? (int64_t)(ahead / s->frames_per_ns) + 1 : LONGEST_SLEEP_NS;
 }
@@ -157,7 +160,10 @@ NR_EXPORT void nr_synth_run(nr_synth_loop *s, const uint32_t *stop) {
   nr_rack *rack = s->rack;
   nr_synth *out = &rack->synth[s->slot];
   enter_thread(s);
-  s->first_frame = nr_load(&rack->ring[s->slot].head_frames);
+  /* what a dead predecessor left belongs to a sound that broke off; nobody reads a detached slot */
+  nr_ring *ring = &rack->ring[s->slot];
+  nr_ring_take_back(&ring->head_frames, &ring->claim_frames, nr_load(&ring->tail_frames));
+  s->first_frame = nr_load(&ring->head_frames);
   nr_store(&out->block_frames, s->chunk_frames);
   nr_store(&out->lead_frames, s->lead_frames);
   nr_store(&out->edge_delay_frames, s->edge_delay_frames);
@@ -165,7 +171,7 @@ NR_EXPORT void nr_synth_run(nr_synth_loop *s, const uint32_t *stop) {
   while (!nr_load(stop)) {
     uint32_t seen = nr_load(&rack->audio.callback_count);
     int64_t began = nr_now_ns();
-    read_clock(s);
+    read_clock(s, began);
     take_controls(s);
     take_edges(s, began);
     nr_lookahead_for_controls(s, began);
