@@ -23,6 +23,16 @@ NR_EXPORT void nr_synth_free(nr_synth_loop *s) {
   free(s);
 }
 
+/* The counts are the slot's: a process that takes it over goes on counting. */
+static void count_on(nr_synth_loop *s) {
+  const nr_synth *before = &s->rack->synth[s->slot];
+  s->triggers_before = nr_load(&before->triggers);
+  s->lost_edges = nr_load(&before->lost_edges);
+  s->late_edges = nr_load(&before->late_edges);
+  s->takebacks = nr_load(&before->takebacks);
+  s->remade_frames = nr_load(&before->remade_frames);
+}
+
 NR_EXPORT nr_synth_loop *nr_synth_new(nr_rack *rack, uint32_t slot, nr_voice *voice, uint32_t lead_frames) {
   nr_synth_loop *s = calloc(1, sizeof *s);
   if (!s) return NULL;
@@ -40,6 +50,7 @@ NR_EXPORT nr_synth_loop *nr_synth_new(nr_rack *rack, uint32_t slot, nr_voice *vo
   uint32_t misfit = voice->resampler || longer % shorter ? shorter : 0; /* blocks that drift against the card's */
   s->edge_delay_frames = (uint32_t)ceil(settle + slack + s->inside_frames) + s->quick_lead_frames + longer + misfit;
   s->edge_cursor = nr_load(&rack->edges.head);
+  count_on(s);
   s->patch.revision = nr_load(&rack->patch[slot].revision) - 1; /* the first look reads it, whole */
   s->out = malloc((size_t)nr_voice_max_out_frames(voice) * 2 * sizeof *s->out);
   if (!s->out) { nr_synth_free(s); return NULL; }
@@ -134,7 +145,7 @@ static void publish(nr_synth_loop *s, int64_t began, int64_t done, uint32_t fram
   double load = (double)(done - began) * s->rack->header.sample_rate_hz / (1e9 * frames);
   nr_store(&out->render_ns, done);
   nr_count(&out->blocks, 1);
-  nr_store(&out->triggers, v->triggers);
+  nr_store(&out->triggers, s->triggers_before + v->triggers);
   nr_store(&out->takebacks, s->takebacks);
   nr_store(&out->remade_frames, s->remade_frames);
   s->load += 0.05 * (load - s->load);

@@ -15,6 +15,7 @@ from neurorack.shm import table
 from neurorack.voice.voice import Voice
 
 HEARTBEAT_SECONDS = 0.02
+LEAST_LEAD_FRAMES = 16
 DEFAULT_LEAD_SECONDS = 0.0107      # how long the machine may stand still unheard
 _P, _U32 = ctypes.c_void_p, ctypes.c_uint32
 
@@ -24,8 +25,8 @@ def lead_frames(wanted: int | None, voice: Voice) -> int:
     if wanted is None:
         return max(round(DEFAULT_LEAD_SECONDS * voice.out_rate_hz), round(voice.block_frames * voice.out_rate_hz / voice.sample_rate_hz))
     limit = table.RING_CAPACITY_FRAMES // 4
-    if not 0 <= wanted <= limit:
-        raise NeurorackError(f"lead is {wanted} frames; it must lie from 0 to {limit}")
+    if not LEAST_LEAD_FRAMES <= wanted <= limit:
+        raise NeurorackError(f"lead is {wanted} frames; it must lie from {LEAST_LEAD_FRAMES} to {limit}")
     return wanted
 
 
