@@ -13,6 +13,8 @@ import yaml
 
 from neurorack.errors import BoardError
 
+#: Driver -> what its board file must say: (section, key)
+DRIVERS = {"desk": (("cv", "jacks"), ("cv", "range_volts"), ("cv", "bits"), ("cv", "scan_hz"), ("gates", "rise_volts"), ("gates", "fall_volts"))}
 HARDWARE = Path(__file__).resolve().parent.parent.parent / "hardware"
 
 
@@ -42,11 +44,21 @@ def names() -> list[str]:
 
 
 def load(name: str) -> dict:
-    """A board file's settings; raises ``BoardError`` naming the boards there are."""
-    path = HARDWARE / f"{name}.yaml"
+    """Settings of a board of ``hardware/`` by its name, or of any board file by its path; raises ``BoardError``."""
+    path = Path(name) if name.endswith(".yaml") else HARDWARE / f"{name}.yaml"
     if not path.is_file():
-        raise BoardError(f"there is no board {name!r}; the boards are {', '.join(names())}")
-    return {"name": name, **yaml.safe_load(path.read_text())}
+        raise BoardError(f"there is no board {name!r}; the boards are {', '.join(names())} (or give a board file, .yaml)")
+    try:
+        settings = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BoardError(f"board file {path}: {' '.join(str(error).split())}") from None
+    if not isinstance(settings, dict) or settings.get("driver") not in DRIVERS:
+        driver = settings.get("driver") if isinstance(settings, dict) else None
+        raise BoardError(f"board file {path}: its driver is {driver!r}; the drivers are {', '.join(DRIVERS)}")
+    for section, key in DRIVERS[settings["driver"]]:
+        if not isinstance(settings.get(section), dict) or key not in settings[section]:
+            raise BoardError(f"board file {path}: {section} lacks {key}")
+    return {**settings, "name": path.stem}
 
 
 def detect() -> tuple[str, str | None]:
@@ -55,9 +67,7 @@ def detect() -> tuple[str, str | None]:
 
 
 def open_board(settings: dict, rack, config: dict) -> Board:
-    """The driver of a board file."""
-    if settings["driver"] == "desk":
-        from neurorack.drivers.desk import DeskBoard
+    """The driver of a board file that ``load`` has read."""
+    from neurorack.drivers.desk import DeskBoard
 
-        return DeskBoard(settings, rack, config["gate_fd"])
-    raise BoardError(f"board {settings['name']}: there is no driver {settings['driver']!r}")
+    return DeskBoard(settings, rack, config["gate_fd"])

@@ -6,6 +6,7 @@ time of the change, as a kernel's line event does. ``Wires`` is the hand's end, 
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import struct
@@ -73,10 +74,17 @@ class DeskBoard:
         self._low, self._step, self._codes = low, (high - low) / (1 << cv["bits"]), (1 << cv["bits"]) - 1
         self._noise_lsb, self._error_rate = cv.get("noise_lsb", 0), cv.get("error_rate", 0)
         self._rise, self._fall = gates["rise_volts"], gates["fall_volts"]
-        self._high = [float(volts) >= self._rise for volts in rack.desk.gate_wire_volts]
         self._random = random.Random(seed)
         self._socket = socket.socket(fileno=gate_fd)
         self._socket.setblocking(False)
+        self._forget()
+        self._high = [float(volts) >= self._rise for volts in rack.desk.gate_wire_volts]
+
+    def _forget(self) -> None:
+        """Changes of before this board was opened: a kernel's line events begin with the request, too."""
+        with contextlib.suppress(BlockingIOError):
+            while self._socket.recv(_EVENT.size):
+                pass
 
     def gate_fd(self) -> int:
         return self._socket.fileno()
