@@ -33,6 +33,8 @@ WATCH_SECONDS = 0.02
 START_SECONDS = 10.0          # a child that has not beaten by then hangs
 STALE_SECONDS = 1.0           # a child whose heart stood still for so long hangs
 RESTART_PAUSE_SECONDS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+FAILURES_AT_START = 5         # so many before the first sound end the run
+INPUTS_PATIENCE_SECONDS = 2.0
 CALM_SECONDS = 30.0           # after so long without a failure the pauses start over
 FADE_PATIENCE_SECONDS = 0.25
 LEAVE_PATIENCE_SECONDS = 0.5
@@ -177,7 +179,7 @@ class Instrument:
             self.rack.run.heartbeat_ns = time.monotonic_ns()
             for child in self.children:
                 self._watch(child, now)
-            if self.sounding_at is None and self.rack.synth[0].playing == PLAYING and self.rack.audio.blocks > 0:
+            if self.sounding_at is None and self._ready(now):
                 self._sounding(now)
             if self.sounding_at is not None and self.settings.seconds is not None and now - self.sounding_at >= self.settings.seconds:
                 self.leave()
@@ -188,6 +190,11 @@ class Instrument:
                 print("\r" + line[:118] + "\x1b[K", end="", file=sys.stderr, flush=True)
                 show_at, level = now + 0.2, 0.0
             time.sleep(WATCH_SECONDS)
+
+    def _ready(self, now: float) -> bool:
+        """Sound flows, and the jacks are looked at (or will not be for a while: that must not keep the sound back)."""
+        return (self.rack.synth[0].playing == PLAYING and self.rack.audio.blocks > 0
+                and (self.rack.inputs.scans > 0 or now - self.began > INPUTS_PATIENCE_SECONDS))
 
     def _sounding(self, now: float) -> None:
         """Everything runs: say what plays, and let the hands play."""
@@ -236,13 +243,17 @@ class Instrument:
             child.process.kill()
             child.process.wait()
         code = child.process.returncode
-        if code == BAD_INPUT and self.sounding_at is None:
-            raise NeurorackError("")       # the child has said why
+        reason = "does not answer" if state == "hangs" else f"was killed (signal {-code})" if code < 0 else f"ended (code {code})"
+        if self.sounding_at is None:
+            if code == BAD_INPUT:
+                raise NeurorackError("")       # the child has said why
+            if child.failures + 1 >= FAILURES_AT_START:
+                raise NeurorackError(f"the {child.role} process {reason}, {FAILURES_AT_START} times before the first sound; "
+                                     f"look with `neurorack doctor`{' or try --device null' if child.role == 'audio' else ''}")
         if child.role == "synth":
             self._detach_synth()
         self.rack.run.restarts[child.index] += 1
         child.plan_restart(now)
-        reason = "does not answer" if state == "hangs" else f"was killed (signal {-code})" if code < 0 else f"ended (code {code})"
         self.say(f"warning: the {child.role} process {reason}; starting it again")
 
     def _detach_synth(self) -> None:
