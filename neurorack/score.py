@@ -96,10 +96,11 @@ class Score:
 
 
 def _number(value, what: str, low: float, high: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or (isinstance(value, float) and not math.isfinite(value)):
         raise ScoreError(f"{what} is {value!r}; it must be a number from {low:g} to {high:g}")
     if not low <= value <= high:
-        raise ScoreError(f"{what} is {value:g}; it must lie from {low:g} to {high:g}")
+        shown = f"{value:g}" if abs(value) < 1e300 else "far too much"
+        raise ScoreError(f"{what} is {shown}; it must lie from {low:g} to {high:g}")
     return float(value)
 
 
@@ -169,7 +170,7 @@ def load(path: str | Path) -> Score:
         raw = yaml.safe_load(path.read_text())
     except OSError as error:
         raise ScoreError(f"score {path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:    # ValueError: no text, or a number of thousands of digits
         raise ScoreError(f"score {path} is not YAML: {' '.join(str(error).split())}") from None
     try:
         return parse(raw, path.parent)
