@@ -6,13 +6,21 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from neurorack import __version__
 from neurorack.errors import NeurorackError
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every other error is said."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="neurorack", description="A Eurorack instrument whose sound is made by neural networks.")
+    parser = _Parser(prog="neurorack", description="A Eurorack instrument whose sound is made by neural networks.")
     parser.add_argument("--version", action="version", version=f"neurorack {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -54,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 def _play(args) -> int:
     from neurorack import score as scores
     from neurorack.instrument import Instrument, Settings
+    from neurorack.render import check_target
 
     if args.seconds is not None and not 0 < args.seconds <= 1e7:
         raise NeurorackError(f"--seconds is {args.seconds:g}; it must lie above 0 and below 10000000")
@@ -61,8 +70,8 @@ def _play(args) -> int:
         raise NeurorackError(f"--settle-us is {args.settle_us}; it must lie from 0 to 20000")
     if args.monitor_db is not None and not -90 <= args.monitor_db <= 12:
         raise NeurorackError(f"--monitor-db is {args.monitor_db:g}; it must lie from -90 to 12")
-    if args.report and not args.report.absolute().parent.is_dir():
-        raise NeurorackError(f"there is no folder {args.report.absolute().parent} for the report: make it first")
+    if args.report:
+        check_target(args.report)
     score = scores.load(args.score) if args.score else None
     seconds = args.seconds if args.seconds is not None else (score.seconds if score else None)
     Instrument(Settings(

@@ -122,13 +122,19 @@ def render(score: Score, *, model: str | None = None, block_frames: int = 64, ra
     return audio, report
 
 
-def write_atomically(path: Path, write) -> None:
-    """``write(temporary path)``, then rename; a failure leaves nothing behind. Raises ``NeurorackError`` with the remedy."""
+def check_target(path: Path) -> None:
+    """Raises ``NeurorackError`` for a path that no file can be written to; ask before the work, not after."""
     path = Path(path)
     if path.is_dir():
         raise NeurorackError(f"{path} is a folder: name a file in it")
     if not path.parent.is_dir():
         raise NeurorackError(f"there is no folder {path.parent}: make it first")
+
+
+def write_atomically(path: Path, write) -> None:
+    """``write(temporary path)``, then rename; a failure leaves nothing behind. Raises ``NeurorackError`` with the remedy."""
+    path = Path(path)
+    check_target(path)
     temporary = None
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
@@ -151,6 +157,8 @@ def render_to_file(score: Score, out: Path, report_path: Path | None = None, **s
     out = Path(out)
     if out.suffix.lower() not in (".wav", ".flac"):
         raise NeurorackError(f"{out}: the output must end in .wav or .flac")
+    for path in filter(None, (out, report_path)):
+        check_target(path)
     audio, report = render(score, **settings)
     write_atomically(out, lambda path: soundfile.write(path, audio, settings.get("rate_hz", 48000), subtype="PCM_24"))
     if report_path:

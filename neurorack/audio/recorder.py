@@ -7,6 +7,7 @@ even a kill; a new file begins when the size limit is reached; and a full disk e
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -32,6 +33,8 @@ def check_target(path: Path) -> None:
         raise NeurorackError(f"{path}: a recording must end in .wav")
     if not path.parent.is_dir():
         raise NeurorackError(f"there is no folder {path.parent} to record into: make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise NeurorackError(f"the folder {path.parent} cannot be written to: record into another")
     free = shutil.disk_usage(path.parent).free
     if free < KEEP_FREE_BYTES:
         raise NeurorackError(f"{path.parent} has {free >> 20} MB left; a recording needs {KEEP_FREE_BYTES >> 20} MB: free some space")
