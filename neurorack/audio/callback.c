@@ -119,7 +119,11 @@ static void crossfade(nr_callback_state *s, const float *a, const float *b, floa
     out[2 * i + 1] = ga * a[2 * i + 1] + gb * b[2 * i + 1];
     i++;
   }
-  float ga = s->mix == 1.0 ? 0.0f : (float)cos(s->mix * M_PI_2), gb = (float)sin(s->mix * M_PI_2);
+  float ga = (float)cos(s->mix * M_PI_2), gb = (float)sin(s->mix * M_PI_2);
+  if (s->mix == 0.0 || s->mix == 1.0) { /* alone, bit by bit: whatever the other plays, be it not a number */
+    memcpy(out + 2 * i, (s->mix == 0.0 ? a : b) + 2 * i, (n - i) * 8);
+    i = n;
+  }
   for (uint32_t k = 2 * i; k < 2 * n; k++) out[k] = ga * a[k] + gb * b[k];
   nr_store_f64(&s->rack->audio.mix, s->mix);
 }
@@ -251,7 +255,8 @@ NR_EXPORT int nr_callback(const void *input, void *output, unsigned long frames,
   return 0;
 }
 
-/* A device that is not there: the same callback, paced by the clock. Runs until *stop is set. */
+/* A device that is not there: the same callback, paced by the clock. Runs until *stop is set. When the machine stood
+ * still its time is lost, as a card's is that ran dry: nothing is called in a hurry to catch up. */
 NR_EXPORT void nr_null_device_run(nr_callback_state *s, uint32_t block_frames, uint32_t input_channels, const uint32_t *stop) {
   static const float no_input[2 * NR_MAX_BLOCK];
   float out[2 * NR_MAX_BLOCK];
@@ -260,6 +265,8 @@ NR_EXPORT void nr_null_device_run(nr_callback_state *s, uint32_t block_frames, u
     int64_t due = start + (int64_t)((double)block * block_frames * 1e9 / s->sample_rate_hz);
     struct timespec t = {due / 1000000000, due % 1000000000};
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) {}
+    int64_t behind = nr_now_ns() - due;
+    if (behind > 2000000000LL * block_frames / s->sample_rate_hz) start += behind;
     nr_callback(input_channels ? no_input : NULL, out, block_frames, NULL, 0, s);
   }
 }
