@@ -178,11 +178,11 @@ NR_EXPORT uint64_t nr_voice_nan_values(const nr_voice *v) { return v->nan_values
 static size_t line_bytes(const nr_voice *v) { return (size_t)(past_frames(v) + v->chunk_frames) * v->channels * sizeof *v->line; }
 static size_t rounded(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
 
-size_t nr_voice_state_bytes(const nr_voice *v) {
+NR_EXPORT size_t nr_voice_state_bytes(const nr_voice *v) {
   return rounded(sizeof *v) + rounded(line_bytes(v)) + (v->resampler ? rounded(sizeof *v->resampler) : 0) + rounded((size_t)nr_program_state_bytes(v->program));
 }
 
-void nr_voice_save(const nr_voice *v, void *state) {
+NR_EXPORT void nr_voice_save(const nr_voice *v, void *state) {
   char *at = state;
   memcpy(at, v, sizeof *v);
   memcpy(at += rounded(sizeof *v), v->line, line_bytes(v));
@@ -195,7 +195,7 @@ void nr_voice_save(const nr_voice *v, void *state) {
 }
 
 /* The pointers of the saved structure are this voice's own, so they may be copied along. */
-void nr_voice_restore(nr_voice *v, const void *state) {
+NR_EXPORT void nr_voice_restore(nr_voice *v, const void *state) {
   const char *at = state;
   uint64_t dropped = v->dropped_edges, nan = v->nan_values;
   memcpy(v, at, sizeof *v);
