@@ -48,7 +48,12 @@ def decoder(capacity: int, strides, latent: int = 128, seed: int = 0) -> Decoder
     for stride in strides:
         out = channels // 2
         ups.append((weights(channels, out, 2 * stride, fan=channels * 2), bias(out), stride))
-        units.append([(weights(out, out, 3, fan=out * 3), bias(out), d, weights(out, out, 1, fan=out * 2), bias(out)) for d in (1, 3, 9)])
+        units.append(
+            [
+                (weights(out, out, 3, fan=out * 3), bias(out), d, weights(out, out, 1, fan=out * 2), bias(out))
+                for d in (1, 3, 9)
+            ]
+        )
         channels = out
     last = weights(2 * BANDS, channels, 7, fan=channels * 28), bias(2 * BANDS)
     return Decoder(latent, first, ups, units, last, pqmf_bank(BANDS, 100.0, taps=32 * BANDS))
@@ -56,6 +61,7 @@ def decoder(capacity: int, strides, latent: int = 128, seed: int = 0) -> Decoder
 
 def build(net: Decoder):
     """The builder function for ``ModelWriter.method``."""
+
     def program(b):
         x = b.conv1d(b.input(), *net.first, act="leaky_relu", a=SLOPE)
         for stage, ((w, bias, stride), units) in enumerate(zip(net.ups, net.units)):
@@ -66,6 +72,7 @@ def build(net: Decoder):
         h = b.conv1d(x, *net.last)
         bands = b.tanh(h[:, :BANDS] * b.sigmoid(h[:, BANDS:]))
         b.output(b.conv_transpose1d(bands, synthesis_weights(net.bank), stride=BANDS))
+
     return program
 
 
@@ -88,7 +95,7 @@ def script(net: Decoder):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             if self.pad > 0:
                 x = torch.cat([self.cache, x], -1)
-                self.cache.copy_(x[..., -self.pad:])
+                self.cache.copy_(x[..., -self.pad :])
             return F.conv1d(x, self.weight, self.bias, dilation=self.dilation)
 
     class Up(nn.Module):
@@ -101,9 +108,9 @@ def script(net: Decoder):
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = F.conv_transpose1d(x, self.weight, stride=self.stride)
-            x[..., :self.tail] += self.cache
-            self.cache.copy_(x[..., -self.tail:])
-            return x[..., :-self.tail] + self.bias
+            x[..., : self.tail] += self.cache
+            self.cache.copy_(x[..., -self.tail :])
+            return x[..., : -self.tail] + self.bias
 
     class Unit(nn.Module):
         def __init__(self, w3, b3, dilation: int, w1, b1):
@@ -168,7 +175,12 @@ def onnx_model(net: Decoder, frames: int) -> tuple[bytes, dict]:
     def conv(x, w, bias, dilation=1):
         pad = (w.shape[2] - 1) * dilation
         x = cached(x, w.shape[1], pad) if pad else x
-        return node("Conv", [x, const(w)] + ([] if bias is None else [const(bias)]), dilations=[dilation], kernel_shape=[w.shape[2]])
+        return node(
+            "Conv",
+            [x, const(w)] + ([] if bias is None else [const(bias)]),
+            dilations=[dilation],
+            kernel_shape=[w.shape[2]],
+        )
 
     def leaky(x):
         return node("LeakyRelu", [x], alpha=SLOPE)
@@ -176,7 +188,13 @@ def onnx_model(net: Decoder, frames: int) -> tuple[bytes, dict]:
     x = conv("z", *net.first)
     for (w, bias, stride), units in zip(net.ups, net.units):
         window = cached(leaky(x), w.shape[0], 1)
-        x = node("ConvTranspose", [window, const(w), const(bias)], strides=[stride], kernel_shape=[2 * stride], pads=[stride, stride])
+        x = node(
+            "ConvTranspose",
+            [window, const(w), const(bias)],
+            strides=[stride],
+            kernel_shape=[2 * stride],
+            pads=[stride, stride],
+        )
         for w3, b3, dilation, w1, b1 in units:
             x = node("Add", [x, conv(leaky(conv(leaky(x), w3, b3, dilation)), w1, b1)])
     wave, amplitude = "wave", "amplitude"
@@ -188,8 +206,13 @@ def onnx_model(net: Decoder, frames: int) -> tuple[bytes, dict]:
     def info(name, shape):
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
-    graph = helper.make_graph(nodes, "decoder", [info("z", [1, net.latent, frames])] + [info(k, v.shape) for k, v in states.items()],
-                              [info("audio", [1, 1, frames * net.ratio])] + [info(k, states[k[:-5]].shape) for k in outs], weights)
+    graph = helper.make_graph(
+        nodes,
+        "decoder",
+        [info("z", [1, net.latent, frames])] + [info(k, v.shape) for k, v in states.items()],
+        [info("audio", [1, 1, frames * net.ratio])] + [info(k, states[k[:-5]].shape) for k in outs],
+        weights,
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     return model.SerializeToString(), states

@@ -79,7 +79,7 @@ def runners(case):
 def agreement_db(reference, other) -> float:
     """Level of the difference below the signal, in dB."""
     error = np.mean((reference - other) ** 2)
-    return float("inf") if error == 0 else float(10 * np.log10(np.mean(reference ** 2) / error))
+    return float("inf") if error == 0 else float(10 * np.log10(np.mean(reference**2) / error))
 
 
 def measure(case, seconds: float) -> dict:
@@ -98,21 +98,32 @@ def measure(case, seconds: float) -> dict:
             times[name].append(time.perf_counter_ns() - start)
     median = {name: float(np.median(t)) / 1000 for name, t in times.items()}
     name, _, _, _, block, torch_target, onnx_target = case
-    return {"case": name, "block_frames": block, "rounds": i, "microseconds": {k: round(v, 2) for k, v in median.items()},
-            "faster_than_torchscript": round(median["torchscript"] / median["engine"], 2),
-            "faster_than_onnxruntime": round(median["onnxruntime"] / median["engine"], 2),
-            "target_torchscript": torch_target, "target_onnxruntime": onnx_target,
-            "rtf_at_48k": round(block / 48000 / (median["engine"] * 1e-6), 1),
-            "engine_vs_torchscript_db": round(agreement_db(audio["torchscript"], audio["engine"]), 1),
-            "onnxruntime_vs_torchscript_db": round(agreement_db(audio["torchscript"], audio["onnxruntime"]), 1)}
+    return {
+        "case": name,
+        "block_frames": block,
+        "rounds": i,
+        "microseconds": {k: round(v, 2) for k, v in median.items()},
+        "faster_than_torchscript": round(median["torchscript"] / median["engine"], 2),
+        "faster_than_onnxruntime": round(median["onnxruntime"] / median["engine"], 2),
+        "target_torchscript": torch_target,
+        "target_onnxruntime": onnx_target,
+        "rtf_at_48k": round(block / 48000 / (median["engine"] * 1e-6), 1),
+        "engine_vs_torchscript_db": round(agreement_db(audio["torchscript"], audio["engine"]), 1),
+        "onnxruntime_vs_torchscript_db": round(agreement_db(audio["torchscript"], audio["onnxruntime"]), 1),
+    }
 
 
 def table(results) -> str:
-    lines = ["| decoder | TorchScript, µs | ONNX Runtime, µs | engine, µs | × TorchScript | × ONNX Runtime | agreement, dB |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| decoder | TorchScript, µs | ONNX Runtime, µs | engine, µs | × TorchScript | × ONNX Runtime | agreement, dB |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for r in results:
         us = r["microseconds"]
-        lines.append(f"| {r['case']} | {us['torchscript']:.0f} | {us['onnxruntime']:.0f} | {us['engine']:.1f} | {r['faster_than_torchscript']:.1f} | "
-                     f"{r['faster_than_onnxruntime']:.1f} | {r['engine_vs_torchscript_db']:.0f} |")
+        lines.append(
+            f"| {r['case']} | {us['torchscript']:.0f} | {us['onnxruntime']:.0f} | {us['engine']:.1f} | {r['faster_than_torchscript']:.1f} | "
+            f"{r['faster_than_onnxruntime']:.1f} | {r['engine_vs_torchscript_db']:.0f} |"
+        )
     return "\n".join(lines)
 
 
@@ -127,13 +138,22 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     import torch
+
     torch.set_num_threads(1)
 
     from neurorack.engine import denormals_off, isa
+
     denormals_off()
     results = [measure(case, args.seconds) for case in CASES]
     import onnxruntime
-    summary = {"isa": isa(), "cpu": cpu_name(), "torch": torch.__version__, "onnxruntime": onnxruntime.__version__, "cases": results}
+
+    summary = {
+        "isa": isa(),
+        "cpu": cpu_name(),
+        "torch": torch.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "cases": results,
+    }
     out = HERE / "results" / ("engine.json" if not args.isa else f"engine-{args.isa}.json")
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps(summary, indent=1) + "\n")

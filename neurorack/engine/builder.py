@@ -29,8 +29,15 @@ class ProgramBuilder(Layers):
     ``weights`` is shared by all programs of a model: arrays are stored once, by content.
     """
 
-    def __init__(self, weights: Weights, block_frames: int, in_channels: int, in_ratio: int = 1, out_channels: int = 1,
-                 out_ratio: int = 1):
+    def __init__(
+        self,
+        weights: Weights,
+        block_frames: int,
+        in_channels: int,
+        in_ratio: int = 1,
+        out_channels: int = 1,
+        out_ratio: int = 1,
+    ):
         for name, ratio in (("in_ratio", in_ratio), ("out_ratio", out_ratio)):
             if block_frames % ratio:
                 raise ModelError(f"a block of {block_frames} frames is no multiple of {name} {ratio}")
@@ -47,8 +54,14 @@ class ProgramBuilder(Layers):
 
     # values
 
-    def new(self, *shape: int, kind: str = "scratch", tensor: str | None = None, generator: str | None = None,
-            delay: int = 0) -> Value:
+    def new(
+        self,
+        *shape: int,
+        kind: str = "scratch",
+        tensor: str | None = None,
+        generator: str | None = None,
+        delay: int = 0,
+    ) -> Value:
         """A fresh value of a shape (the first axis is time)."""
         room = Room(len(self.rooms), kind, tuple(shape), tensor, generator)
         self.rooms.append(room)
@@ -86,7 +99,12 @@ class ProgramBuilder(Layers):
     def call(self, op: str, inputs, outputs, **params) -> None:
         """Append an operation as ``opset.OPS`` defines it; missing operands are None."""
         spec = OPS[op]
-        views = [*inputs, *[None] * (len(spec.inputs) - len(inputs)), *outputs, *[None] * (len(spec.outputs) - len(outputs))]
+        views = [
+            *inputs,
+            *[None] * (len(spec.inputs) - len(inputs)),
+            *outputs,
+            *[None] * (len(spec.outputs) - len(outputs)),
+        ]
         for name, view in zip(spec.operands, views):
             if view is None and "?" not in name:
                 raise ModelError(f"{op} lacks {name}")
@@ -115,12 +133,20 @@ class ProgramBuilder(Layers):
             head = Value(self, room, -room.head, (room.head_rows, room.row), (room.row, 1), 0)
             tail = head.moved(room.shape[0] * room.row)
             self.calls.append(("unary", [tail, head], {"fn": "copy", "a": 0.0, "b": 0.0}))
-        used = sorted({v.room.index for _, views, _ in self.calls for v in views if v is not None}
-                      | {r.index for r in self.rooms if r.kind in ("input", "output")})
+        used = sorted(
+            {v.room.index for _, views, _ in self.calls for v in views if v is not None}
+            | {r.index for r in self.rooms if r.kind in ("input", "output")}
+        )
         number = {index: i for i, index in enumerate(used)}
         buffers = [Buffer(r.kind, r.size, r.tensor, r.generator) for r in (self.rooms[i] for i in used)]
-        calls = [Call(op, [v and View(number[v.room.index], v.offset + v.room.head, v.shape, v.strides) for v in views], params)
-                 for op, views, params in self.calls]
+        calls = [
+            Call(
+                op,
+                [v and View(number[v.room.index], v.offset + v.room.head, v.shape, v.strides) for v in views],
+                params,
+            )
+            for op, views, params in self.calls
+        ]
         for i, call in enumerate(calls):
             check_access(OPS[call.op], call.views, buffers, f"operation {i} ({call.op})")
             for view in call.views:
@@ -160,6 +186,7 @@ class Weights:
 
     def generate(self, spec: dict) -> tuple[str, tuple[int, ...]]:
         from . import generate
+
         for name, known in self.generators.items():
             if known == spec:
                 return name, generate.shape(spec)

@@ -13,8 +13,8 @@ def _prototype(taps: int, cutoff: float, beta: float) -> np.ndarray:
 def _unevenness(h: np.ndarray, bands: int) -> float:
     """How far |H(f)|^2 shifted by each band's width is from a constant sum: its autocorrelation at multiples of 2 bands."""
     spectrum = np.abs(np.fft.rfft(h, 4 * len(h))) ** 2
-    correlation = np.fft.irfft(spectrum)[:len(h)]
-    return float(np.abs(correlation[2 * bands::2 * bands]).max() / correlation[0])
+    correlation = np.fft.irfft(spectrum)[: len(h)]
+    return float(np.abs(correlation[2 * bands :: 2 * bands]).max() / correlation[0])
 
 
 def pqmf_bank(bands: int, attenuation_db: float = 100.0, taps: int | None = None) -> np.ndarray:
@@ -28,7 +28,11 @@ def pqmf_bank(bands: int, attenuation_db: float = 100.0, taps: int | None = None
     if taps is None:
         estimate = (attenuation_db - 7.95) / (2.285 * width)
         taps = int(-(-estimate // (2 * bands)) * 2 * bands) + 1
-    beta = 0.1102 * (attenuation_db - 8.7) if attenuation_db > 50 else 0.5842 * (attenuation_db - 21) ** 0.4 + 0.07886 * (attenuation_db - 21)
+    beta = (
+        0.1102 * (attenuation_db - 8.7)
+        if attenuation_db > 50
+        else 0.5842 * (attenuation_db - 21) ** 0.4 + 0.07886 * (attenuation_db - 21)
+    )
     low, high, golden = 0.5 / bands, 1.0 / bands, (np.sqrt(5) - 1) / 2
     for _ in range(60):
         a, b = high - golden * (high - low), low + golden * (high - low)
@@ -37,7 +41,7 @@ def pqmf_bank(bands: int, attenuation_db: float = 100.0, taps: int | None = None
         else:
             low = a
     h = _prototype(taps, (low + high) / 2, beta)
-    h /= np.sqrt((h ** 2).sum() * 2 * bands)  # unit gain through analysis and synthesis
+    h /= np.sqrt((h**2).sum() * 2 * bands)  # unit gain through analysis and synthesis
     k, n = np.arange(bands)[:, None], np.arange(taps)[None]
     phase = (2 * k + 1) * np.pi / (2 * bands) * (n - (taps - 1) / 2) + (-1.0) ** k * np.pi / 4
     return (2 * h * np.cos(phase)).astype(np.float32)

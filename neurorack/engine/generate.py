@@ -27,8 +27,9 @@ def erb_edges(bands: int, low_hz: float, high_hz: float) -> np.ndarray:
     return erb_hz(np.linspace(erb_number(low_hz), erb_number(high_hz), bands + 1))
 
 
-def erb_noise_bands(bands: int, length: int, sample_rate: float, low_hz: float = 20.0, high_hz: float | None = None,
-                    seed: int = 0) -> np.ndarray:
+def erb_noise_bands(
+    bands: int, length: int, sample_rate: float, low_hz: float = 20.0, high_hz: float | None = None, seed: int = 0
+) -> np.ndarray:
     """Band-limited noise of unit RMS, float32 [bands, length]; each row is a seamless loop.
 
     Made in the frequency domain: the bins of a band between its edges have equal magnitude and random phase (the
@@ -47,7 +48,7 @@ def erb_noise_bands(bands: int, length: int, sample_rate: float, low_hz: float =
             middle = np.clip(round((edges[k] + edges[k + 1]) / 2 * length / sample_rate), 1, length // 2 - 1)
             inside[int(middle)] = True
         wave = np.fft.irfft(np.where(inside, np.exp(1j * phases[k]), 0), length)
-        table[k] = wave / np.sqrt(np.mean(wave ** 2))
+        table[k] = wave / np.sqrt(np.mean(wave**2))
     return table
 
 
@@ -64,7 +65,7 @@ def _uniform(count: int, seed: int) -> np.ndarray:
     """``count`` numbers in 0..1, float64, by the engine's counter-based sequence."""
     key = np.uint32(seed & 0xFFFFFFFF)
     with np.errstate(over="ignore"):
-        return (mix(mix(np.arange(count, dtype=np.uint32) ^ key) + key) >> np.uint32(8)) * 2.0 ** -24
+        return (mix(mix(np.arange(count, dtype=np.uint32) ^ key) + key) >> np.uint32(8)) * 2.0**-24
 
 
 def real_dft(size: int) -> np.ndarray:
@@ -86,8 +87,12 @@ def _bands_shape(p):
 
 #: name: (function, shape from the parameters, whole-number parameters with their ranges)
 KINDS = {
-    "erb_noise_bands": (erb_noise_bands, _bands_shape, {"bands": (1, 4096), "length": (16, 1 << 24), "seed": (0, 2 ** 32 - 1)},
-                        ("sample_rate", "low_hz", "high_hz")),
+    "erb_noise_bands": (
+        erb_noise_bands,
+        _bands_shape,
+        {"bands": (1, 4096), "length": (16, 1 << 24), "seed": (0, 2**32 - 1)},
+        ("sample_rate", "low_hz", "high_hz"),
+    ),
     "real_dft": (real_dft, lambda p: (p["size"], 2 * (p["size"] // 2 + 1)), {"size": (2, 4096)}, ()),
     "inverse_real_dft": (inverse_real_dft, lambda p: (2 * (p["size"] // 2 + 1), p["size"]), {"size": (2, 4096)}, ()),
 }
@@ -104,7 +109,9 @@ def _checked(spec) -> dict:
         if key == "seed" and key not in given:
             continue
         if type(given.get(key)) is not int or not low <= given[key] <= high:
-            raise ModelError(f"{spec['kind']}: {key} is {str(given.get(key))[:20]}; a whole number from {low} to {high} belongs there")
+            raise ModelError(
+                f"{spec['kind']}: {key} is {str(given.get(key))[:20]}; a whole number from {low} to {high} belongs there"
+            )
     for key in real:
         if key in given and (type(given[key]) not in (int, float) or not 0 < given[key] < 1e7):
             raise ModelError(f"{spec['kind']}: {key} is {str(given[key])[:20]}; a number above 0 belongs there")
@@ -113,6 +120,11 @@ def _checked(spec) -> dict:
         if rate is None or not low < (given.get("high_hz") or rate / 2) <= rate / 2:
             raise ModelError("erb_noise_bands wants sample_rate and low_hz < high_hz <= half of it")
     return given
+
+
+def has_seed(spec) -> bool:
+    """Whether a generated constant is a random one."""
+    return "seed" in KINDS[spec["kind"]][2]
 
 
 def shape(spec) -> tuple[int, ...]:

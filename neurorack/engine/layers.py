@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import ModelError
+from .filterbank import analysis_weights, synthesis_weights
 from .pointwise import Pointwise
 from .value import Value
 
@@ -17,9 +18,25 @@ from .value import Value
 class Layers(Pointwise):
     """Methods of ``ProgramBuilder``; kept apart for length only."""
 
-    def conv1d(self, x: Value, weight, bias=None, *, stride: int = 1, dilation: int = 1, groups: int = 1, look_ahead: int | None = None,
-               act: str = "copy", a: float = 0.0, b: float = 0.0, residual: Value | None = None, residual_first: bool = False,
-               also: str | None = None, a2: float = 0.0, b2: float = 0.0):
+    def conv1d(
+        self,
+        x: Value,
+        weight,
+        bias=None,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        look_ahead: int | None = None,
+        act: str = "copy",
+        a: float = 0.0,
+        b: float = 0.0,
+        residual: Value | None = None,
+        residual_first: bool = False,
+        also: str | None = None,
+        a2: float = 0.0,
+        b2: float = 0.0,
+    ):
         """Convolution over time, [rows, in] to [rows / stride, out], then ``act``, then ``residual`` is added.
 
         ``look_ahead``: rows after row ``i * stride`` that the last tap of result ``i`` sees, paid for by delay where they are
@@ -30,13 +47,17 @@ class Layers(Pointwise):
         weight = np.asarray(weight, np.float32)
         outs, ins, taps = weight.shape
         if x.channels != ins * groups or x.rows % stride or outs % groups:
-            raise ModelError(f"conv1d: {x.shape} with stride {stride} does not fit weights {weight.shape} in {groups} groups")
+            raise ModelError(
+                f"conv1d: {x.shape} with stride {stride} does not fit weights {weight.shape} in {groups} groups"
+            )
         span = (taps - 1) * dilation
         if look_ahead is None:
             look_ahead = min(span, stride - 1)
         if not 0 <= look_ahead <= span:
             raise ModelError(f"conv1d: look-ahead of {look_ahead} rows; 0 to {span}")
-        late = max(0, look_ahead - (stride - 1))  # row i stands for row i * stride - late of x: all that it sees is there by then
+        late = max(
+            0, look_ahead - (stride - 1)
+        )  # row i stands for row i * stride - late of x: all that it sees is there by then
         late += -(x.delay + late) % stride
         past = span - look_ahead + late
         y = self.new(x.rows // stride, outs, delay=(x.delay + late) // stride)
@@ -44,16 +65,43 @@ class Layers(Pointwise):
         residual = self._in_step(residual, y) if residual is not None else None
         window = x.past(past)
         w = self.constant(weight).transposed(2, 1, 0)
-        self.call("conv1d", [window, w, None if bias is None else self.constant(bias), residual], [y, second], stride=stride, dilation=dilation,
-                  groups=groups, act=act, a=float(a), b=float(b), residual_first=int(residual_first), act2=also or "copy", a2=float(a2), b2=float(b2))
+        self.call(
+            "conv1d",
+            [window, w, None if bias is None else self.constant(bias), residual],
+            [y, second],
+            stride=stride,
+            dilation=dilation,
+            groups=groups,
+            act=act,
+            a=float(a),
+            b=float(b),
+            residual_first=int(residual_first),
+            act2=also or "copy",
+            a2=float(a2),
+            b2=float(b2),
+        )
         return (y, second) if also else y
 
     def linear(self, x: Value, weight, bias=None, **more):
         """Each row times a matrix [out, in]; ``more`` as in ``conv1d``."""
         return self.conv1d(x, np.reshape(np.asarray(weight, np.float32), (len(weight), -1, 1)), bias, **more)
 
-    def conv_transpose1d(self, x: Value, weight, bias=None, *, stride: int = 1, groups: int = 1, crop: int = 0,
-                         act: str = "copy", a: float = 0.0, b: float = 0.0, also: str | None = None, a2: float = 0.0, b2: float = 0.0):
+    def conv_transpose1d(
+        self,
+        x: Value,
+        weight,
+        bias=None,
+        *,
+        stride: int = 1,
+        groups: int = 1,
+        crop: int = 0,
+        act: str = "copy",
+        a: float = 0.0,
+        b: float = 0.0,
+        also: str | None = None,
+        a2: float = 0.0,
+        b2: float = 0.0,
+    ):
         """Transposed convolution, [rows, in] to [rows * stride, out].
 
         ``crop`` is torch's ``padding``: rows that torch leaves out in front are delay here, because each needs the future.
@@ -66,8 +114,20 @@ class Layers(Pointwise):
         back = -(-taps // stride) - 1
         y = self.new(x.rows * stride, outs * groups, delay=x.delay * stride + crop)
         second = self.new(*y.shape, delay=y.delay) if also else None
-        self.call("conv_transpose1d", [x.past(back), self.constant(weight).transposed(2, 0, 1), None if bias is None else self.constant(bias)],
-                  [y, second], stride=stride, groups=groups, crop=back * stride, act=act, a=float(a), b=float(b), act2=also or "copy", a2=float(a2), b2=float(b2))
+        self.call(
+            "conv_transpose1d",
+            [x.past(back), self.constant(weight).transposed(2, 0, 1), None if bias is None else self.constant(bias)],
+            [y, second],
+            stride=stride,
+            groups=groups,
+            crop=back * stride,
+            act=act,
+            a=float(a),
+            b=float(b),
+            act2=also or "copy",
+            a2=float(a2),
+            b2=float(b2),
+        )
         return (y, second) if also else y
 
     def gru(self, x: Value, w_ih, w_hh, b_ih=None, b_hh=None, initial=None) -> Value:
@@ -75,8 +135,18 @@ class Layers(Pointwise):
         hidden = np.shape(w_hh)[1]
         y = self.new(x.rows, hidden, delay=x.delay)
         biases = [None if v is None else self.constant(v) for v in (b_ih, b_hh)]
-        self.call("gru", [x, self.constant(w_ih).transposed(), biases[0], self.constant(w_hh).transposed(), biases[1],
-                          self.state(hidden, initial=initial)], [y])
+        self.call(
+            "gru",
+            [
+                x,
+                self.constant(w_ih).transposed(),
+                biases[0],
+                self.constant(w_hh).transposed(),
+                biases[1],
+                self.state(hidden, initial=initial),
+            ],
+            [y],
+        )
         return y
 
     def oscillators(self, amplitudes: Value, frequencies, sample_rate: float, hop: int, phases=None) -> Value:
@@ -95,7 +165,12 @@ class Layers(Pointwise):
         else:
             fixed = self.constant(_words(np.asarray(frequencies, float) / sample_rate))
         y = self.new(amplitudes.rows * hop, delay=amplitudes.delay * hop)
-        self.call("oscillators", [amplitudes, fixed, varying, self.state(n), self.state(n, initial=_words(start % 1.0)), last_steps], [y], hop=hop)
+        self.call(
+            "oscillators",
+            [amplitudes, fixed, varying, self.state(n), self.state(n, initial=_words(start % 1.0)), last_steps],
+            [y],
+            hop=hop,
+        )
         return y[:, None]
 
     def noise_bands(self, amplitudes: Value, table: Value, hop: int, start: int = 0) -> Value:
@@ -112,7 +187,13 @@ class Layers(Pointwise):
         """Noise [rows, channels], uniform in 0..1 or standard normal; the sequence does not depend on the block length."""
         self._seeds += 1
         y = self.new(rows, channels)
-        self.call("random", [self.state(2)], [y], normal=int(normal), seed=(self._seeds * 0x9E3779B9 if seed is None else seed) & 0xFFFFFFFF)
+        self.call(
+            "random",
+            [self.state(2)],
+            [y],
+            normal=int(normal),
+            seed=(self._seeds * 0x9E3779B9 if seed is None else seed) & 0xFFFFFFFF,
+        )
         return y
 
     def filter_frames(self, x: Value, responses: Value) -> Value:
@@ -136,12 +217,30 @@ class Layers(Pointwise):
         noise = self.unary("affine", self.random(magnitudes.rows * hop, seed=seed), a=2.0, b=-1.0)
         return self.filter_frames(noise, self.linear(magnitudes, matrix.T))
 
+    def pqmf_analysis(self, x: Value, bank) -> Value:
+        """x [rows, 1] split by a bank of ``filterbank.pqmf_bank``, [rows / bands, bands]."""
+        return self.conv1d(x, analysis_weights(bank), stride=len(bank))
+
+    def pqmf_synthesis(self, x: Value, bank) -> Value:
+        """Bands [rows, bands] put together, [rows * bands, 1]; analysis and synthesis are late by taps - bands samples."""
+        return self.conv_transpose1d(x, synthesis_weights(bank), stride=len(bank))
+
+    def spectrum(self, x: Value) -> Value:
+        """Each row's real Fourier transform, [rows, n] to [rows, 2 (n // 2 + 1)]: real parts, then imaginary ones."""
+        return self.matmul(x, self.generated(kind="real_dft", size=x.channels))
+
+    def inverse_spectrum(self, x: Value, size: int) -> Value:
+        """The inverse of ``spectrum`` for rows of ``size`` samples."""
+        return self.matmul(x, self.generated(kind="inverse_real_dft", size=size))
+
     def _in_step(self, value: Value, other: Value) -> Value:
         if value.delay > other.delay:
-            raise ModelError(f"a residual is {value.delay - other.delay} rows later than what it is added to; delay that first (align)")
+            raise ModelError(
+                f"a residual is {value.delay - other.delay} rows later than what it is added to; delay that first (align)"
+            )
         return value.delayed(other.delay - value.delay)
 
 
 def _words(turns: np.ndarray) -> np.ndarray:
     """Turns as unsigned 2^-32 parts."""
-    return np.rint(turns * 2.0 ** 32).astype(np.uint64).astype(np.uint32)
+    return np.rint(turns * 2.0**32).astype(np.uint64).astype(np.uint32)

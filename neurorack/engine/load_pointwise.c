@@ -117,10 +117,12 @@ static void innermost(const loop *l, const nr_kernels *k, float *const *p) {
         float value = *p[0];
         const int64_t step = l->stride[1][last];
         if (step == 1) value = k->fold(l->fn, value, p[1], l->n[last]);
-        else for (int64_t i = 0; i < l->n[last]; i++) k->binary(l->fn, &value, &value, 1, p[1] + i * step, 1, 1);
+        else
+            for (int64_t i = 0; i < l->n[last]; i++) k->binary(l->fn, &value, &value, 1, p[1] + i * step, 1, 1);
         *p[0] = value;
     } else if (l->direct)
-        kernel(l, k, p[0], p[1], (int)l->stride[1][last], p[2], (int)l->stride[2][last], p[3], (int)l->stride[3][last], l->n[last]);
+        kernel(l, k, p[0], p[1], (int)l->stride[1][last], p[2], (int)l->stride[2][last], p[3], (int)l->stride[3][last],
+               l->n[last]);
     else stepped(l, k, p);
 }
 
@@ -158,9 +160,13 @@ static void simplify(loop *l) {
             int64_t x = magnitude(l->stride[0][b - 1]), y = magnitude(l->stride[0][b]);
             if (l->fold && (!x || !y)) x = magnitude(l->stride[1][b - 1]), y = magnitude(l->stride[1][b]);
             if (x >= y) break;
-            int64_t t = l->n[b]; l->n[b] = l->n[b - 1]; l->n[b - 1] = t;
+            int64_t t = l->n[b];
+            l->n[b] = l->n[b - 1];
+            l->n[b - 1] = t;
             for (int i = 0; i < sides; i++) {
-                t = l->stride[i][b]; l->stride[i][b] = l->stride[i][b - 1]; l->stride[i][b - 1] = t;
+                t = l->stride[i][b];
+                l->stride[i][b] = l->stride[i][b - 1];
+                l->stride[i][b - 1] = t;
             }
         }
     for (int d = n - 2; d >= 0; d--) {
@@ -199,7 +205,9 @@ static int push_loop(nr_program *p, int arity, int fn, float a, float b, const o
         for (int d = 0; d < full->dims; d++) {
             int e = d - shift;
             int64_t size = e < 0 ? 1 : v[i].shape[e];
-            if (size != 1 && size != full->shape[d]) return nr_fail(p, "an operand of %lld does not fit a result of %lld", (long long)size, (long long)full->shape[d]);
+            if (size != 1 && size != full->shape[d])
+                return nr_fail(p, "an operand of %lld does not fit a result of %lld", (long long)size,
+                               (long long)full->shape[d]);
             l->stride[i][d] = size == 1 ? 0 : v[i].stride[e];
         }
     }
@@ -245,7 +253,8 @@ int nr_load_pointwise(nr_program *p, const nr_op_spec *s) {
     const int arity = s->code == NR_OP_UNARY ? 1 : s->code == NR_OP_BINARY ? 2 : 3;
     const int count = arity == 1 ? NR_UNARY_COUNT : arity == 2 ? NR_BINARY_COUNT : NR_TERNARY_COUNT;
     operand v[4] = {{0}};
-    if (s->views != arity + 1 || s->ints[0] < 0 || s->ints[0] >= count) return nr_fail(p, "unknown pointwise function %d", (int)s->ints[0]);
+    if (s->views != arity + 1 || s->ints[0] < 0 || s->ints[0] >= count)
+        return nr_fail(p, "unknown pointwise function %d", (int)s->ints[0]);
     for (int i = 0; i < arity; i++)
         if (nr_settled(p, s, i, &v[i + 1])) return -1;
     if (nr_operand(p, s, arity, &v[0])) return -1;
@@ -259,7 +268,8 @@ int nr_load_reduce(nr_program *p, const nr_op_spec *s) {
     operand x, y;
     const int fn = (int)s->ints[0];
     if (nr_settled(p, s, 0, &x) || nr_operand(p, s, 1, &y)) return -1;
-    if (!x.p || !y.p || y.constant || x.dims != y.dims || (fn != NR_ADD && fn != NR_MUL && fn != NR_MAX && fn != NR_MIN))
+    if (!x.p || !y.p || y.constant || x.dims != y.dims ||
+        (fn != NR_ADD && fn != NR_MUL && fn != NR_MAX && fn != NR_MIN))
         return nr_fail(p, "a reduction lacks an operand");
     operand to = y;
     if (nr_overlap(&x, &y)) to = nr_dense(nr_work(p, numbers(&y)), y.dims, y.shape);

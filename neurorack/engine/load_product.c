@@ -32,8 +32,8 @@ static operand in_rows(nr_program *p, const operand *o) {
 }
 
 static int known_activation(int64_t fn) {
-    return fn == NR_COPY || fn == NR_LEAKY_RELU || fn == NR_RELU || fn == NR_TANH || fn == NR_SIGMOID || fn == NR_SOFTPLUS ||
-           fn == NR_SILU || fn == NR_EXP || fn == NR_AFFINE || fn == NR_CLAMP;
+    return fn == NR_COPY || fn == NR_LEAKY_RELU || fn == NR_RELU || fn == NR_TANH || fn == NR_SIGMOID ||
+           fn == NR_SOFTPLUS || fn == NR_SILU || fn == NR_EXP || fn == NR_AFFINE || fn == NR_CLAMP;
 }
 
 static int push_product(nr_program *p, const nr_product *product) {
@@ -96,33 +96,47 @@ static int push_groups(nr_program *p, nr_product product, const operand *w, cons
  * floats: the activations' parameters. */
 int nr_load_convolution(nr_program *p, const nr_op_spec *s) {
     operand x, w, bias, residual, y, y2;
-    if (nr_settled(p, s, 0, &x) || nr_operand(p, s, 1, &w) || nr_operand(p, s, 2, &bias) || nr_settled(p, s, 3, &residual) ||
-        nr_operand(p, s, 4, &y) || nr_operand(p, s, 5, &y2))
+    if (nr_settled(p, s, 0, &x) || nr_operand(p, s, 1, &w) || nr_operand(p, s, 2, &bias) ||
+        nr_settled(p, s, 3, &residual) || nr_operand(p, s, 4, &y) || nr_operand(p, s, 5, &y2))
         return -1;
     const int64_t stride = s->ints[0], dilation = s->ints[1], groups = s->ints[2];
-    if (!x.p || !w.constant || (bias.p && !bias.constant) || !y.p || y.constant || y2.constant || x.dims != 2 || w.dims != 3 || y.dims != 2 ||
-        (bias.p && (bias.dims != 1 || bias.shape[0] != w.shape[2])))
-        return nr_fail(p, "conv1d wants x [rows, in], constant w [taps, in / groups, out] and bias [out], y [rows, out]");
+    if (!x.p || !w.constant || (bias.p && !bias.constant) || !y.p || y.constant || y2.constant || x.dims != 2 ||
+        w.dims != 3 || y.dims != 2 || (bias.p && (bias.dims != 1 || bias.shape[0] != w.shape[2])))
+        return nr_fail(p,
+                       "conv1d wants x [rows, in], constant w [taps, in / groups, out] and bias [out], y [rows, out]");
     if (stride < 1 || dilation < 1 || groups < 1 || x.shape[1] != w.shape[1] * groups || w.shape[2] % groups ||
         y.shape[1] != w.shape[2] || x.shape[0] < (y.shape[0] - 1) * stride + (w.shape[0] - 1) * dilation + 1)
         return nr_fail(p, "conv1d: %lld rows do not make %lld", (long long)x.shape[0], (long long)y.shape[0]);
     for (int i = 0; i < 2; i++) {
         const operand *o = i ? &y2 : &residual;
-        if (o->p && (o->dims != 2 || o->shape[0] != y.shape[0] || o->shape[1] != y.shape[1])) return nr_fail(p, "conv1d: residual or second output of another shape");
+        if (o->p && (o->dims != 2 || o->shape[0] != y.shape[0] || o->shape[1] != y.shape[1]))
+            return nr_fail(p, "conv1d: residual or second output of another shape");
     }
-    if (!known_activation(s->ints[3]) || !known_activation(s->ints[4])) return nr_fail(p, "conv1d cannot end with this function");
-    operand from = in_rows(p, &x), extra = residual.p ? in_rows(p, &residual) : residual, to = in_rows(p, &y), to2 = y2.p ? in_rows(p, &y2) : y2;
+    if (!known_activation(s->ints[3]) || !known_activation(s->ints[4]))
+        return nr_fail(p, "conv1d cannot end with this function");
+    operand from = in_rows(p, &x), extra = residual.p ? in_rows(p, &residual) : residual, to = in_rows(p, &y),
+            to2 = y2.p ? in_rows(p, &y2) : y2;
     const int clash = nr_overlap(&to, &from) || (extra.p && nr_overlap(&to, &extra) && !nr_same(&to, &extra));
     if (clash && to.p == y.p) to = nr_dense(nr_work(p, y.shape[0] * y.shape[1]), 2, y.shape);
     if (y2.p && to2.p == y2.p && (nr_overlap(&y2, &from) || nr_overlap(&y2, &extra) || nr_overlap(&y2, &to)))
         to2 = nr_dense(nr_work(p, y.shape[0] * y.shape[1]), 2, y.shape);
-    if ((from.p != x.p && nr_push_copy(p, &from, &x)) || (extra.p != residual.p && nr_push_copy(p, &extra, &residual))) return -1;
-    nr_product product = {
-        .x = from.p, .x_row = from.stride[0] * stride, .x_tap = from.stride[0] * dilation, .residual = extra.p,
-        .residual_row = extra.stride[0], .y = to.p, .y_row = to.stride[0], .y2 = to2.p, .y2_row = to2.stride[0],
-        .rows = (int32_t)y.shape[0], .taps = (int32_t)w.shape[0], .cols = (int32_t)w.shape[2], .residual_first = s->ints[5] != 0,
-        .first = {(int)s->ints[3], (float)s->floats[0], (float)s->floats[1]},
-        .second = {(int)s->ints[4], (float)s->floats[2], (float)s->floats[3]}};
+    if ((from.p != x.p && nr_push_copy(p, &from, &x)) || (extra.p != residual.p && nr_push_copy(p, &extra, &residual)))
+        return -1;
+    nr_product product = {.x = from.p,
+                          .x_row = from.stride[0] * stride,
+                          .x_tap = from.stride[0] * dilation,
+                          .residual = extra.p,
+                          .residual_row = extra.stride[0],
+                          .y = to.p,
+                          .y_row = to.stride[0],
+                          .y2 = to2.p,
+                          .y2_row = to2.stride[0],
+                          .rows = (int32_t)y.shape[0],
+                          .taps = (int32_t)w.shape[0],
+                          .cols = (int32_t)w.shape[2],
+                          .residual_first = s->ints[5] != 0,
+                          .first = {(int)s->ints[3], (float)s->floats[0], (float)s->floats[1]},
+                          .second = {(int)s->ints[4], (float)s->floats[2], (float)s->floats[3]}};
     if (push_groups(p, product, &w, &bias, groups)) return -1;
     if (to.p != y.p && nr_push_copy(p, &y, &to)) return -1;
     return to2.p != y2.p ? nr_push_copy(p, &y2, &to2) : 0;
@@ -154,32 +168,53 @@ static float *phases(nr_program *p, const operand *w, const operand *bias, int64
 
 /* One group: rows q0 to q1 (of `stride` outputs each) of the whole product, into `to` [q1 - q0][stride * out]. */
 static int push_phases(nr_program *p, const operand *from, const operand *w, const operand *bias, int64_t stride,
-                       int64_t q0, int64_t q1, float *to, int64_t to_row, nr_activation first, float *second_to, nr_activation second) {
+                       int64_t q0, int64_t q1, float *to, int64_t to_row, nr_activation first, float *second_to,
+                       nr_activation second) {
     const int64_t j_count = (w->shape[0] + stride - 1) / stride;
-    nr_product product = {.first = first, .second = second, .y2 = second_to, .y2_row = to_row, .x = from->p + (q0 - (j_count - 1)) * from->stride[0], .x_row = from->stride[0], .x_tap = from->stride[0],
-                          .y = to, .y_row = to_row, .rows = (int32_t)(q1 - q0), .taps = (int32_t)j_count,
-                          .depth = (int32_t)w->shape[1], .cols = (int32_t)(stride * w->shape[2])};
+    nr_product product = {.first = first,
+                          .second = second,
+                          .y2 = second_to,
+                          .y2_row = to_row,
+                          .x = from->p + (q0 - (j_count - 1)) * from->stride[0],
+                          .x_row = from->stride[0],
+                          .x_tap = from->stride[0],
+                          .y = to,
+                          .y_row = to_row,
+                          .rows = (int32_t)(q1 - q0),
+                          .taps = (int32_t)j_count,
+                          .depth = (int32_t)w->shape[1],
+                          .cols = (int32_t)(stride * w->shape[2])};
     if (!(product.w = phases(p, w, bias, stride))) return -1;
     return push_product(p, &product);
 }
 
-static int dense_rows(const operand *o, int64_t cols) { return o->stride[0] == cols && (o->stride[1] == 1 || cols == 1); }
+static int dense_rows(const operand *o, int64_t cols) {
+    return o->stride[0] == cols && (o->stride[1] == 1 || cols == 1);
+}
 
 /* views: x [rows, in], w [taps, in, out / groups], bias, y, y2; ints: stride, groups, crop (outputs left out in front),
  * activation, second activation. */
 int nr_load_transposed(nr_program *p, const nr_op_spec *s) {
     operand x, w, bias, y, y2;
-    if (nr_settled(p, s, 0, &x) || nr_operand(p, s, 1, &w) || nr_operand(p, s, 2, &bias) || nr_operand(p, s, 3, &y) || nr_operand(p, s, 4, &y2)) return -1;
+    if (nr_settled(p, s, 0, &x) || nr_operand(p, s, 1, &w) || nr_operand(p, s, 2, &bias) || nr_operand(p, s, 3, &y) ||
+        nr_operand(p, s, 4, &y2))
+        return -1;
     const int64_t stride = s->ints[0], groups = s->ints[1], crop = s->ints[2];
-    if (!x.p || !w.constant || (bias.p && !bias.constant) || !y.p || y.constant || x.dims != 2 || w.dims != 3 || y.dims != 2 || stride < 1 ||
-        groups < 1 || x.shape[1] != w.shape[1] || x.shape[1] % groups || y.shape[1] != w.shape[2] * groups || crop < 0 ||
-        crop + y.shape[0] > x.shape[0] * stride + (w.shape[0] > stride ? w.shape[0] - stride : 0) || (bias.p && (bias.dims != 1 || bias.shape[0] != y.shape[1])) || y2.constant ||
+    if (!x.p || !w.constant || (bias.p && !bias.constant) || !y.p || y.constant || x.dims != 2 || w.dims != 3 ||
+        y.dims != 2 || stride < 1 || groups < 1 || x.shape[1] != w.shape[1] || x.shape[1] % groups ||
+        y.shape[1] != w.shape[2] * groups || crop < 0 ||
+        crop + y.shape[0] > x.shape[0] * stride + (w.shape[0] > stride ? w.shape[0] - stride : 0) ||
+        (bias.p && (bias.dims != 1 || bias.shape[0] != y.shape[1])) || y2.constant ||
         (y2.p && (y2.dims != 2 || y2.shape[0] != y.shape[0] || y2.shape[1] != y.shape[1] || nr_overlap(&y, &y2))))
         return nr_fail(p, "conv_transpose1d: shapes do not agree");
-    if (!known_activation(s->ints[3]) || !known_activation(s->ints[4])) return nr_fail(p, "conv_transpose1d cannot end with this function");
-    const nr_activation plain = {0}, first = {(int)s->ints[3], (float)s->floats[0], (float)s->floats[1]}, second = {(int)s->ints[4], (float)s->floats[2], (float)s->floats[3]};
-    if ((double)(w.shape[0] + stride) * (double)(w.shape[1] * w.shape[2]) > (double)MOST_FLOATS) return nr_fail(p, "conv_transpose1d: stride %lld is too large", (long long)stride);
-    const int64_t back = (w.shape[0] + stride - 1) / stride - 1, rows = x.shape[0], depth = w.shape[1] / groups, cols = w.shape[2];
+    if (!known_activation(s->ints[3]) || !known_activation(s->ints[4]))
+        return nr_fail(p, "conv_transpose1d cannot end with this function");
+    const nr_activation plain = {0}, first = {(int)s->ints[3], (float)s->floats[0], (float)s->floats[1]},
+                        second = {(int)s->ints[4], (float)s->floats[2], (float)s->floats[3]};
+    if ((double)(w.shape[0] + stride) * (double)(w.shape[1] * w.shape[2]) > (double)MOST_FLOATS)
+        return nr_fail(p, "conv_transpose1d: stride %lld is too large", (long long)stride);
+    const int64_t back = (w.shape[0] + stride - 1) / stride - 1, rows = x.shape[0], depth = w.shape[1] / groups,
+                  cols = w.shape[2];
     const int64_t q0 = crop / stride, q1 = (crop + y.shape[0] + stride - 1) / stride;
     operand from = x;
     if (q0 < back || q1 > rows || (x.stride[1] != 1 && x.shape[1] > 1)) { /* zeros before and after */
@@ -193,8 +228,8 @@ int nr_load_transposed(nr_program *p, const nr_op_spec *s) {
         from.shape[0] = rows;
         if (nr_push_copy(p, &from, &x)) return -1;
     }
-    const int direct = groups == 1 && dense_rows(&y, cols) && crop % stride == 0 && y.shape[0] % stride == 0 && !nr_overlap(&y, &from) &&
-                       (!y2.p || (dense_rows(&y2, cols) && !nr_overlap(&y2, &from)));
+    const int direct = groups == 1 && dense_rows(&y, cols) && crop % stride == 0 && y.shape[0] % stride == 0 &&
+                       !nr_overlap(&y, &from) && (!y2.p || (dense_rows(&y2, cols) && !nr_overlap(&y2, &from)));
     int64_t shape[2] = {(q1 - q0) * stride, cols};
     for (int64_t g = 0; g < groups; g++) {
         operand part = from, weights = w, offsets = group_of(&bias, 0, g, cols);
@@ -202,8 +237,10 @@ int nr_load_transposed(nr_program *p, const nr_op_spec *s) {
         weights.source += g * depth * w.stride[1];
         weights.shape[1] = depth;
         operand to = nr_dense(nr_work(p, shape[0] * cols), 2, shape);
-        if (direct) return push_phases(p, &part, &weights, &offsets, stride, q0, q1, y.p, stride * cols, first, y2.p, second);
-        if (push_phases(p, &part, &weights, &offsets, stride, q0, q1, to.p, stride * cols, plain, NULL, plain)) return -1;
+        if (direct)
+            return push_phases(p, &part, &weights, &offsets, stride, q0, q1, y.p, stride * cols, first, y2.p, second);
+        if (push_phases(p, &part, &weights, &offsets, stride, q0, q1, to.p, stride * cols, plain, NULL, plain))
+            return -1;
         operand wanted = group_of(&y, 1, g, cols), cut = to;
         cut.p += (crop - q0 * stride) * cols;
         cut.shape[0] = y.shape[0];
@@ -222,12 +259,25 @@ static void run_matmul(ready *op) { /* the right factor changes from run to run:
 
 static int push_matmul(nr_program *p, const operand *a, const operand *b, const operand *y) {
     operand from = in_rows(p, a), to = in_rows(p, y);
-    if (to.p == y->p && (nr_overlap(y, &from) || (!b->constant && nr_overlap(y, b)))) to = nr_dense(nr_work(p, y->shape[0] * y->shape[1]), 2, y->shape);
+    if (to.p == y->p && (nr_overlap(y, &from) || (!b->constant && nr_overlap(y, b))))
+        to = nr_dense(nr_work(p, y->shape[0] * y->shape[1]), 2, y->shape);
     if (from.p != a->p && nr_push_copy(p, &from, a)) return -1;
-    nr_product product = {.x = from.p, .x_row = from.stride[0], .y = to.p, .y_row = to.stride[0], .rows = (int32_t)y->shape[0],
-                          .taps = 1, .depth = (int32_t)b->shape[0], .cols = (int32_t)b->shape[1]};
+    nr_product product = {.x = from.p,
+                          .x_row = from.stride[0],
+                          .y = to.p,
+                          .y_row = to.stride[0],
+                          .rows = (int32_t)y->shape[0],
+                          .taps = 1,
+                          .depth = (int32_t)b->shape[0],
+                          .cols = (int32_t)b->shape[1]};
     if (b->constant) {
-        operand w = {.p = b->p, .constant = 1, .source = b->source, .dims = 3, .shape = {1, b->shape[0], b->shape[1]}, .stride = {0, b->stride[0], b->stride[1]}}, none = {0};
+        operand w = {.p = b->p,
+                     .constant = 1,
+                     .source = b->source,
+                     .dims = 3,
+                     .shape = {1, b->shape[0], b->shape[1]},
+                     .stride = {0, b->stride[0], b->stride[1]}},
+                none = {0};
         if (!(product.w = packed(p, &w, &none)) || push_product(p, &product)) return -1;
     } else {
         ready *op = nr_append(p, run_matmul);
@@ -254,13 +304,15 @@ static operand matrix_of(const operand *o, int64_t batch) {
 int nr_load_matmul(nr_program *p, const nr_op_spec *s) {
     operand a, b, y;
     if (nr_settled(p, s, 0, &a) || nr_operand(p, s, 1, &b) || nr_operand(p, s, 2, &y)) return -1;
-    if (!a.p || !b.p || !y.p || y.constant || a.dims < 2 || a.dims > 3 || b.dims < 2 || b.dims > 3 || y.dims < 2 || y.dims > 3)
+    if (!a.p || !b.p || !y.p || y.constant || a.dims < 2 || a.dims > 3 || b.dims < 2 || b.dims > 3 || y.dims < 2 ||
+        y.dims > 3)
         return nr_fail(p, "matmul wants matrices, or stacks of them");
     const int64_t batches = y.dims == 3 ? y.shape[0] : 1;
     for (int64_t i = 0; i < batches; i++) {
         operand am = matrix_of(&a, i), bm = matrix_of(&b, i), ym = matrix_of(&y, i);
         if (am.shape[1] != bm.shape[0] || am.shape[0] != ym.shape[0] || bm.shape[1] != ym.shape[1] ||
-            (a.dims == 3 && a.shape[0] != 1 && a.shape[0] != batches) || (b.dims == 3 && b.shape[0] != 1 && b.shape[0] != batches))
+            (a.dims == 3 && a.shape[0] != 1 && a.shape[0] != batches) ||
+            (b.dims == 3 && b.shape[0] != 1 && b.shape[0] != batches))
             return nr_fail(p, "matmul: shapes do not agree");
         if (push_matmul(p, &am, &bm, &ym)) return -1;
     }
@@ -280,30 +332,59 @@ static void run_gru(ready *op) {
 /* views: x [rows, in], w_x [in, 3 hidden], b_x [3 hidden], w_h [hidden, 3 hidden], b_h, h [hidden] (state), y [rows, hidden]. */
 int nr_load_gru(nr_program *p, const nr_op_spec *s) {
     operand x, w[2], bias[2], h, y;
-    if (nr_settled(p, s, 0, &x) || nr_operand(p, s, 1, &w[0]) || nr_operand(p, s, 2, &bias[0]) || nr_operand(p, s, 3, &w[1]) ||
-        nr_operand(p, s, 4, &bias[1]) || nr_operand(p, s, 5, &h) || nr_operand(p, s, 6, &y))
+    if (nr_settled(p, s, 0, &x) || nr_operand(p, s, 1, &w[0]) || nr_operand(p, s, 2, &bias[0]) ||
+        nr_operand(p, s, 3, &w[1]) || nr_operand(p, s, 4, &bias[1]) || nr_operand(p, s, 5, &h) ||
+        nr_operand(p, s, 6, &y))
         return -1;
     const int64_t hidden = h.p ? h.shape[0] : 0, rows = x.shape[0];
     for (int i = 0; i < 2; i++)
-        if (!w[i].constant || w[i].dims != 2 || w[i].shape[1] != 3 * hidden || (bias[i].p && (!bias[i].constant || bias[i].dims != 1 || bias[i].shape[0] != 3 * hidden)))
+        if (!w[i].constant || w[i].dims != 2 || w[i].shape[1] != 3 * hidden ||
+            (bias[i].p && (!bias[i].constant || bias[i].dims != 1 || bias[i].shape[0] != 3 * hidden)))
             return nr_fail(p, "gru: weights are [in, 3 hidden] and [hidden, 3 hidden], gates reset, update, new");
-    if (!x.p || !y.p || y.constant || h.constant || x.dims != 2 || y.dims != 2 || h.dims != 1 || h.stride[0] != 1 || w[0].shape[0] != x.shape[1] ||
-        w[1].shape[0] != hidden || y.shape[0] != rows || y.shape[1] != hidden || nr_overlap(&y, &h))
+    if (!x.p || !y.p || y.constant || h.constant || x.dims != 2 || y.dims != 2 || h.dims != 1 || h.stride[0] != 1 ||
+        w[0].shape[0] != x.shape[1] || w[1].shape[0] != hidden || y.shape[0] != rows || y.shape[1] != hidden ||
+        nr_overlap(&y, &h))
         return nr_fail(p, "gru: shapes do not agree");
     operand from = in_rows(p, &x), to = in_rows(p, &y);
     if (to.p == y.p && nr_overlap(&y, &from)) to = nr_dense(nr_work(p, rows * hidden), 2, y.shape);
     if (from.p != x.p && nr_push_copy(p, &from, &x)) return -1;
     const float *pack[2];
     for (int i = 0; i < 2; i++) {
-        operand cube = {.p = w[i].p, .constant = 1, .source = w[i].source, .dims = 3, .shape = {1, w[i].shape[0], w[i].shape[1]}, .stride = {0, w[i].stride[0], w[i].stride[1]}};
+        operand cube = {.p = w[i].p,
+                        .constant = 1,
+                        .source = w[i].source,
+                        .dims = 3,
+                        .shape = {1, w[i].shape[0], w[i].shape[1]},
+                        .stride = {0, w[i].stride[0], w[i].stride[1]}};
         if (!(pack[i] = packed(p, &cube, &bias[i]))) return -1;
     }
     float *gates_x = nr_work(p, rows * 3 * hidden), *gates_h = nr_work(p, 3 * hidden);
     ready *op = nr_append(p, run_gru);
     if (!op) return -1;
-    op->u.gru = (gru){
-        .input = {.x = from.p, .x_row = from.stride[0], .y = gates_x, .y_row = 3 * hidden, .rows = (int32_t)rows, .taps = 1, .depth = (int32_t)x.shape[1], .cols = (int32_t)(3 * hidden), .w = pack[0]},
-        .step = {.x = h.p, .x_row = hidden, .y = gates_h, .y_row = 3 * hidden, .rows = 1, .taps = 1, .depth = (int32_t)hidden, .cols = (int32_t)(3 * hidden), .w = pack[1]},
-        .h = h.p, .out = to.p, .gates_x = gates_x, .gates_h = gates_h, .out_row = to.stride[0], .hidden = hidden, .rows = rows};
+    op->u.gru = (gru){.input = {.x = from.p,
+                                .x_row = from.stride[0],
+                                .y = gates_x,
+                                .y_row = 3 * hidden,
+                                .rows = (int32_t)rows,
+                                .taps = 1,
+                                .depth = (int32_t)x.shape[1],
+                                .cols = (int32_t)(3 * hidden),
+                                .w = pack[0]},
+                      .step = {.x = h.p,
+                               .x_row = hidden,
+                               .y = gates_h,
+                               .y_row = 3 * hidden,
+                               .rows = 1,
+                               .taps = 1,
+                               .depth = (int32_t)hidden,
+                               .cols = (int32_t)(3 * hidden),
+                               .w = pack[1]},
+                      .h = h.p,
+                      .out = to.p,
+                      .gates_x = gates_x,
+                      .gates_h = gates_h,
+                      .out_row = to.stride[0],
+                      .hidden = hidden,
+                      .rows = rows};
     return to.p != y.p ? nr_push_copy(p, &y, &to) : 0;
 }

@@ -71,10 +71,11 @@ static operand axis_last(const operand *o, int axis) {
 static int load_scan(nr_program *p, const nr_op_spec *s) {
     operand v[2];
     if (nr_settled(p, s, 0, &v[0]) || nr_operand(p, s, 1, &v[1])) return -1;
-    int fits = v[0].p && v[1].p && !v[1].constant && v[0].dims == v[1].dims && s->ints[1] >= 0 && s->ints[1] < v[0].dims &&
-               (s->ints[0] == NR_ADD || s->ints[0] == NR_MUL);
+    int fits = v[0].p && v[1].p && !v[1].constant && v[0].dims == v[1].dims && s->ints[1] >= 0 &&
+               s->ints[1] < v[0].dims && (s->ints[0] == NR_ADD || s->ints[0] == NR_MUL);
     for (int d = 0; fits && d < v[0].dims; d++) fits = v[0].shape[d] == v[1].shape[d];
-    if (!fits || (nr_overlap(&v[0], &v[1]) && !nr_same(&v[0], &v[1]))) return nr_fail(p, "scan: shapes do not agree, or its operands overlap");
+    if (!fits || (nr_overlap(&v[0], &v[1]) && !nr_same(&v[0], &v[1])))
+        return nr_fail(p, "scan: shapes do not agree, or its operands overlap");
     for (int i = 0; i < 2; i++) v[i] = axis_last(&v[i], (int)s->ints[1]);
     return push_strided(p, run_scan, v, 2, s->ints);
 }
@@ -84,13 +85,15 @@ int nr_load_walk(nr_program *p, const nr_op_spec *s) {
     if (s->code == NR_OP_SCAN) return load_scan(p, s);
     if (nr_settled(p, s, 0, &v[0]) || nr_settled(p, s, 1, &v[1])) return -1;
     if (s->code == NR_OP_ARG) {
-        if (!v[0].p || !v[1].p || v[1].constant || v[0].dims != 2 || v[1].dims != 1 || v[0].shape[0] != v[1].shape[0] || nr_overlap(&v[0], &v[1]))
+        if (!v[0].p || !v[1].p || v[1].constant || v[0].dims != 2 || v[1].dims != 1 || v[0].shape[0] != v[1].shape[0] ||
+            nr_overlap(&v[0], &v[1]))
             return nr_fail(p, "arg wants x [rows, n] and y [rows]");
         return push_strided(p, run_arg, v, 2, s->ints);
     }
     if (nr_operand(p, s, 2, &v[2])) return -1;
-    if (!v[0].p || !v[1].p || !v[2].p || v[2].constant || v[0].dims != 2 || v[1].dims != 1 || v[2].dims != 2 || v[1].shape[0] != v[2].shape[0] ||
-        v[0].shape[1] != v[2].shape[1] || nr_overlap(&v[2], &v[0]) || nr_overlap(&v[2], &v[1]))
+    if (!v[0].p || !v[1].p || !v[2].p || v[2].constant || v[0].dims != 2 || v[1].dims != 1 || v[2].dims != 2 ||
+        v[1].shape[0] != v[2].shape[0] || v[0].shape[1] != v[2].shape[1] || nr_overlap(&v[2], &v[0]) ||
+        nr_overlap(&v[2], &v[1]))
         return nr_fail(p, "gather wants x [n, cols], indices [rows] and y [rows, cols], apart from each other");
     return push_strided(p, run_gather, v, 3, s->ints);
 }
@@ -98,7 +101,9 @@ int nr_load_walk(nr_program *p, const nr_op_spec *s) {
 static void run_oscillators(ready *op) { op->k->oscillators(&op->u.oscillators); }
 static void run_noise_bands(ready *op) { op->k->noise_bands(&op->u.noise_bands); }
 
-static int plain(const operand *o, int64_t size) { return o->p && !o->constant && o->dims == 1 && o->shape[0] == size && (size == 1 || o->stride[0] == 1); }
+static int plain(const operand *o, int64_t size) {
+    return o->p && !o->constant && o->dims == 1 && o->shape[0] == size && (size == 1 || o->stride[0] == 1);
+}
 static int rows_of(const operand *o, int64_t rows, int64_t cols) {
     return o->p && o->dims == 2 && o->shape[0] == rows && o->shape[1] == cols && (cols == 1 || o->stride[1] == 1);
 }
@@ -107,12 +112,15 @@ static int rows_of(const operand *o, int64_t rows, int64_t cols) {
  * sample); last amplitudes [n], phases [n] and last steps [n] (states; the latter two are integers); y [rows * hop]. */
 int nr_load_oscillators(nr_program *p, const nr_op_spec *s) {
     operand a, steps, f, last, phases, last_steps, y;
-    if (nr_settled(p, s, 0, &a) || nr_settled(p, s, 1, &steps) || nr_settled(p, s, 2, &f) || nr_operand(p, s, 3, &last) ||
-        nr_operand(p, s, 4, &phases) || nr_operand(p, s, 5, &last_steps) || nr_operand(p, s, 6, &y))
+    if (nr_settled(p, s, 0, &a) || nr_settled(p, s, 1, &steps) || nr_settled(p, s, 2, &f) ||
+        nr_operand(p, s, 3, &last) || nr_operand(p, s, 4, &phases) || nr_operand(p, s, 5, &last_steps) ||
+        nr_operand(p, s, 6, &y))
         return -1;
     const int64_t rows = a.shape[0], n = a.shape[1], hop = s->ints[0];
-    if (!rows_of(&a, rows, n) || hop < 1 || hop > 65535 || !y.p || y.constant || y.dims != 1 || y.shape[0] != rows * hop || !plain(&last, n) || !plain(&phases, n) ||
-        (f.p ? steps.p || !rows_of(&f, rows, n) || !plain(&last_steps, n) : !steps.constant || steps.dims != 1 || steps.shape[0] != n) ||
+    if (!rows_of(&a, rows, n) || hop < 1 || hop > 65535 || !y.p || y.constant || y.dims != 1 ||
+        y.shape[0] != rows * hop || !plain(&last, n) || !plain(&phases, n) ||
+        (f.p ? steps.p || !rows_of(&f, rows, n) || !plain(&last_steps, n)
+             : !steps.constant || steps.dims != 1 || steps.shape[0] != n) ||
         nr_overlap(&y, &a) || nr_overlap(&y, &f))
         return nr_fail(p, "oscillators: shapes do not agree");
     uint32_t *fixed = NULL;
@@ -123,29 +131,51 @@ int nr_load_oscillators(nr_program *p, const nr_op_spec *s) {
             for (int64_t i = 0; i < n; i++) memcpy(&fixed[i], &steps.p[i * steps.stride[0]], 4);
         }
         for (int64_t i = 0; i < n; i++)
-            if (fixed[i] >= 0x80000000u) return nr_fail(p, "oscillator %d at %g cycles per sample (below 0.5)", (int)i, fixed[i] / 4294967296.0);
+            if (fixed[i] >= 0x80000000u)
+                return nr_fail(p, "oscillator %d at %g cycles per sample (below 0.5)", (int)i, fixed[i] / 4294967296.0);
     }
     ready *op = nr_append(p, run_oscillators);
     if (!op) return -1;
-    op->u.oscillators = (nr_oscillators){
-        .amplitudes = a.p, .frequencies = f.p, .amplitude_row = a.stride[0], .frequency_row = f.stride[0], .out_stride = y.stride[0], .steps = fixed,
-        .last = last.p, .phases = (uint32_t *)phases.p, .last_steps = (uint32_t *)last_steps.p, .out = y.p, .rows = (int32_t)rows, .count = (int32_t)n, .hop = (int32_t)hop};
+    op->u.oscillators = (nr_oscillators){.amplitudes = a.p,
+                                         .frequencies = f.p,
+                                         .amplitude_row = a.stride[0],
+                                         .frequency_row = f.stride[0],
+                                         .out_stride = y.stride[0],
+                                         .steps = fixed,
+                                         .last = last.p,
+                                         .phases = (uint32_t *)phases.p,
+                                         .last_steps = (uint32_t *)last_steps.p,
+                                         .out = y.p,
+                                         .rows = (int32_t)rows,
+                                         .count = (int32_t)n,
+                                         .hop = (int32_t)hop};
     return 0;
 }
 
 /* views: amplitudes [rows, bands], table [bands, length] (constant), last [bands], position [1] (integer), y [rows * hop]. */
 int nr_load_noise_bands(nr_program *p, const nr_op_spec *s) {
     operand a, table, last, position, y;
-    if (nr_settled(p, s, 0, &a) || nr_settled(p, s, 1, &table) || nr_operand(p, s, 2, &last) || nr_operand(p, s, 3, &position) || nr_operand(p, s, 4, &y)) return -1;
+    if (nr_settled(p, s, 0, &a) || nr_settled(p, s, 1, &table) || nr_operand(p, s, 2, &last) ||
+        nr_operand(p, s, 3, &position) || nr_operand(p, s, 4, &y))
+        return -1;
     const int64_t rows = a.shape[0], n = a.shape[1], hop = s->ints[0];
-    if (!rows_of(&a, rows, n) || hop < 1 || !y.p || y.constant || y.dims != 1 || y.shape[0] != rows * hop || !plain(&last, n) || !plain(&position, 1) ||
-        !table.constant || table.dims != 2 || table.shape[0] != n || table.stride[1] != 1 || table.stride[0] != table.shape[1] || nr_overlap(&y, &a))
+    if (!rows_of(&a, rows, n) || hop < 1 || !y.p || y.constant || y.dims != 1 || y.shape[0] != rows * hop ||
+        !plain(&last, n) || !plain(&position, 1) || !table.constant || table.dims != 2 || table.shape[0] != n ||
+        table.stride[1] != 1 || table.stride[0] != table.shape[1] || nr_overlap(&y, &a))
         return nr_fail(p, "noise_bands: shapes do not agree");
     ready *op = nr_append(p, run_noise_bands);
     if (!op) return -1;
-    op->u.noise_bands = (nr_noise_bands){
-        .amplitudes = a.p, .table = table.p, .amplitude_row = a.stride[0], .out_stride = y.stride[0], .length = table.shape[1], .last = last.p,
-        .position = (uint32_t *)position.p, .out = y.p, .rows = (int32_t)rows, .bands = (int32_t)n, .hop = (int32_t)hop};
+    op->u.noise_bands = (nr_noise_bands){.amplitudes = a.p,
+                                         .table = table.p,
+                                         .amplitude_row = a.stride[0],
+                                         .out_stride = y.stride[0],
+                                         .length = table.shape[1],
+                                         .last = last.p,
+                                         .position = (uint32_t *)position.p,
+                                         .out = y.p,
+                                         .rows = (int32_t)rows,
+                                         .bands = (int32_t)n,
+                                         .hop = (int32_t)hop};
     return 0;
 }
 
@@ -172,7 +202,8 @@ static void run_random(ready *op) {
 int nr_load_random(nr_program *p, const nr_op_spec *s) {
     operand counter, y;
     if (nr_operand(p, s, 0, &counter) || nr_operand(p, s, 1, &y)) return -1;
-    if (!plain(&counter, 2) || !y.p || y.constant || nr_overlap(&counter, &y)) return nr_fail(p, "random wants a counter [2] and a result");
+    if (!plain(&counter, 2) || !y.p || y.constant || nr_overlap(&counter, &y))
+        return nr_fail(p, "random wants a counter [2] and a result");
     int64_t size = 1;
     for (int d = 0; d < y.dims; d++) size *= y.shape[d];
     operand dense = nr_dense(y.p, y.dims, y.shape);
@@ -192,7 +223,8 @@ static void run_filter_frames(ready *op) { /* v: x [rows * hop], ir [rows, taps]
         memset(sum, 0, (size_t)(hop + taps) * 4);
         memcpy(sum, tail->p, (size_t)(taps - 1) * 4);
         for (int64_t i = 0; i < taps; i++) response[i] = ir->p[r * ir->stride[0] + i * ir->stride[1]];
-        for (int64_t i = 0; i < hop; i++) op->k->multiply_add(sum + i, x->p[(r * hop + i) * x->stride[0]], response, taps);
+        for (int64_t i = 0; i < hop; i++)
+            op->k->multiply_add(sum + i, x->p[(r * hop + i) * x->stride[0]], response, taps);
         for (int64_t i = 0; i < hop; i++) y->p[(r * hop + i) * y->stride[0]] = sum[i];
         memcpy(tail->p, sum + hop, (size_t)(taps - 1) * 4);
     }
@@ -201,10 +233,13 @@ static void run_filter_frames(ready *op) { /* v: x [rows * hop], ir [rows, taps]
 int nr_load_filter_frames(nr_program *p, const nr_op_spec *s) {
     operand v[4];
     const int64_t hop = s->ints[0];
-    if (nr_settled(p, s, 0, &v[0]) || nr_settled(p, s, 1, &v[1]) || nr_operand(p, s, 2, &v[2]) || nr_operand(p, s, 3, &v[3])) return -1;
-    if (!v[0].p || !v[1].p || !v[3].p || v[3].constant || hop < 1 || v[0].dims != 1 || v[1].dims != 2 || v[3].dims != 1 || v[1].shape[1] < 2 ||
-        v[0].shape[0] != v[1].shape[0] * hop || v[3].shape[0] != v[0].shape[0] || !plain(&v[2], v[1].shape[1] - 1) ||
-        (nr_overlap(&v[3], &v[0]) && !nr_same(&v[3], &v[0])) || nr_overlap(&v[3], &v[1]) || nr_overlap(&v[3], &v[2]))
+    if (nr_settled(p, s, 0, &v[0]) || nr_settled(p, s, 1, &v[1]) || nr_operand(p, s, 2, &v[2]) ||
+        nr_operand(p, s, 3, &v[3]))
+        return -1;
+    if (!v[0].p || !v[1].p || !v[3].p || v[3].constant || hop < 1 || v[0].dims != 1 || v[1].dims != 2 ||
+        v[3].dims != 1 || v[1].shape[1] < 2 || v[0].shape[0] != v[1].shape[0] * hop || v[3].shape[0] != v[0].shape[0] ||
+        !plain(&v[2], v[1].shape[1] - 1) || (nr_overlap(&v[3], &v[0]) && !nr_same(&v[3], &v[0])) ||
+        nr_overlap(&v[3], &v[1]) || nr_overlap(&v[3], &v[2]))
         return nr_fail(p, "filter_frames wants x [rows * hop], ir [rows, taps], tail [taps - 1] and y [rows * hop]");
     float *work = nr_work(p, hop + 2 * v[1].shape[1]);
     if (push_strided(p, run_filter_frames, v, 4, s->ints)) return -1;

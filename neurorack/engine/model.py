@@ -70,7 +70,9 @@ class Model:
             raise ModelError(f"{path}: its description is not JSON") from None
         version = data.get("format") if isinstance(data, dict) else None
         if version != FORMAT:
-            raise ModelError(f"{path}: format {str(version)[:20]}; this version reads format {FORMAT}: update the instrument or export it again")
+            raise ModelError(
+                f"{path}: format {str(version)[:20]}; this version reads format {FORMAT}: update the instrument or export again"
+            )
         for key in ("card", "methods", "generators"):
             if not isinstance(data.get(key, {} if key == "generators" else None), dict):
                 raise ModelError(f"{path}: its description has no {key!r}")
@@ -100,7 +102,9 @@ class Model:
                 parsed = listing.parse(program, self._store.shapes, generators)
                 want = (int(key) // numbers[1], numbers[0]), (int(key) // numbers[3], numbers[2])
                 if (parsed.in_shape, parsed.out_shape) != want or int(key) % numbers[1] or int(key) % numbers[3]:
-                    raise ModelError(f"input {parsed.in_shape} and output {parsed.out_shape} do not fit the method's {want}")
+                    raise ModelError(
+                        f"input {parsed.in_shape} and output {parsed.out_shape} do not fit the method's {want}"
+                    )
             except ModelError as error:
                 raise ModelError(f"{name} at {key[:10]} frames: {error}") from None
             for call in parsed.calls:
@@ -116,7 +120,9 @@ class Model:
             raise ModelError(f"{self.path}: no method {method!r}; it has {', '.join(self.methods)}")
         blocks = self.methods[method].blocks
         if block_frames not in blocks:
-            raise ModelError(f"{self.path}: {method} has no program for blocks of {block_frames} frames; it has {', '.join(map(str, blocks))}")
+            raise ModelError(
+                f"{self.path}: {method} has no program for blocks of {block_frames} frames; it has {', '.join(map(str, blocks))}"
+            )
         return self._listings[method, block_frames]
 
     def tensor(self, name: str) -> np.ndarray:
@@ -134,7 +140,7 @@ class Model:
             elif buffer.generator is not None:
                 if buffer.generator not in self._generated:
                     spec = self.generators[buffer.generator]
-                    if self.seed:
+                    if self.seed and generate.has_seed(spec):
                         spec = {**spec, "seed": (spec.get("seed", 0) + self.seed) & 0xFFFFFFFF}
                     self._generated[buffer.generator] = generate.array(spec)
                 found[i] = self._generated[buffer.generator]
@@ -155,6 +161,7 @@ class Model:
     def reference(self, method: str = "decode", block_frames: int = 64):
         """The same program in plain numpy (slow, and with no compiled code)."""
         from .reference import ReferenceProgram
+
         program = self.listing(method, block_frames)
         return ReferenceProgram(program, self.arrays(program))
 

@@ -11,8 +11,12 @@ from ..errors import ModelError
 from .listing import KINDS, Listing
 from .opset import MAX_DIMS, MAX_VIEWS, OPS, Choice
 
-_VIEW = np.dtype([("buffer", "<i4"), ("dims", "<i4"), ("offset", "<i8"), ("shape", "<i8", MAX_DIMS), ("stride", "<i8", MAX_DIMS)])
-_OP = np.dtype([("code", "<i4"), ("views", "<i4"), ("view", _VIEW, MAX_VIEWS), ("ints", "<i8", 8), ("floats", "<f8", 6)])
+_VIEW = np.dtype(
+    [("buffer", "<i4"), ("dims", "<i4"), ("offset", "<i8"), ("shape", "<i8", MAX_DIMS), ("stride", "<i8", MAX_DIMS)]
+)
+_OP = np.dtype(
+    [("code", "<i4"), ("views", "<i4"), ("view", _VIEW, MAX_VIEWS), ("ints", "<i8", 8), ("floats", "<f8", 6)]
+)
 _BUFFER = np.dtype([("kind", "<i8"), ("size", "<i8"), ("at", "<i8"), ("data", "<u8")])
 _LINE = 16  # floats in a cache line
 
@@ -110,8 +114,8 @@ def encode(listing: Listing, data: dict[int, np.ndarray]) -> tuple[np.ndarray, n
             place["buffer"] = -1
             if view is not None:
                 place["buffer"], place["dims"], place["offset"] = view.buffer, len(view.shape), view.offset
-                place["shape"][:len(view.shape)] = view.shape
-                place["stride"][:len(view.shape)] = view.strides
+                place["shape"][: len(view.shape)] = view.shape
+                place["stride"][: len(view.shape)] = view.strides
         for i, (key, kind) in enumerate(spec.ints.items()):
             value = call.params[key]
             record["ints"][i] = kind.numbers[value] if isinstance(kind, Choice) else value
@@ -125,7 +129,9 @@ def load(listing: Listing, data: dict[int, np.ndarray], pool: Pool) -> int:
     buffers, calls = encode(listing, data)
     shape = np.array([*listing.in_shape, *listing.out_shape], np.int32)
     error = ctypes.create_string_buffer(256)
-    handle = functions().new(pool.handle, buffers.ctypes.data, len(buffers), calls.ctypes.data, len(calls), shape.ctypes.data, error)
+    handle = functions().new(
+        pool.handle, buffers.ctypes.data, len(buffers), calls.ctypes.data, len(calls), shape.ctypes.data, error
+    )
     if not handle:
         raise ModelError(error.value.decode("utf-8", "replace"))
     return handle

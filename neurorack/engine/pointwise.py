@@ -51,15 +51,32 @@ class Pointwise:
             kept[key] = self.copy(x)
         return kept[key]
 
-    def exp(self, x): return self.unary("exp", x)
-    def log(self, x): return self.unary("log", x)
-    def sin(self, x): return self.unary("sin", x)
-    def tanh(self, x): return self.unary("tanh", x)
-    def sigmoid(self, x): return self.unary("sigmoid", x)
-    def softplus(self, x): return self.unary("softplus", x)
-    def leaky_relu(self, x, slope: float = 0.01): return self.unary("leaky_relu", x, slope)
-    def clamp(self, x, low: float, high: float): return self.unary("clamp", x, low, high)
-    def affine(self, x, scale: float, offset: float = 0.0): return self.unary("affine", x, scale, offset)
+    def exp(self, x):
+        return self.unary("exp", x)
+
+    def log(self, x):
+        return self.unary("log", x)
+
+    def sin(self, x):
+        return self.unary("sin", x)
+
+    def tanh(self, x):
+        return self.unary("tanh", x)
+
+    def sigmoid(self, x):
+        return self.unary("sigmoid", x)
+
+    def softplus(self, x):
+        return self.unary("softplus", x)
+
+    def leaky_relu(self, x, slope: float = 0.01):
+        return self.unary("leaky_relu", x, slope)
+
+    def clamp(self, x, low: float, high: float):
+        return self.unary("clamp", x, low, high)
+
+    def affine(self, x, scale: float, offset: float = 0.0):
+        return self.unary("affine", x, scale, offset)
 
     def concat(self, values, axis: int = 1) -> Value:
         """Values side by side along an axis (their rows aligned in time)."""
@@ -82,8 +99,11 @@ class Pointwise:
         self.call("reduce", [x], [y], fn=fn, scale=float(scale))
         return y
 
-    def sum(self, x: Value, axis: int = 1) -> Value: return self.reduce("add", x, axis)
-    def mean(self, x: Value, axis: int = 1) -> Value: return self.reduce("add", x, axis, 1 / x.shape[axis])
+    def sum(self, x: Value, axis: int = 1) -> Value:
+        return self.reduce("add", x, axis)
+
+    def mean(self, x: Value, axis: int = 1) -> Value:
+        return self.reduce("add", x, axis, 1 / x.shape[axis])
 
     def scan(self, fn: str, x: Value, axis: int = 0) -> Value:
         """Running sum (add) or product (mul) along an axis, within the block."""
@@ -113,7 +133,9 @@ class Pointwise:
     def hold(self, x: Value, hop: int) -> Value:
         """Each row repeated ``hop`` times, [rows, n] to [rows * hop, n]."""
         y = self.new(x.rows * hop, x.channels, delay=x.delay * hop)
-        self.call("unary", [x[:, None, :].expand(x.rows, hop, x.channels)], [y.reshape(x.rows, hop, x.channels)], fn="copy")
+        self.call(
+            "unary", [x[:, None, :].expand(x.rows, hop, x.channels)], [y.reshape(x.rows, hop, x.channels)], fn="copy"
+        )
         return y
 
     def glide(self, x: Value, hop: int) -> Value:

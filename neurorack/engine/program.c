@@ -7,7 +7,10 @@
 #include "engine/op.h"
 
 struct nr_pool {
-    struct entry { nr_pool_key key; float *data; } *entries;
+    struct entry {
+        nr_pool_key key;
+        float *data;
+    } *entries;
     int64_t n, room;
     size_t floats;
 };
@@ -113,9 +116,11 @@ int nr_operand(nr_program *p, const nr_op_spec *s, int index, operand *o) {
     const nr_view *v = &s->view[index];
     memset(o, 0, sizeof *o);
     if (index >= s->views || v->buffer == -1) return 0;
-    if (v->buffer < 0 || v->buffer >= p->n_buffers) return nr_fail(p, "view %d names buffer %d of %d", index, v->buffer, (int)p->n_buffers);
+    if (v->buffer < 0 || v->buffer >= p->n_buffers)
+        return nr_fail(p, "view %d names buffer %d of %d", index, v->buffer, (int)p->n_buffers);
     const nr_buffer_spec *b = &p->buffers[v->buffer];
-    if (!view_fits(v, b->size)) return nr_fail(p, "view %d leaves its buffer of %lld numbers", index, (long long)b->size);
+    if (!view_fits(v, b->size))
+        return nr_fail(p, "view %d leaves its buffer of %lld numbers", index, (long long)b->size);
     o->dims = v->dims;
     memcpy(o->shape, v->shape, sizeof o->shape);
     memcpy(o->stride, v->stride, sizeof o->stride);
@@ -146,9 +151,13 @@ static int load_op(nr_program *p, const nr_op_spec *s) {
     case NR_OP_CONV1D: return nr_load_convolution(p, s);
     case NR_OP_CONV_TRANSPOSE1D: return nr_load_transposed(p, s);
     case NR_OP_MATMUL: return nr_load_matmul(p, s);
-    case NR_OP_UNARY: case NR_OP_BINARY: case NR_OP_TERNARY: return nr_load_pointwise(p, s);
+    case NR_OP_UNARY:
+    case NR_OP_BINARY:
+    case NR_OP_TERNARY: return nr_load_pointwise(p, s);
     case NR_OP_REDUCE: return nr_load_reduce(p, s);
-    case NR_OP_ARG: case NR_OP_SCAN: case NR_OP_GATHER: return nr_load_walk(p, s);
+    case NR_OP_ARG:
+    case NR_OP_SCAN:
+    case NR_OP_GATHER: return nr_load_walk(p, s);
     case NR_OP_GRU: return nr_load_gru(p, s);
     case NR_OP_OSCILLATORS: return nr_load_oscillators(p, s);
     case NR_OP_NOISE_BANDS: return nr_load_noise_bands(p, s);
@@ -163,12 +172,14 @@ static int load_all(nr_program *p, const nr_op_spec *specs, int64_t n) {
         p->n_ops = 0;
         for (int64_t i = 0; i < n; i++) {
             p->work_used = 0;
-            if (specs[i].views < 0 || specs[i].views > NR_VIEWS) return nr_fail(p, "operation %d has %d views", (int)i, specs[i].views);
+            if (specs[i].views < 0 || specs[i].views > NR_VIEWS)
+                return nr_fail(p, "operation %d has %d views", (int)i, specs[i].views);
             if (load_op(p, &specs[i])) {
                 char why[sizeof p->error];
                 memcpy(why, p->error, sizeof why);
                 return nr_fail(p, "operation %d: %.200s", (int)i, why);
             }
+            if (pass && p->work_used > p->work_floats) return nr_fail(p, "operation %d: scratch grew", (int)i);
         }
         if (!pass && p->work_floats > MOST_FLOATS) return nr_fail(p, "operations want too much scratch");
         if (!pass && !(p->work = nr_aligned((size_t)p->work_floats))) return nr_fail(p, "out of memory");
@@ -183,12 +194,14 @@ static int lay_out(nr_program *p, const nr_buffer_spec *buffers, int64_t n) {
     int any = 0;
     for (int64_t i = 0; i < n; i++) {
         const nr_buffer_spec *b = &buffers[i];
-        if (b->size < 1 || b->size > MOST_FLOATS) return nr_fail(p, "buffer %d has %lld numbers", (int)i, (long long)b->size);
+        if (b->size < 1 || b->size > MOST_FLOATS)
+            return nr_fail(p, "buffer %d has %lld numbers", (int)i, (long long)b->size);
         if (b->kind == NR_CONSTANT) {
             if (!b->data) return nr_fail(p, "buffer %d has no data", (int)i);
             continue;
         }
-        if (b->at < 0 || b->at + b->size > MOST_FLOATS) return nr_fail(p, "buffer %d lies beyond %lld", (int)i, (long long)MOST_FLOATS);
+        if (b->at < 0 || b->at + b->size > MOST_FLOATS)
+            return nr_fail(p, "buffer %d lies beyond %lld", (int)i, (long long)MOST_FLOATS);
         if (b->at + b->size > p->arena_floats) p->arena_floats = b->at + b->size;
         if (b->kind == NR_STATE && b->at + b->size > p->state_floats) p->state_floats = b->at + b->size;
         any |= b->kind == NR_STATE && b->data;
@@ -228,8 +241,10 @@ NR_EXPORT nr_program *nr_program_new(nr_pool *pool, const nr_buffer_spec *buffer
     p->in_rows = shape[0], p->in_channels = shape[1], p->out_rows = shape[2], p->out_channels = shape[3];
     int bad = lay_out(p, buffers, n_buffers);
     for (int64_t i = 0; !bad && i < n_buffers; i++) {
-        if (buffers[i].kind == NR_INPUT && buffers[i].size == (int64_t)p->in_rows * p->in_channels) p->input = p->arena + buffers[i].at;
-        if (buffers[i].kind == NR_OUTPUT && buffers[i].size == (int64_t)p->out_rows * p->out_channels) p->output = p->arena + buffers[i].at;
+        if (buffers[i].kind == NR_INPUT && buffers[i].size == (int64_t)p->in_rows * p->in_channels)
+            p->input = p->arena + buffers[i].at;
+        if (buffers[i].kind == NR_OUTPUT && buffers[i].size == (int64_t)p->out_rows * p->out_channels)
+            p->output = p->arena + buffers[i].at;
     }
     if (!bad && (!p->input || !p->output)) bad = nr_fail(p, "no buffer for input or output");
     if (!bad) bad = load_all(p, specs, n_specs);
@@ -250,7 +265,8 @@ int nr_program_out_channels(const nr_program *p) { return p->out_channels; }
 float *nr_program_input(nr_program *p) { return p->input; }
 float *nr_program_output(nr_program *p) { return p->output; }
 NR_EXPORT int64_t nr_program_bytes(const nr_program *p) {
-    return (p->arena_floats + p->work_floats + (p->initial ? p->state_floats : 0)) * 4 + p->n_ops * (int64_t)sizeof(ready);
+    return (p->arena_floats + p->work_floats + (p->initial ? p->state_floats : 0)) * 4 +
+           p->n_ops * (int64_t)sizeof(ready);
 }
 NR_EXPORT int64_t nr_program_ops(const nr_program *p) { return p->n_ops; }
 
@@ -270,5 +286,9 @@ NR_EXPORT void nr_program_repeat(nr_program *p, int64_t n) {
 }
 
 NR_EXPORT int64_t nr_program_state_bytes(const nr_program *p) { return p->state_floats * 4; }
-NR_EXPORT void nr_program_save(const nr_program *p, void *state) { memcpy(state, p->arena, (size_t)p->state_floats * 4); }
-NR_EXPORT void nr_program_restore(nr_program *p, const void *state) { memcpy(p->arena, state, (size_t)p->state_floats * 4); }
+NR_EXPORT void nr_program_save(const nr_program *p, void *state) {
+    memcpy(state, p->arena, (size_t)p->state_floats * 4);
+}
+NR_EXPORT void nr_program_restore(nr_program *p, const void *state) {
+    memcpy(p->arena, state, (size_t)p->state_floats * 4);
+}

@@ -18,15 +18,30 @@ class ModelWriter:
     def __init__(self, card: dict):
         self.card, self.weights, self.methods = card, Weights(), {}
 
-    def method(self, name: str, build, *, blocks, in_channels: int, in_ratio: int = 1, out_channels: int = 1, out_ratio: int = 1) -> None:
+    def method(
+        self,
+        name: str,
+        build,
+        *,
+        blocks,
+        in_channels: int,
+        in_ratio: int = 1,
+        out_channels: int = 1,
+        out_ratio: int = 1,
+    ) -> None:
         """Add a method: ``build(ProgramBuilder)`` is called for each block length (frames, a multiple of both ratios)."""
         programs = {}
         for frames in blocks:
             builder = ProgramBuilder(self.weights, frames, in_channels, in_ratio, out_channels, out_ratio)
             build(builder)
             programs[str(frames)] = builder.listing().json()
-        self.methods[name] = {"in_channels": in_channels, "in_ratio": in_ratio, "out_channels": out_channels, "out_ratio": out_ratio,
-                              "programs": programs}
+        self.methods[name] = {
+            "in_channels": in_channels,
+            "in_ratio": in_ratio,
+            "out_channels": out_channels,
+            "out_ratio": out_ratio,
+            "programs": programs,
+        }
 
     def description(self) -> dict:
         return {"format": FORMAT, "card": self.card, "generators": self.weights.generators, "methods": self.methods}

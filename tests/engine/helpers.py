@@ -53,8 +53,11 @@ def streamed(build, x, block, out_channels=1, in_ratio=1, out_ratio=1):
     builder = ProgramBuilder(weights, block, x.shape[1], in_ratio, out_channels, out_ratio)
     build(builder)
     made = builder.listing()
-    arrays = {i: weights.tensors[b.tensor] if b.tensor else generate.array(weights.generators[b.generator])
-              for i, b in enumerate(made.buffers) if b.tensor or b.generator}
+    arrays = {
+        i: weights.tensors[b.tensor] if b.tensor else generate.array(weights.generators[b.generator])
+        for i, b in enumerate(made.buffers)
+        if b.tensor or b.generator
+    }
     return compiled(made, arrays).stream(x)
 
 

@@ -29,19 +29,36 @@ static void products(const nr_kernels *k) {
         for (int cols = 1; cols <= 70; cols += 3)
             for (int taps = 1; taps <= 3; taps += 2) {
                 const int depth = 1 + (rows * 7 + cols) % 29, width = depth + 3;
-                float *x = numbers((size_t)(rows + 2 * taps) * width), *w = numbers((size_t)taps * depth * cols), *bias = numbers(cols);
-                float *res = numbers((size_t)rows * cols), *y = numbers((size_t)rows * cols), *y2 = numbers((size_t)rows * cols);
+                float *x = numbers((size_t)(rows + 2 * taps) * width), *w = numbers((size_t)taps * depth * cols),
+                      *bias = numbers(cols);
+                float *res = numbers((size_t)rows * cols), *y = numbers((size_t)rows * cols),
+                      *y2 = numbers((size_t)rows * cols);
                 float *packed = NULL;
                 if (posix_memalign((void **)&packed, 64, k->packed_floats(taps * depth, cols) * 4)) exit(99);
                 k->pack(packed, w, bias, taps, depth, cols, depth * cols, cols, 1, 1);
-                nr_product p = {.x = x, .w = packed, .residual = res, .y = y, .y2 = y2, .x_row = width, .x_tap = 2 * width, .residual_row = cols, .y_row = cols, .y2_row = cols,
-                                .rows = rows, .taps = taps, .depth = depth, .cols = cols, .first = {NR_TANH, 0, 0}, .second = {NR_LEAKY_RELU, 0.2f, 0}};
+                nr_product p = {.x = x,
+                                .w = packed,
+                                .residual = res,
+                                .y = y,
+                                .y2 = y2,
+                                .x_row = width,
+                                .x_tap = 2 * width,
+                                .residual_row = cols,
+                                .y_row = cols,
+                                .y2_row = cols,
+                                .rows = rows,
+                                .taps = taps,
+                                .depth = depth,
+                                .cols = cols,
+                                .first = {NR_TANH, 0, 0},
+                                .second = {NR_LEAKY_RELU, 0.2f, 0}};
                 k->product(&p);
                 for (int r = 0; r < rows; r++)
                     for (int c = 0; c < cols; c++) {
                         double sum = bias[c];
                         for (int t = 0; t < taps; t++)
-                            for (int d = 0; d < depth; d++) sum += (double)x[(r + 2 * t) * width + d] * w[(t * depth + d) * cols + c];
+                            for (int d = 0; d < depth; d++)
+                                sum += (double)x[(r + 2 * t) * width + d] * w[(t * depth + d) * cols + c];
                         sum = tanh(sum) + res[r * cols + c];
                         worst = fmax(worst, fabs(y[r * cols + c] - sum));
                         worst = fmax(worst, fabs(y2[r * cols + c] - (sum > 0 ? sum : 0.2 * sum)));
@@ -55,9 +72,18 @@ static double softplus_exact(double x) { return x > 0 ? x + log1p(exp(-x)) : log
 static double sigmoid_exact(double x) { return 1 / (1 + exp(-x)); }
 
 static void functions(const nr_kernels *k) {
-    static const struct { const char *name; int fn; double (*exact)(double); } all[] = {
-        {"exp", NR_EXP, exp}, {"log", NR_LOG, log}, {"tanh", NR_TANH, tanh}, {"sin", NR_SIN, sin}, {"cos", NR_COS, cos},
-        {"expm1", NR_EXPM1, expm1}, {"sigmoid", NR_SIGMOID, sigmoid_exact}, {"softplus", NR_SOFTPLUS, softplus_exact}};
+    static const struct {
+        const char *name;
+        int fn;
+        double (*exact)(double);
+    } all[] = {{"exp", NR_EXP, exp},
+               {"log", NR_LOG, log},
+               {"tanh", NR_TANH, tanh},
+               {"sin", NR_SIN, sin},
+               {"cos", NR_COS, cos},
+               {"expm1", NR_EXPM1, expm1},
+               {"sigmoid", NR_SIGMOID, sigmoid_exact},
+               {"softplus", NR_SOFTPLUS, softplus_exact}};
     enum { N = 20001 };
     static float x[N], y[N];
     for (size_t f = 0; f < sizeof all / sizeof *all; f++) {
@@ -80,26 +106,47 @@ static void sources(const nr_kernels *k) {
     float *a = numbers(ROWS * N), *table = numbers(N * LENGTH), last[N] = {0}, out[ROWS * HOP];
     uint32_t steps[N], phases[N] = {0}, position = 90;
     for (int i = 0; i < N; i++) steps[i] = 12345678u * (uint32_t)(i + 1);
-    nr_oscillators o = {.amplitudes = a, .amplitude_row = N, .out_stride = 1, .steps = steps, .last = last, .phases = phases, .out = out, .rows = ROWS, .count = N, .hop = HOP};
+    nr_oscillators o = {.amplitudes = a,
+                        .amplitude_row = N,
+                        .out_stride = 1,
+                        .steps = steps,
+                        .last = last,
+                        .phases = phases,
+                        .out = out,
+                        .rows = ROWS,
+                        .count = N,
+                        .hop = HOP};
     k->oscillators(&o);
     double worst = 0;
     for (int t = 0; t < ROWS * HOP; t++) {
         double sum = 0;
         for (int i = 0; i < N; i++) {
-            double from = t / HOP ? a[(t / HOP - 1) * N + i] : 0, level = from + (a[t / HOP * N + i] - from) * (t % HOP + 1) / HOP;
+            double from = t / HOP ? a[(t / HOP - 1) * N + i] : 0,
+                   level = from + (a[t / HOP * N + i] - from) * (t % HOP + 1) / HOP;
             sum += level * sin(6.283185307179586 * (double)(uint32_t)((uint32_t)(t + 1) * steps[i]) / 4294967296.0);
         }
         worst = fmax(worst, fabs(out[t] - sum));
     }
     report("oscillators", worst, 5e-6);
     memset(last, 0, sizeof last);
-    nr_noise_bands b = {.amplitudes = a, .table = table, .amplitude_row = N, .out_stride = 1, .length = LENGTH, .last = last, .position = &position, .out = out, .rows = ROWS, .bands = N, .hop = HOP};
+    nr_noise_bands b = {.amplitudes = a,
+                        .table = table,
+                        .amplitude_row = N,
+                        .out_stride = 1,
+                        .length = LENGTH,
+                        .last = last,
+                        .position = &position,
+                        .out = out,
+                        .rows = ROWS,
+                        .bands = N,
+                        .hop = HOP};
     k->noise_bands(&b);
     worst = 0;
     for (int t = 0; t < ROWS * HOP; t++) {
         double sum = 0;
         for (int i = 0; i < N; i++) {
-            double from = t / HOP ? a[(t / HOP - 1) * N + i] : 0, level = from + (a[t / HOP * N + i] - from) * (t % HOP + 1) / HOP;
+            double from = t / HOP ? a[(t / HOP - 1) * N + i] : 0,
+                   level = from + (a[t / HOP * N + i] - from) * (t % HOP + 1) / HOP;
             sum += level * table[i * LENGTH + (90 + t) % LENGTH];
         }
         worst = fmax(worst, fabs(out[t] - sum));
@@ -119,7 +166,8 @@ static void randoms(const nr_kernels *k) {
     float y[N], z[N];
     k->random(0, y, 99, 4294967000u, N);
     double worst = 0;
-    for (int i = 0; i < N; i++) worst = fmax(worst, fabs(y[i] - (mixed(mixed((4294967000u + (uint32_t)i) ^ 99) + 99) >> 8) / 16777216.0));
+    for (int i = 0; i < N; i++)
+        worst = fmax(worst, fabs(y[i] - (mixed(mixed((4294967000u + (uint32_t)i) ^ 99) + 99) >> 8) / 16777216.0));
     report("uniform numbers", worst, 0);
     k->random(1, y, 7, 0, N);
     for (int i = 0; i < N; i++) k->random(1, z + i, 7, (uint32_t)i, 1);

@@ -6,11 +6,26 @@ import pytest
 from .helpers import both
 
 EXACT = {
-    "exp": np.exp, "expm1": np.expm1, "log": np.log, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "softplus": lambda x: np.logaddexp(0, x), "sin": np.sin, "cos": np.cos,
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "log": np.log,
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "softplus": lambda x: np.logaddexp(0, x),
+    "sin": np.sin,
+    "cos": np.cos,
 }
 #: error relative to the exact value (sin, cos: absolute)
-BOUND = {"exp": 3e-7, "expm1": 3e-7, "log": 3e-7, "tanh": 3e-7, "sigmoid": 3e-7, "softplus": 3e-7, "sin": 2e-7, "cos": 2e-7}
+BOUND = {
+    "exp": 3e-7,
+    "expm1": 3e-7,
+    "log": 3e-7,
+    "tanh": 3e-7,
+    "sigmoid": 3e-7,
+    "softplus": 3e-7,
+    "sin": 2e-7,
+    "cos": 2e-7,
+}
 
 
 def evaluated(fn, x):
@@ -21,8 +36,15 @@ def evaluated(fn, x):
 @pytest.mark.parametrize("fn", EXACT)
 def test_error_is_within_its_bound(fn):
     positive = np.geomspace(1e-30, 80, 40001)
-    x = {"log": np.geomspace(1.2e-38, 3e38, 80001), "sin": np.linspace(-3e4, 3e4, 200001), "cos": np.linspace(-3e4, 3e4, 200001)}.get(
-        fn, np.concatenate([-positive, positive, np.linspace(-20, 20, 40001)])).astype(np.float32)
+    x = (
+        {
+            "log": np.geomspace(1.2e-38, 3e38, 80001),
+            "sin": np.linspace(-3e4, 3e4, 200001),
+            "cos": np.linspace(-3e4, 3e4, 200001),
+        }
+        .get(fn, np.concatenate([-positive, positive, np.linspace(-20, 20, 40001)]))
+        .astype(np.float32)
+    )
     exact = EXACT[fn](x.astype(float))
     error = np.abs(evaluated(fn, x) - exact)
     if fn not in ("sin", "cos"):
@@ -62,7 +84,7 @@ def test_random_numbers_are_what_they_claim():
             assert np.abs(lagged).max() < 5 / np.sqrt(n)
         if normal:
             assert np.mean(np.abs(first) > 3) == pytest.approx(0.0027, abs=0.0005)
-            assert np.mean(first ** 4) == pytest.approx(3, abs=0.1)
+            assert np.mean(first**4) == pytest.approx(3, abs=0.1)
         else:
             assert first.min() >= 0 and first.max() < 1
 

@@ -29,7 +29,14 @@ def decode(b):
 def path(tmp_path):
     writer = ModelWriter({"name": "small", "sample_rate": 48000})
     writer.method("decode", decode, blocks=[16, 64], in_channels=3, in_ratio=16)
-    writer.method("encode", lambda b: b.output(b.conv1d(b.input(), normal(3, 1, 16), stride=16)), blocks=[64], in_channels=1, out_channels=3, out_ratio=16)
+    writer.method(
+        "encode",
+        lambda b: b.output(b.conv1d(b.input(), normal(3, 1, 16), stride=16)),
+        blocks=[64],
+        in_channels=1,
+        out_channels=3,
+        out_ratio=16,
+    )
     writer.save(tmp_path / "small.safetensors")
     return tmp_path / "small.safetensors"
 
@@ -38,7 +45,13 @@ def test_a_written_model_plays(path):
     model = Model.load(path)
     assert model.card == {"name": "small", "sample_rate": 48000}
     decode_method, encode_method = model.methods["decode"], model.methods["encode"]
-    assert (decode_method.in_channels, decode_method.in_ratio, decode_method.out_channels, decode_method.out_ratio, decode_method.blocks) == (3, 16, 1, 1, (16, 64))
+    assert (
+        decode_method.in_channels,
+        decode_method.in_ratio,
+        decode_method.out_channels,
+        decode_method.out_ratio,
+        decode_method.blocks,
+    ) == (3, 16, 1, 1, (16, 64))
     assert (encode_method.in_ratio, encode_method.out_ratio, encode_method.out_channels) == (1, 16, 3)
     x = normal(64, 3)
     short, long = (model.program("decode", n).stream(x) for n in (16, 64))
@@ -53,6 +66,7 @@ def test_weights_are_stored_and_packed_once(path):
     programs = [model.program("decode", 64) for _ in range(3)] + [model.program("decode", 16)]
     assert model.weight_bytes == once and programs
     from safetensors import safe_open
+
     with safe_open(path, "numpy") as file:  # any reader of the format can open it
         sizes = {file.get_tensor(k).tobytes() for k in file.keys()}
         assert len(sizes) == len(list(file.keys()))
@@ -62,7 +76,14 @@ def test_writing_is_reproducible_and_leaves_nothing_half_done(path, tmp_path, mo
     first = path.read_bytes()
     writer = ModelWriter({"name": "small", "sample_rate": 48000})
     writer.method("decode", decode, blocks=[16, 64], in_channels=3, in_ratio=16)
-    writer.method("encode", lambda b: b.output(b.conv1d(b.input(), normal(3, 1, 16), stride=16)), blocks=[64], in_channels=1, out_channels=3, out_ratio=16)
+    writer.method(
+        "encode",
+        lambda b: b.output(b.conv1d(b.input(), normal(3, 1, 16), stride=16)),
+        blocks=[64],
+        in_channels=1,
+        out_channels=3,
+        out_ratio=16,
+    )
     writer.save(path)
     assert path.read_bytes() == first
 
@@ -78,6 +99,7 @@ def test_writing_is_reproducible_and_leaves_nothing_half_done(path, tmp_path, mo
 def test_memory_outlives_its_program(path):
     output = Model.load(path).program("decode", 64).output
     import gc
+
     gc.collect()
     output[:] = 1
     assert output.sum() == 64
@@ -95,8 +117,13 @@ def refused(path, *words):
 def test_files_that_are_no_models(path, tmp_path):
     refused(tmp_path / "missing.safetensors", "no such file")
     refused(tmp_path, "directory")
-    for name, content, words in (("empty", b"", "0 bytes"), ("html", b"<!DOCTYPE html><html>", "not a model"), ("zeros", bytes(1000), "not JSON"),
-                                 ("list", struct.pack("<Q", 2) + b"[]", "no object"), ("bare", struct.pack("<Q", 2) + b"{}", "not of a model")):
+    for name, content, words in (
+        ("empty", b"", "0 bytes"),
+        ("html", b"<!DOCTYPE html><html>", "not a model"),
+        ("zeros", bytes(1000), "not JSON"),
+        ("list", struct.pack("<Q", 2) + b"[]", "no object"),
+        ("bare", struct.pack("<Q", 2) + b"{}", "not of a model"),
+    ):
         (tmp_path / name).write_bytes(content)
         refused(tmp_path / name, words)
     whole = path.read_bytes()
@@ -139,12 +166,21 @@ BROKEN = {
     "unknown operation": (lambda d: conv_of(d).update(op="eval"), "unknown"),
     "unknown parameter": (lambda d: conv_of(d).update(path="/etc/passwd"), "no parameter"),
     "missing operand": (lambda d: conv_of(d)["in"].__setitem__(0, None), "lacks x"),
-    "missing tensor": (lambda d: next(b for b in program_of(d)["buffers"] if "tensor" in b).update(tensor="gone"), "gone"),
-    "wrong tensor size": (lambda d: next(b for b in program_of(d)["buffers"] if "tensor" in b).update(size=7), "numbers, not 7"),
-    "view outside": (lambda d: conv_of(d)["in"][0].__setitem__(1, 10 ** 6), "reaches"),
+    "missing tensor": (
+        lambda d: next(b for b in program_of(d)["buffers"] if "tensor" in b).update(tensor="gone"),
+        "gone",
+    ),
+    "wrong tensor size": (
+        lambda d: next(b for b in program_of(d)["buffers"] if "tensor" in b).update(size=7),
+        "numbers, not 7",
+    ),
+    "view outside": (lambda d: conv_of(d)["in"][0].__setitem__(1, 10**6), "reaches"),
     "negative reach": (lambda d: conv_of(d)["in"].__setitem__(0, [0, 0, [6, 3], [-3, 1]]), "reaches"),
     "huge shape": (lambda d: conv_of(d)["in"].__setitem__(0, [0, 0, [1 << 40, 3]]), "shape"),
-    "repeated without end": (lambda d: conv_of(d)["in"].__setitem__(0, [0, 0, [1 << 29, 1 << 29, 1 << 29, 3], [0, 0, 0, 1]]), "numbers"),
+    "repeated without end": (
+        lambda d: conv_of(d)["in"].__setitem__(0, [0, 0, [1 << 29, 1 << 29, 1 << 29, 3], [0, 0, 0, 1]]),
+        "numbers",
+    ),
     "too many dimensions": (lambda d: conv_of(d)["in"].__setitem__(0, [0, 0, [1] * 5]), "dimensions"),
     "fractional offset": (lambda d: conv_of(d)["in"][0].__setitem__(1, 0.5), "whole number"),
     "true as a number": (lambda d: conv_of(d)["in"][0].__setitem__(1, True), "whole number"),
@@ -152,8 +188,11 @@ BROKEN = {
     "moving weights": (lambda d: conv_of(d)["in"].__setitem__(1, conv_of(d)["in"][0]), "must be a constant"),
     "shapes that disagree": (lambda d: conv_of(d).update(dilation=5), "conv1d"),
     "groups of nothing": (lambda d: conv_of(d).update(groups=0), "conv1d"),
-    "20 GB of scratch": (lambda d: program_of(d)["buffers"].append({"kind": "scratch", "size": 5 * 10 ** 9}), "size"),
-    "no output": (lambda d: [b.update(kind="scratch") for b in program_of(d)["buffers"] if b["kind"] == "output"], "output"),
+    "20 GB of scratch": (lambda d: program_of(d)["buffers"].append({"kind": "scratch", "size": 5 * 10**9}), "size"),
+    "no output": (
+        lambda d: [b.update(kind="scratch") for b in program_of(d)["buffers"] if b["kind"] == "output"],
+        "output",
+    ),
     "input of another size": (lambda d: program_of(d).update({"in": [5, 3]}), "input"),
     "block of no multiple": (lambda d: d["methods"]["decode"]["programs"].update({"63": program_of(d)}), "63"),
     "generator unknown": (lambda d: d["generators"]["g0"].update(kind="os.system"), "no known kind"),
@@ -188,7 +227,28 @@ def mutated(value, rng):
     if isinstance(old, int) and not isinstance(old, bool) and rng.random() < 0.7:
         node[key] = old + rng.choice([-1, 1, 2, -old, 7, 1000, -1000, 1 << 31, 1 << 62])
     else:
-        node[key] = rng.choice([None, 0, 1, -1, 3, 0.5, "", "copy", "min", [], {}, [1, 2, 3], [0, 0, [1], [1]], [[0]], True, 1 << 70, "t0", "g0"])
+        node[key] = rng.choice(
+            [
+                None,
+                0,
+                1,
+                -1,
+                3,
+                0.5,
+                "",
+                "copy",
+                "min",
+                [],
+                {},
+                [1, 2, 3],
+                [0, 0, [1], [1]],
+                [[0]],
+                True,
+                1 << 70,
+                "t0",
+                "g0",
+            ]
+        )
     return value
 
 
@@ -236,7 +296,11 @@ def test_no_mutation_of_bytes_crashes(path, tmp_path):
 def test_half_precision_tensors_are_read(tmp_path):
     exact = normal(8, 4)
     for dtype, tolerance in (("F16", 1e-3), ("BF16", 1e-2)):
-        raw = exact.astype(np.float16).tobytes() if dtype == "F16" else (exact.view(np.uint32) >> 16).astype(np.uint16).tobytes()
+        raw = (
+            exact.astype(np.float16).tobytes()
+            if dtype == "F16"
+            else (exact.view(np.uint32) >> 16).astype(np.uint16).tobytes()
+        )
         text = json.dumps({"w": {"dtype": dtype, "shape": [8, 4], "data_offsets": [0, len(raw)]}}).encode()
         (tmp_path / "half").write_bytes(struct.pack("<Q", len(text)) + text + raw)
         np.testing.assert_allclose(store.Store(tmp_path / "half").array("w"), exact, rtol=tolerance, atol=tolerance)
@@ -271,6 +335,36 @@ def test_playing_imports_no_torch_nor_compiler():
     import subprocess
     import sys
     from .test_kernels import ROOT
+
     code = "import sys, neurorack.engine, neurorack.engine.reference; print(sorted({'torch', 'numba', 'scipy', 'safetensors'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": ROOT}, capture_output=True, text=True
+    )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_seed_changes_the_noise_alone(path):
+    x = normal(64, 3)
+    first, again, other = (Model.load(path, seed=s).program("decode", 64).stream(x) for s in (0, 0, 7))
+    np.testing.assert_array_equal(first, again)
+    assert 0.02 < np.abs(first - other).mean() and abs(first.std() / other.std() - 1) < 0.2
+    reference = Model.load(path, seed=7).reference("decode", 64).stream(x)
+    np.testing.assert_allclose(other, reference, atol=1e-5)
+
+
+def test_a_state_saved_and_restored_continues_bit_for_bit(path):
+    import ctypes
+
+    from neurorack import core
+
+    program, x = Model.load(path).program("decode", 64), normal(64, 3)
+    size = core.declare("nr_program_state_bytes", ctypes.c_int64, ctypes.c_void_p)(program.handle)
+    save = core.declare("nr_program_save", None, ctypes.c_void_p, ctypes.c_void_p)
+    restore = core.declare("nr_program_restore", None, ctypes.c_void_p, ctypes.c_void_p)
+    program.stream(x)
+    kept = ctypes.create_string_buffer(size)
+    save(program.handle, kept)
+    first = program.stream(x)
+    program.stream(normal(64, 3, seed=9))
+    restore(program.handle, kept)
+    np.testing.assert_array_equal(program.stream(x), first)

@@ -58,14 +58,21 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 def run_script(out, isa="", *more, **env):
     environment = {**os.environ, "PYTHONPATH": ROOT, "NEURORACK_ISA": isa, **env}
-    done = subprocess.run([sys.executable, "-c", SCRIPT, str(out), *more], env=environment, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(out), *more],
+        env=environment,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.split(), done.stderr
 
 
 def narrower():
     names = [name for name, _ in build_core.ISAS[build_core.machine()]]
-    return names[:names.index(native.isa()) + 1]
+    return names[: names.index(native.isa()) + 1]
 
 
 def test_every_instruction_set_gives_the_same(tmp_path):
@@ -144,6 +151,7 @@ int guarded(void (*repeat)(void *, long), void (*reset)(void *), void *p, long n
 
 def test_a_run_makes_no_system_call(tmp_path):
     from .helpers import both
+
     source, library = tmp_path / "guard.c", tmp_path / "guard.so"
     source.write_text(GUARD)
     try:
@@ -169,6 +177,7 @@ def test_denormals_are_off_only_where_asked():
     import threading
 
     from .helpers import both
+
     program, _ = both(lambda b: b.output(b.input() * np.float32(0.5)), (4, 1), (4, 1))
     seen = {}
 

@@ -17,13 +17,32 @@ SOURCE = Path(__file__).with_name("selftest.c")
 def build(compiler, arch, folder, *flags):
     """The self-test with the engine's C files, each as the core's own build compiles it."""
     (folder / "rack_table.h").write_text(build_core.generated_header())
-    jobs = [(command, obj) for command, obj in build_core.compile_commands(compiler, arch, folder) if obj.name.startswith("engine_")]
-    jobs.append(([*compiler, *build_core.FLAGS, f"-I{build_core.PACKAGE}", "-c", str(SOURCE), "-o", str(folder / "selftest.o")], folder / "selftest.o"))
+    jobs = [
+        (command, obj)
+        for command, obj in build_core.compile_commands(compiler, arch, folder)
+        if obj.name.startswith("engine_")
+    ]
+    jobs.append(
+        (
+            [
+                *compiler,
+                *build_core.FLAGS,
+                f"-I{build_core.PACKAGE}",
+                "-c",
+                str(SOURCE),
+                "-o",
+                str(folder / "selftest.o"),
+            ],
+            folder / "selftest.o",
+        )
+    )
     for command, _ in jobs:
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
     program = folder / "selftest"
-    subprocess.run([*compiler, *flags, *[str(obj) for _, obj in jobs], "-o", str(program), "-lm", "-pthread"], check=True)
+    subprocess.run(
+        [*compiler, *flags, *[str(obj) for _, obj in jobs], "-o", str(program), "-lm", "-pthread"], check=True
+    )
     return program
 
 
@@ -44,9 +63,13 @@ def test_this_machine(tmp_path):
         check(["env", f"NEURORACK_ISA={isa}", str(program)])
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="the cross compiler is missing: pip install ziglang")
+@pytest.mark.skipif(
+    not importlib.util.find_spec("ziglang"), reason="the cross compiler is missing: pip install ziglang"
+)
 def test_arm64(tmp_path):
-    program = build([sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl"], "aarch64", tmp_path, "-static")
+    program = build(
+        [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl"], "aarch64", tmp_path, "-static"
+    )
     emulator = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
     if build_core.machine() == "aarch64":
         emulator = "env"
