@@ -29,6 +29,10 @@ NR_EXPORT nr_callback_state *nr_callback_new(nr_rack *rack) {
 }
 /* Before another stream begins, while no callback runs: the sound fades in, the clock starts afresh. */
 NR_EXPORT void nr_callback_restart(nr_callback_state *s) {
+  for (int slot = 0; slot < NR_SLOTS; slot++) {
+    s->slot[slot].flowing = 0;
+    s->slot[slot].fade_out_at = s->fade_frames;
+  }
   s->master = 0;
   s->started = 0;
   s->previous_ns = 0;
@@ -57,10 +61,10 @@ static void remember(nr_slot_state *slot, uint32_t keep, const float *frames, ui
   }
 }
 
-/* Adds the mirrored, fading end of what was played, from out[from] on. */
-static void add_tail(const nr_callback_state *s, nr_slot_state *slot, float *out, uint32_t from, uint32_t n) {
-  for (uint32_t i = from; i < n && slot->fade_out_at < s->fade_frames; i++, slot->fade_out_at++) {
-    const float *mirrored = slot->history + 2 * (s->fade_frames - 1 - slot->fade_out_at);
+/* Adds the mirrored, fading end of what was played before the last gap. */
+static void add_tail(const nr_callback_state *s, nr_slot_state *slot, float *out, uint32_t n) {
+  for (uint32_t i = 0; i < n && slot->fade_out_at < s->fade_frames; i++, slot->fade_out_at++) {
+    const float *mirrored = slot->tail + 2 * (s->fade_frames - 1 - slot->fade_out_at);
     float gain = s->fade[slot->fade_out_at + 1];
     out[2 * i] += gain * mirrored[0];
     out[2 * i + 1] += gain * mirrored[1];
@@ -87,14 +91,16 @@ static void take_slot(nr_callback_state *s, int index, float *out, uint32_t n, i
     out[2 * i] *= gain;
     out[2 * i + 1] *= gain;
   }
-  add_tail(s, slot, out, 0, n); /* an earlier gap's tail, still dying away */
+  add_tail(s, slot, out, got); /* an earlier gap's tail, still dying away */
   remember(slot, s->fade_frames, out, got);
   if (got == n) return;
-  if (slot->flowing) {
+  if (slot->flowing) { /* a gap begins; what is left of an earlier tail is part of the history, so nothing jumps */
     slot->flowing = 0;
     slot->fade_out_at = 0;
-    add_tail(s, slot, out, got, n);
+    memcpy(slot->tail, slot->history, s->fade_frames * 8);
   }
+  add_tail(s, slot, out + 2 * got, n - got);
+  remember(slot, s->fade_frames, out + 2 * got, n - got);
   if (playing == NR_PLAYING) {
     nr_count(&rack->audio.late_blocks[index], 1);
     nr_count(&rack->audio.late_frames[index], n - got);

@@ -24,7 +24,8 @@ enum { NR_DETACHED = 0, NR_PLAYING = 1, NR_FINISHED = 2 };
 enum { NR_RUN_PLAY = 1, NR_RUN_FADE = 2, NR_RUN_LEAVE = 3 };
 
 typedef struct {
-  float history[2 * NR_MAX_FADE]; /* the last frames that came from the ring, oldest first */
+  float history[2 * NR_MAX_FADE]; /* the slot's last frames as they were played, tails included, oldest first */
+  float tail[2 * NR_MAX_FADE];    /* the history as it stood when the last gap began */
   uint32_t fade_out_at;           /* frames of the mirrored tail already played; fade_frames = over */
   uint32_t fade_in_at;            /* frames since the ring flows again; fade_frames = fully in */
   int flowing;
