@@ -93,7 +93,7 @@ INLINE vec vtanh(vec x) {
 }
 
 INLINE vec vlog(vec x) {
-    ivec bits = (ivec)x - 0x3f3504f3; /* mantissa from sqrt(1/2) to sqrt(2) */
+    ivec bits = (ivec)((uvec)x - 0x3f3504f3u); /* mantissa from sqrt(1/2) to sqrt(2) */
     vec e = as_float(bits >> 23);
     vec f = (vec)((bits & 0x007fffff) + 0x3f3504f3) - 1.0f;
     vec s = f / (f + 2.0f), u = s * s;
