@@ -22,7 +22,7 @@ void nr_output_stage(nr_voice *v, float *frames, uint32_t n, double level_db) {
       frames[2 * i + c] = y;
       if (fabsf(y) > peak) peak = fabsf(y);
     }
-    v->limiter_env = peak > v->limiter_env ? peak : v->limiter_env * v->limiter_release;
+    v->limiter_env = fmaxf(peak, v->limiter_env * v->limiter_release);
     if (v->limiter_env > CEILING) {
       float gain = CEILING / v->limiter_env;
       frames[2 * i] *= gain;
