@@ -1,0 +1,57 @@
+"""The render thread's contract: nr_voice_render, save and restore allocate nothing, lock nothing and need no system."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from neurorack import build_core
+
+HERE = Path(__file__).resolve().parent
+SCRIPT = """
+import ctypes, sys
+from neurorack.core import library
+from neurorack.engine import Model
+from tests.voice.drive import Driven
+from tests.voice.test_blocks import Saved
+
+here, core = ctypes.CDLL(None), library()
+here.counted.restype = ctypes.c_long
+def call(counter, name, a, b, n):
+    return counter(getattr(core, name), ctypes.c_void_p(a), ctypes.c_void_p(b), ctypes.c_long(n))
+
+for rate in (48000, 44100):
+    driven = Driven(Model.load(sys.argv[1]), block_frames=128, rate_hz=rate)
+    for i in range(200):
+        driven.hit(500 + 97 * i, i % 3 == 0, i % 2 == 0)
+    out = driven.voice._out.ctypes.data
+    driven.run(1)
+    saved = Saved(driven)
+    for counter in (here.counted, here.guarded):
+        print(call(counter, "nr_voice_render", driven.voice.handle, out, 300), call(counter, "nr_voice_save", driven.voice.handle, saved.address, 50),
+              call(counter, "nr_voice_restore", driven.voice.handle, saved.address, 50))
+print(here.counted(ctypes.cast(core.nr_voice_new, ctypes.c_void_p), ctypes.byref((ctypes.c_char * 4096)()), ctypes.c_void_p(driven.voice.program.handle), 1) > 0)
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(made, tmp_path_factory):
+    library = tmp_path_factory.mktemp("count") / "count_calls.so"
+    subprocess.run([*build_core.find_compiler(), "-shared", "-fPIC", "-O1", str(HERE / "count_calls.c"), "-o", str(library), "-ldl"], check=True)
+    done = subprocess.run([sys.executable, "-c", SCRIPT, str(made["network"])], env={**os.environ, "LD_PRELOAD": str(library)},
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")
+
+
+def test_nothing_is_allocated_or_locked(answers):
+    assert answers[0] == answers[2] == "0 0 0"
+    assert answers[4] == "True", "the counter counts: making a voice allocates"
+
+
+def test_nothing_asks_the_system(answers):
+    if "-1" in answers[1]:
+        pytest.skip("the kernel offers no seccomp here")
+    assert answers[1] == answers[3] == "0 0 0"
