@@ -17,7 +17,7 @@ DECODER, ENCODER = "decoder.", "encoder."        # prefixes of tensor names; onl
 LATENT_REACH = 2.0          # standard deviations a timbre control moves to either side
 DECAY_FACTOR = 4.0
 LEAST_AGREEMENT_DB = 90
-TAIL_ROWS = 24
+TAIL_ROWS = 48
 
 
 def latents_of(encoder, clips, seconds):
@@ -54,7 +54,7 @@ def rank_latents(decoder, encoder, latents):
 
 
 def end_softly(table, rest_loudness):
-    """A gesture table with a row of rest behind it, and the last 32 ms led down to silence on a line in dB.
+    """A gesture table with a row of rest behind it, and the last 64 ms led down to silence on a line in dB.
 
     Where a recording breaks off, its last spectra are those of the break: the descriptors before it are held instead.
     """
@@ -191,20 +191,26 @@ def agreement_db(model, frames=1024, seed=3):
     return levels
 
 
-def timbre_effects(decoder):
-    """What a move along z0 and z1 changes, in words with figures: share of sines at constant descriptors, measured."""
-    texts = []
+def timbre_effects(decoder, tables, hertz):
+    """What bending the gestures along z0 and z1 to either end changes, measured over their loud frames: one line each.
+
+    The share of power in the sines, and the median frequency of the strongest one.
+    """
+    texts, hertz = [], torch.from_numpy(hertz)
     for axis in range(2):
-        shares = []
+        shares, tones = [], []
         for side in (-LATENT_REACH, LATENT_REACH):
-            rows = torch.zeros(1, 400, nets.INPUTS)
-            rows[..., 0] = 0.6
-            rows[..., len(NAMES) + axis] = side
-            with torch.no_grad():
-                shape = decoder.shape(rows)[0, 200:]
-            sines = (shape[:, decoder.bands:] ** 2).sum(-1) / 2
-            shares.append(float(sines.mean()))
-        texts.append(f"latent axis {axis + 1}; at middle descriptors the share of tones goes from {shares[0]:.0%} to {shares[1]:.0%}")
+            powers = []
+            for table in tables:
+                rows = torch.from_numpy(table)[None].clone()
+                rows[..., len(NAMES) + axis] += side
+                with torch.no_grad():
+                    powers.append(decoder.shape(rows)[0][rows[0, :, 0] > rows[0, :, 0].max() - 0.7] ** 2)
+            sines = torch.cat(powers)[:, decoder.bands:] / 2
+            shares.append(float(sines.sum(1).mean()))
+            tones.append(float(hertz[sines.argmax(1)].median()))
+        texts.append(f"latent axis {axis + 1}: low to high, tones are {shares[0]:.0%} to {shares[1]:.0%} of the power, "
+                     f"the strongest near {tones[0]:.0f} to {tones[1]:.0f} Hz")
     return texts
 
 
@@ -230,14 +236,14 @@ def export(trainer, cache, path, count=512, log=print):
     rest = torch.cat((REST[:len(NAMES)], rest_latent))
     found = gestures(cache, encoder, trainer.quantiles, recipe["data"]["gestures"], rest)
     tensors = {f"gesture.{name.replace(' ', '_')}": table for name, _, table in found}
+    hertz = nets.sine_hertz(trainer.settings["first_key"], trainer.settings["sines"])
     card = dict(recipe["card"]) | {
         "name": recipe["name"], "sample_rate_hz": RATE_HZ, "hop_frames": HOP, "channels": 1, "delay_frames": 0,
-        "inputs": _inputs(trainer.quantiles, rest, LATENT_REACH), "controls": _controls(timbre_effects(decoder)),
+        "inputs": _inputs(trainer.quantiles, rest, LATENT_REACH), "controls": _controls(timbre_effects(decoder, tensors.values(), hertz)),
         "gestures": [{"name": name, "from": f"{row['origin']} ({row['licence']})", "frames": len(table), "tensor": tensor}
                      for (name, row, table), tensor in zip(found, tensors)],
         "latent_shares": [round(float(v), 3) for v in share], "steps": trainer.step,
         "first_key": trainer.settings["first_key"]}
-    hertz = nets.sine_hertz(trainer.settings["first_key"], trainer.settings["sines"])
     model = write(path, card, decoder, encoder, hertz, tensors)
     agreement = min(agreement_db(model).values())
     if agreement < LEAST_AGREEMENT_DB:
