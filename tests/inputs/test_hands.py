@@ -1,0 +1,183 @@
+"""Hands at the simulated jacks: keyboard, MIDI, score and built-in patch."""
+
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from neurorack.desk import midi
+from neurorack.desk.hands import BuiltInPatch, ScoreHand
+from neurorack.desk.keyboard import Keyboard, status_line
+from neurorack.desk.midi import MidiHand
+from neurorack.score import parse
+from neurorack.shm.rack import Rack
+
+
+class Wires:
+    """Notes what was done to the jacks, and when."""
+
+    def __init__(self):
+        self.done = []
+
+    def set_gate(self, gate, volts):
+        self.done.append((time.monotonic(), f"gate{gate + 1}", volts))
+        return time.monotonic_ns()
+
+    def set_cv(self, jack, volts):
+        self.done.append((time.monotonic(), f"cv{jack + 1}", volts))
+
+    def pulse(self, gate, seconds=0.01, volts=5.0):
+        self.set_gate(gate, volts)
+        self.set_gate(gate, 0.0)
+
+    def of(self, jack):
+        return [(at, volts) for at, name, volts in self.done if name == jack]
+
+    @property
+    def moves(self):
+        return [(name, volts) for _, name, volts in self.done]
+
+
+# ---- keyboard
+
+
+@pytest.fixture
+def keyboard():
+    wires, left = Wires(), []
+    patch = BuiltInPatch(wires, seed=1)
+    return SimpleNamespace(hand=Keyboard(wires, lambda: left.append(True), patch, stream=SimpleNamespace(fileno=lambda: -1)), wires=wires, left=left, patch=patch)
+
+
+def test_keys_hit_freeze_and_turn(keyboard):
+    keyboard.hand.keys(" ff")
+    assert keyboard.wires.moves == [("gate1", 5.0), ("gate1", 0.0), ("gate2", 5.0), ("gate2", 0.0)]
+    keyboard.wires.done.clear()
+    keyboard.hand.keys("2\x1b[A\x1b[A\x1b[B")
+    assert keyboard.wires.moves == [("cv2", 0.25), ("cv2", 0.5), ("cv2", 0.25)]
+    keyboard.hand.keys("0")
+    assert keyboard.wires.moves[-1] == ("cv2", 0.0)
+    keyboard.hand.keys("4" + "+" * 100)
+    assert keyboard.wires.moves[-1] == ("cv4", 10.0)
+    assert keyboard.patch.hold == [False, True, False, True], "a turned jack is the player's"
+
+
+def test_the_patch_is_switched_and_the_run_left(keyboard):
+    keyboard.hand.keys("p")
+    assert not keyboard.patch.playing.is_set()
+    keyboard.hand.keys("3+p")
+    assert keyboard.patch.playing.is_set() and keyboard.patch.hold == [False] * 4
+    keyboard.hand.keys("q")
+    assert keyboard.left == [True]
+
+
+def test_unknown_keys_are_ignored(keyboard):
+    keyboard.hand.keys("xyz\x1b[Zäß\x00")
+    assert keyboard.wires.moves == [] and not keyboard.left
+
+
+def test_the_status_line_fits_a_terminal():
+    rack = Rack.create(sample_rate_hz=48000, block_frames=64)
+    rack.write_controls([1.0, -2.5, 0, 0, 0, 0, 0, 0], 1, 1)
+    rack.audio.late_blocks[0] = 3
+    line = status_line(rack, 0.25, None)
+    assert "cv1 +1.00" in line and "cv2 -2.50" in line and "underruns 3" in line and len(line) < 119 and "##########" in line
+
+
+# ---- MIDI
+
+
+def message(kind, **values):
+    return SimpleNamespace(type=kind, **values)
+
+
+def test_midi_notes_are_gates_with_velocity():
+    wires = Wires()
+    hand = MidiHand(wires, [])
+    hand.handle(message("note_on", note=60, velocity=127))
+    hand.handle(message("note_on", note=64, velocity=64))      # held keys: every note is a hit
+    hand.handle(message("note_off", note=60, velocity=0))
+    hand.handle(message("note_on", note=64, velocity=0))       # a note off in disguise
+    hand.handle(message("note_off", note=99, velocity=0))
+    assert [m for m in wires.moves if m[0] == "gate1"] == [("gate1", 5.0), ("gate1", 0.0), ("gate1", 5.0), ("gate1", 0.0), ("gate1", 0.0)]
+    assert [m for m in wires.moves if m[0] == "cv2"] == [("cv2", 5.0), ("cv2", 0.0)]
+
+
+def test_midi_controllers_are_cvs_and_the_pedal_is_gate_2():
+    wires = Wires()
+    patch = BuiltInPatch(wires)
+    hand = MidiHand(wires, [], patch)
+    for control, value in ((20, 0), (23, 127), (24, 9), (19, 9), (64, 127), (64, 0)):
+        hand.handle(message("control_change", control=control, value=value))
+    hand.handle(message("clock"))
+    assert wires.moves == [("cv1", -5.0), ("cv4", 5.0), ("gate2", 5.0), ("gate2", 0.0)]
+    assert patch.hold == [True, False, False, True]
+    assert midi.volts(64) == 0
+
+
+def test_no_midi_is_no_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mido", None)
+    assert MidiHand.if_any(Wires(), lambda line: None) is None
+
+
+# ---- score and built-in patch
+
+
+def test_a_score_moves_the_jacks_at_its_times():
+    wires, driven = Wires(), []
+    score = parse({"seconds": 0.4, "events": [{"at": 0.05, "jack": "gate1"}, {"at": 0.06, "jack": "gate1", "volts": 0}, {"at": 0.1, "jack": "cv2", "volts": 3},
+                                              {"at": 0.15, "jack": "gate2"}, {"at": 0.2, "jack": "gate2"}],
+                   "curves": {"cv1": [[0, -4], [0.4, 4]]}, "controls": {"level": [[0, 0], [0.4, 1]]}})
+    hand = ScoreHand(score, wires, lambda name, value: driven.append((name, value)))
+    began = time.monotonic()
+    hand.start()
+    assert hand.done.wait(10)
+    hand.join()
+    gates = [(jack, volts) for _, jack, volts in wires.done if jack.startswith("gate")]
+    assert gates == [("gate1", 5.0), ("gate1", 0.0), ("gate2", 5.0), ("gate2", 0.0), ("gate2", 5.0)], "a step up from high is a hit of its own"
+    lateness = [at - began - want for (at, _), want in zip(wires.of("gate1"), (0.05, 0.06))]
+    assert all(-0.001 < late < 0.2 for late in lateness)
+    ramp = [volts for _, volts in wires.of("cv1")]
+    assert len(ramp) > 40 and ramp == sorted(ramp) and ramp[0] == -4 and ramp[-1] == pytest.approx(4, abs=0.5)
+    assert [volts for _, volts in wires.of("cv2")][-1] == 3 and wires.of("cv2")[0][1] == 0
+    values = [value for name, value in driven if name == "level"]
+    assert values == sorted(values) and values[-1] > 0.9
+    assert len(hand.edge_ns) == 1
+
+
+def test_a_hand_stops_at_once():
+    for hand in (ScoreHand(parse({"seconds": 1000}), Wires()), BuiltInPatch(Wires(), bpm=1)):
+        hand.start()
+        began = time.monotonic()
+        hand.finish()
+        assert not hand.is_alive() and time.monotonic() - began < 1
+
+
+def test_the_built_in_patch_makes_music_untouched():
+    wires = Wires()
+    hand = BuiltInPatch(wires, bpm=1200, seed=3)     # sixteenths of 12.5 ms
+    hand.start()
+    time.sleep(1.2)
+    hand.finish()
+    ups = [at for at, volts in wires.of("gate1") if volts == 5.0]
+    assert 16 < len(ups) < 70, "five to nine hits in sixteen steps"
+    for jack in ("cv1", "cv2", "cv3", "cv4"):
+        volts = [v for _, v in wires.of(jack)]
+        assert len(volts) > 50 and max(abs(v) for v in volts) <= 4 and len(set(volts)) > 50
+
+
+def test_the_rhythm_is_spread_and_repeatable():
+    for seed in range(30):
+        pattern = BuiltInPatch(Wires(), seed=seed)._pattern()
+        hits = [i for i, on in enumerate(pattern) if on]
+        gaps = {(b - a) % 16 for a, b in zip(hits, hits[1:] + hits[:1])}
+        assert 5 <= len(hits) <= 9 and max(gaps) - min(gaps) <= 1
+        assert pattern == BuiltInPatch(Wires(), seed=seed)._pattern()
+
+
+def test_a_jack_the_player_holds_is_left_alone():
+    wires = Wires()
+    hand = BuiltInPatch(wires, seed=1)
+    hand.hold[2] = True
+    hand._lfos(1.0)
+    assert {jack for jack, _ in wires.moves} == {"cv1", "cv2", "cv4"}
