@@ -3,7 +3,7 @@
 #   VENV=folder     the Python environment (default .venv)
 #   PYTHON=program  the Python to make it with (default: the first of python3, python3.13, 3.12, 3.11 that fits)
 #   ARGS="…"        passed on: make play ARGS="--seconds 10", make test ARGS="-k ring"
-#   TORCH=no        leave torch out of test, bench and lab; the tests that need it are skipped by name
+#   TORCH=no        leave torch out of test, figures and lab; the tests that need it are skipped by name
 
 VENV ?= .venv
 PYTHON ?=
@@ -15,7 +15,7 @@ SETUP = @sh tools/setup/setup.sh
 RUN = @exec "$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup play test soak bench lab doctor clean
+.PHONY: help setup play test soak bench figures lab doctor clean
 
 help: ## this list
 	@echo 'Neurorack. Start with: make play'
@@ -43,9 +43,13 @@ soak: ## the long tests (minutes to hours)
 	$(SETUP) play test
 	$(RUN)/python" -m pytest -m soak $(ARGS)
 
-bench: ## the benchmarks: make bench ARGS="--json"
-	$(SETUP) play test bench
+bench: ## this machine's speed: make bench ARGS="--json"
+	$(SETUP) play
 	$(RUN)/neurorack" bench $(ARGS)
+
+figures: ## every figure of the README anew, into benchmarks/results (half an hour, on a quiet machine)
+	$(SETUP) play test bench
+	for script in shared_memory kernel_choice engine_vs_torch realtime; do "$(VENV)/bin/python" benchmarks/$$script.py || exit 1; done
 
 lab: ## what importing and training need (torch, scipy)
 	$(SETUP) play lab
