@@ -10,8 +10,6 @@ the base-2 logarithm of hertz. Sharpness follows Zwicker and Fastl, "Psychoacous
 loudness below 2 to 5 Bark. The last two are our own simplifications: relative scales, not acum.
 """
 
-import math
-
 import numpy as np
 import torch
 from torch.nn import functional as F

@@ -54,7 +54,7 @@ def rank_latents(decoder, encoder, latents):
 
 
 def end_softly(table, rest_loudness):
-    """A gesture table with a row of rest behind it, and the last 64 ms led down to silence on a line in dB.
+    """A gesture table with a row of rest behind it, and the last 64 ms led down to silence, at first slowly.
 
     Where a recording breaks off, its last spectra are those of the break: the descriptors before it are held instead.
     """
@@ -62,7 +62,7 @@ def end_softly(table, rest_loudness):
     table = torch.cat((table, table[-1:])).clone()
     if tail:
         start = len(table) - 1 - tail
-        line = torch.linspace(float(table[start, 0]), -1.0, tail + 1)
+        line = table[start, 0] - (1 + table[start, 0]).clamp(min=0) * torch.linspace(0, 1, tail + 1) ** 2
         table[start:, 0] = torch.minimum(table[start:, 0], line)
         before = max(0, start - WINDOW // 2 // HOP)
         table[before:, 1:len(NAMES)] = table[before, 1:len(NAMES)]
@@ -191,26 +191,27 @@ def agreement_db(model, frames=1024, seed=3):
     return levels
 
 
-def timbre_effects(decoder, tables, hertz):
-    """What bending the gestures along z0 and z1 to either end changes, measured over their loud frames: one line each.
+def timbre_effects(decoder, tables):
+    """What bending the gestures along z0 and z1 from end to end changes, measured over their loud frames: one line each.
 
-    The share of power in the sines, and the median frequency of the strongest one.
+    The mean change of all bands' and sines' levels (floor -60 dB), and the share of power in the sines at both ends.
     """
-    texts, hertz = [], torch.from_numpy(hertz)
+    texts = []
     for axis in range(2):
-        shares, tones = [], []
+        ends = []
         for side in (-LATENT_REACH, LATENT_REACH):
             powers = []
             for table in tables:
                 rows = torch.from_numpy(table)[None].clone()
                 rows[..., len(NAMES) + axis] += side
                 with torch.no_grad():
-                    powers.append(decoder.shape(rows)[0][rows[0, :, 0] > rows[0, :, 0].max() - 0.7] ** 2)
-            sines = torch.cat(powers)[:, decoder.bands:] / 2
-            shares.append(float(sines.sum(1).mean()))
-            tones.append(float(hertz[sines.argmax(1)].median()))
-        texts.append(f"latent axis {axis + 1}: low to high, tones are {shares[0]:.0%} to {shares[1]:.0%} of the power, "
-                     f"the strongest near {tones[0]:.0f} to {tones[1]:.0f} Hz")
+                    shape = decoder.shape(rows)[0] / decoder.scale
+                powers.append(shape[rows[0, :, 0] > rows[0, :, 0].max() - 0.7] ** 2)
+            ends.append(torch.cat(powers))
+        moved = (10 * torch.log10((ends[1] + 1e-6) / (ends[0] + 1e-6))).abs().mean()
+        tones = [float(end[:, decoder.bands:].sum(1).mean()) for end in ends]
+        texts.append(f"latent axis {axis + 1}: moves levels by {float(moved):.0f} dB on average, "
+                     f"the share of tones from {tones[0]:.0%} to {tones[1]:.0%}")
     return texts
 
 
@@ -239,7 +240,7 @@ def export(trainer, cache, path, count=512, log=print):
     hertz = nets.sine_hertz(trainer.settings["first_key"], trainer.settings["sines"])
     card = dict(recipe["card"]) | {
         "name": recipe["name"], "sample_rate_hz": RATE_HZ, "hop_frames": HOP, "channels": 1, "delay_frames": 0,
-        "inputs": _inputs(trainer.quantiles, rest, LATENT_REACH), "controls": _controls(timbre_effects(decoder, tensors.values(), hertz)),
+        "inputs": _inputs(trainer.quantiles, rest, LATENT_REACH), "controls": _controls(timbre_effects(decoder, tensors.values())),
         "gestures": [{"name": name, "from": f"{row['origin']} ({row['licence']})", "frames": len(table), "tensor": tensor}
                      for (name, row, table), tensor in zip(found, tensors)],
         "latent_shares": [round(float(v), 3) for v in share], "steps": trainer.step,

@@ -4,9 +4,9 @@ Collects the data, trains for the recipe's number of steps (resumable: a checkpo
 result on the held-out clips and writes NAME.safetensors beside the recipe.
 
 Losses: multi-scale spectral reconstruction, and a descriptor cycle: sounds are made from swapped and random curves,
-measured again, and the difference between asked and measured curves is minimised (Lundbye et al.'s and Devis et al.'s
-attribute control, "Continuous descriptor-based control for deep audio synthesis", ICASSP 2023, needs an adversarial
-latent instead; here the latent is one vector per clip and holds no curve).
+measured again, and the difference between asked and measured curves is minimised. (Devis et al., "Continuous
+descriptor-based control for deep audio synthesis", ICASSP 2023, free a framewise latent from the descriptors by an
+adversary instead; here the latent is one vector per clip and holds no curve.)
 """
 
 import argparse

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 import soundfile
 
+torch = pytest.importorskip("torch")
+pytest.importorskip("scipy")
+
 from neurorack.lab import data, sources
 from tests.lab.test_descriptors import noise_hit
+
 
 RATE = 48000
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
 
 from neurorack.lab import descriptors as d
+
 
 RATE = 48000
 

@@ -4,14 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from scipy.stats import spearmanr
 
+torch = pytest.importorskip("torch")
+pytest.importorskip("scipy")
+
+from scipy.stats import spearmanr
 from neurorack.engine import Model
 from neurorack.lab import export, nets
 from neurorack.lab.descriptors import HOP, NAMES, QuantileMap, db_to_loudness, loudness_db, spectral
 from neurorack.lab.train import random_curve
 from neurorack.voice.card import check_card
+
 
 FOLDER = Path(__file__).resolve().parents[2] / "models" / "impacts"
 

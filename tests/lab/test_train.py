@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 import soundfile
-import torch
 import yaml
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("scipy")
 
 from neurorack.engine import Model
 from neurorack.lab import data, evaluate, export, nets, train
 from neurorack.lab.descriptors import crop_curves, curves
 from tests.lab.test_descriptors import noise_hit
+
 
 TINY = {"steps": 6, "batch": 2, "cycle_batch": 2, "frames": 48, "cycle_frames": 48, "width": 16, "checkpoint_every": 3}
 
