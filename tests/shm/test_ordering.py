@@ -31,13 +31,28 @@ def assembly(tmp_path_factory):
     return functions
 
 
+def acquires(code):
+    return [i for i, op in enumerate(code) if op in ("ldar", "ldapr")]
+
+
+def releases(code):
+    return [i for i, op in enumerate(code) if op == "stlr"]
+
+
 def test_the_ring_loads_with_acquire_and_stores_with_release(assembly):
-    for function in ("nr_push", "nr_pull"):
+    for function, stores in (("nr_push", 1), ("nr_pull", 2)):     # pull announces its claim first
         code = assembly[function]
-        assert any(i in ("ldar", "ldapr") for i in code), function
-        assert code.count("stlr") == 1, function
         copies = [i for i, op in enumerate(code) if op == "bl"]     # memcpy
-        assert copies and max(copies) < code.index("stlr"), "the index moves only after the frames"
+        assert acquires(code) and len(releases(code)) == stores, function
+        assert copies and max(copies) < releases(code)[-1], "the index moves only after the frames"
+
+
+def test_claim_and_take_back_see_each_other(assembly):
+    """Both sides: release store, full barrier, acquire load (Dekker's argument needs the barrier in between)."""
+    for function in ("nr_pull", "nr_take_back"):
+        code = assembly[function]
+        barrier = code.index("dmb")
+        assert releases(code)[0] < barrier < acquires(code)[0 if acquires(code)[0] > barrier else 1], function
 
 
 def test_a_snapshot_is_fenced_on_both_sides(assembly):
