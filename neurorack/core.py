@@ -32,15 +32,19 @@ def declare(name: str, restype, *argtypes):
 
 
 def quick(name: str, restype, *argtypes):
-    """Like ``declare``, but the call keeps the interpreter lock: only for functions of well under a microsecond."""
-    library()
+    """Like ``declare``, but the call keeps the interpreter lock: only for functions of well under a microsecond.
+
+    Without argument types the caller passes ctypes values itself, which saves their conversion.
+    """
     function = getattr(_quick_library(), name)
     function.restype = restype
-    function.argtypes = argtypes
+    if argtypes:
+        function.argtypes = argtypes
     return function
 
 
 def _quick_library(_cache=[]) -> ctypes.PyDLL:
+    library()
     if not _cache:
         _cache.append(ctypes.PyDLL(str(_PATH)))
     return _cache[0]

@@ -7,6 +7,7 @@ nothing can be left behind: when the last process goes, even by SIGKILL, the mem
 from __future__ import annotations
 
 import ctypes
+import functools
 import mmap
 import os
 from pathlib import Path
@@ -109,8 +110,9 @@ class Rack:
         self._gates, self._scan_ns = _U32(), _I64()
         self._controls_write = quick("nr_controls_write", None, _P, _P, _U32, _I64)
         self._controls_read = quick("nr_controls_read", _I, _P, _P, _P, _P)
-        self._control_get = quick("nr_control_get", _D, _P, _I)
-        self._control_set = quick("nr_control_set", None, _P, _I, _D)
+        #: ``get_cv(jack)``: volts of one jack (0 = cv1)
+        self.get_cv = functools.partial(quick("nr_control_get", _D), _P(self.base))
+        self._control_set, self._one_volt, self._base = quick("nr_control_set", None), _D(), _P(self.base)
         self._edge_publish = quick("nr_edge_publish", None, _P, _U32, _U32, _I64, _P)
 
     @classmethod
@@ -169,12 +171,10 @@ class Rack:
             return None
         return list(volts), self._gates.value, self._scan_ns.value
 
-    def get_cv(self, jack: int) -> float:
-        """Volts of one jack (0 = cv1)."""
-        return self._control_get(self.base, jack)
-
     def set_cv(self, jack: int, volts: float) -> None:
-        self._control_set(self.base, jack, volts)
+        """Volts of one jack alone: one aligned word, which cannot tear. Writer: inputs."""
+        self._one_volt.value = volts
+        self._control_set(self._base, jack, self._one_volt)
 
     # -- edges
 
