@@ -10,7 +10,6 @@ import pytest
 
 from neurorack import build_core
 from neurorack.shm.rack import Rack
-from tests.shm.test_ordering import assembly, pytestmark as with_a_cross_compiler  # noqa: F401 - a fixture
 
 HERE = Path(__file__).resolve().parent
 ROUND_SECONDS, SOAK_ROUNDS = 4.0, 200
@@ -79,12 +78,3 @@ def test_a_pull_that_ran_dry_keeps_its_claim_until_the_next():
     assert len(ring.pull(64)) == 10
     ring.push(np.ones((100, 2)))
     assert not ring.take_back(63) and ring.take_back(64) and ring.fill_frames == 54
-
-
-@with_a_cross_compiler
-def test_both_sides_put_a_full_barrier_between_their_own_store_and_their_look_at_the_other(assembly):  # noqa: F811
-    for function in ("nr_pull", "nr_take_back"):
-        code = assembly[function]
-        barrier = code.index("dmb")
-        assert "stlr" in code[:barrier], function
-        assert any(op in ("ldar", "ldapr") for op in code[barrier:]), function
