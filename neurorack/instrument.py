@@ -30,8 +30,9 @@ from neurorack.voice.card import check_card
 from neurorack.voice.patch import default_patch
 
 WATCH_SECONDS = 0.02
-START_SECONDS = 10.0          # a child that has not beaten by then hangs
-STALE_SECONDS = 1.0           # a child whose heart stood still for so long hangs
+START_SECONDS = 30.0          # a child that has not beaten by then hangs; a large model from a slow card takes its time
+STALE_SECONDS = 1.0           # a child without any sign of life for so long hangs
+SLEEPY_SECONDS = 10.0         # its compiled thread works, but its interpreter does not come to its turn
 RESTART_PAUSE_SECONDS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 FAILURES_AT_START = 5         # so many before the first sound end the run
 INPUTS_PATIENCE_SECONDS = 2.0
@@ -66,8 +67,9 @@ class Settings:
 class Watched:
     """One child: its process, its heartbeat, its restarts."""
 
-    def __init__(self, role: str, index: int, section, config: dict, pass_fds: tuple[int, ...] = ()):
+    def __init__(self, role: str, index: int, section, config: dict, pass_fds: tuple[int, ...] = (), working_ns=lambda: 0):
         self.role, self.index, self.section, self.config, self.pass_fds = role, index, section, config, pass_fds
+        self.working_ns = working_ns     # when its compiled thread last did its work
         self.process = None
         self.failures, self.failed_at, self.start_at, self.started_at = 0, 0.0, 0.0, 0.0
 
@@ -85,7 +87,8 @@ class Watched:
         beat = self.section.heartbeat_ns
         if beat == 0:
             return "hangs" if now - self.started_at > START_SECONDS else "runs"
-        return "hangs" if now - beat / 1e9 > STALE_SECONDS else "runs"
+        asleep, still = now - beat / 1e9, now - max(beat, self.working_ns()) / 1e9
+        return "hangs" if still > STALE_SECONDS or asleep > SLEEPY_SECONDS else "runs"
 
     def plan_restart(self, now: float) -> None:
         self.failures = 0 if now - self.failed_at > CALM_SECONDS else self.failures
@@ -131,8 +134,8 @@ class Instrument:
         audio = {"device": s.device, "record": str(Path(s.record).absolute()) if s.record else None}
         synth = {"slot": 0, "model": str(Path(self.model_path).absolute()), "lead_frames": s.lead_frames, "seed": s.seed}
         return [
-            Watched("synth", 1, rack.synth[0], synth),
-            Watched("audio", 0, rack.audio, audio),
+            Watched("synth", 1, rack.synth[0], synth, working_ns=lambda: rack.synth[0].render_ns),
+            Watched("audio", 0, rack.audio, audio, working_ns=lambda: rack.clock.callback_ns),
             Watched("inputs", 3, rack.inputs, {"board": self.board, "gate_fd": gate_fd}, (gate_fd,)),
         ]
 

@@ -36,7 +36,6 @@ def run(child: Child) -> None:
     slot = config["slot"]
     section = rack.synth[slot]
     section.pid = os.getpid()
-    child.beat(section)
     model = Model.load(config["model"], config["seed"])
     voice = Voice(model, rack.header.block_frames, rack.header.sample_rate_hz)
     section.model_name = model.card.get("name", "?")
