@@ -230,7 +230,10 @@ NR_EXPORT int nr_callback(const void *input, void *output, unsigned long frames,
   nr_rack *rack = s->rack;
   int64_t began = nr_now_ns();
   enter_thread(s);
-  if (flags & PA_OUTPUT_UNDERFLOW) nr_count(&rack->audio.device_underflows, 1);
+  if (flags & PA_OUTPUT_UNDERFLOW) {
+    nr_count(&rack->audio.device_underflows, 1);
+    s->started = 0; /* the card began anew: so does its time */
+  }
   if (flags & PA_INPUT_OVERFLOW) nr_count(&rack->audio.device_overflows, 1);
   double block_ns = 1e9 * (double)frames / s->sample_rate_hz;
   int late = s->previous_ns && (double)(began - s->previous_ns) > 1.5 * block_ns;

@@ -107,3 +107,15 @@ def test_the_null_device_keeps_the_pace_and_loses_the_time_the_machine_stood_sti
     blocks = audio.blocks - before - 1      # the first at once
     assert at - start == pytest.approx(300_000_000 + blocks * caller.block_ns, abs=caller.block_ns)
     assert rate == pytest.approx(48000, rel=1e-3)
+
+
+def test_a_card_that_ran_dry_begins_anew_and_so_does_its_time():
+    """After an underrun of the card its blocks come at other times than before: nothing of the old time is kept."""
+    caller = Caller()
+    for _ in range(400):
+        caller.call()
+    caller.call(wait_ns=caller.block_ns * 1.7, flags=4)     # PortAudio's paOutputUnderflow
+    assert abs(caller.clock()[0] - caller.now_ns) < 2000
+    for _ in range(50):
+        caller.call()
+        assert abs(caller.clock()[0] - caller.now_ns) < 2000
