@@ -1,0 +1,133 @@
+"""However a run ends, it ends in time, with a fade, and leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from neurorack import runfiles
+from neurorack.runfiles import started_at
+from tests.models import tone as write_tone
+from tests.play.runs import hits, second_difference, until, write_score
+
+FADE_SECONDS = 0.02      # of the callback; that of a ring that runs dry is a quarter
+
+
+@pytest.fixture(scope="session")
+def drone(tmp_path_factory):
+    """A tone that lasts for seconds: an end without a fade would be heard in it."""
+    path = tmp_path_factory.mktemp("drone") / "drone.safetensors"
+    write_tone(path, hertz=200.0, hit_seconds=20.0)
+    return path
+
+
+@pytest.fixture
+def droning(play, card, drone, tmp_path):
+    """An instrument in the middle of a long sound, recorded."""
+    score = write_score(tmp_path / "score.yaml", 30, hits(0.2))
+    run = play("--model", drone, "--score", score, "--record", tmp_path / "take.wav", card=card).sounding()
+    until(lambda: run.rack.audio.peak[0] > 0.3, 20, "the sound")
+    time.sleep(0.3)
+    return run
+
+
+def check_the_fade(card, path) -> None:
+    played, (recorded, _) = card.played(), soundfile.read(path, dtype="float32")
+    assert np.abs(played).max() > 0.3
+    for audio in (played, recorded):
+        assert np.abs(audio[-16:]).max() == 0, "cut off"
+        loud = np.flatnonzero(np.abs(audio).max(axis=1) > 0.2)[-1]
+        silent = np.flatnonzero(np.abs(audio).max(axis=1) > 1e-4)[-1]
+        assert 0.1 * FADE_SECONDS < (silent - loud) / 48000 < 3 * FADE_SECONDS
+    assert second_difference(recorded[-9600:]).max() < 0.002, "a break in the sound"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_with_a_fade_in_under_a_second(droning, card, tmp_path, number):
+    took = droning.stop(number)
+    assert took < 1 and droning.process.returncode == 0
+    assert droning.left_over() == [] and not (runfiles.folder() / f"{droning.pid}.json").exists()
+    assert droning.report["seconds"] > 0
+    check_the_fade(card, tmp_path / "take.wav")
+
+
+def test_ctrl_c_reaches_the_whole_group_and_still_ends_with_a_fade(droning, card, tmp_path):
+    """The terminal sends SIGINT to every process; only the supervisor answers it."""
+    droning.seen.update(droning.pids)
+    os.killpg(os.getpgid(droning.pid), signal.SIGINT)
+    assert droning.process.wait(5) == 0 and droning.left_over() == []
+    check_the_fade(card, tmp_path / "take.wav")
+
+
+def test_when_the_supervisor_is_killed_its_children_fade_out_and_leave_within_a_second(droning, card, play, tone, tmp_path):
+    before = set(os.listdir("/dev/shm"))
+    pids = droning.pids
+    assert len(pids) == 3
+    os.kill(droning.pid, signal.SIGKILL)
+    droning.process.wait()
+    until(lambda: not droning.left_over(), 1.0, "the children's end")
+    check_the_fade(card, tmp_path / "take.wav")
+    assert set(os.listdir("/dev/shm")) <= before
+    left = runfiles.folder() / f"{droning.pid}.json"
+    assert left.exists()
+    later = play("--model", tone, "--seconds", 0.2, folder=tmp_path)
+    later.finish()
+    assert f"cleaned up after a run that was killed (process {droning.pid})" in later.said and not left.exists()
+
+
+def test_children_that_outlived_their_killed_run_are_ended_by_the_next(play, tone, tmp_path):
+    """They cannot, but a process that hangs in a driver might: the next start ends it, and no stranger with its number."""
+    sleeper = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"], stdout=subprocess.PIPE)
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        assert sleeper.stdout.readline()
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        path = runfiles.folder() / f"{dead.pid}.json"
+        path.write_text('{"pid": %d, "started": "1", "children": {"audio": [%d, "%s"], "synth": [%d, "1"]}}'
+                        % (dead.pid, sleeper.pid, started_at(sleeper.pid), stranger.pid))
+        run = play("--model", tone, "--seconds", 0.2)
+        run.finish()
+        assert f"ended the audio process {sleeper.pid}" in run.said and f"{stranger.pid}" not in run.said
+        assert sleeper.wait(5) == -signal.SIGKILL and stranger.poll() is None and not path.exists()
+    finally:
+        for process in (sleeper, stranger):
+            process.kill()
+            process.wait()
+        sleeper.stdout.close()
+
+
+def test_a_broken_run_file_is_no_harm(play, tone):
+    path = runfiles.folder() / "999999999.json"
+    path.write_text('{"pid": 1')
+    try:
+        play("--model", tone, "--seconds", 0.2).finish()
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def test_its_time_is_over(play, tone):
+    run = play("--model", tone, "--seconds", 0.7)
+    assert run.finish()["seconds"] == pytest.approx(0.7, abs=0.4)
+
+
+def test_a_score_ends_the_run(play, tone, tmp_path):
+    run = play("--model", tone, "--score", write_score(tmp_path / "score.yaml", 0.6, hits(0.5)))
+    report = run.finish()
+    assert report["seconds"] == pytest.approx(0.6, abs=0.4) and report["triggers"] == 2
+
+
+def test_a_second_instrument_plays_beside_the_first(play, tone, tmp_path):
+    score = write_score(tmp_path / "score.yaml", 30, hits(30, 0.1))
+    first = play("--model", tone, "--score", score).sounding()
+    (tmp_path / "second").mkdir()
+    second = play("--model", tone, "--seconds", 0.5, folder=tmp_path / "second")
+    assert second.finish()["underruns"]["restart"] == 0 and "killed" not in second.said
+    before = first.rack.synth[0].triggers
+    until(lambda: first.rack.synth[0].triggers > before + 2, 10, "the first one's next hits")
+    assert first.stop() < 1 and first.report["restarts"] == {"audio": 0, "synth": 0, "inputs": 0}
