@@ -39,11 +39,11 @@ def name_process(title: str) -> None:
 
 
 class Child:
-    """The frame of a child process. ``stop_word`` becomes 1 when it should leave; compiled loops look at it too."""
+    """The frame of a child process. ``leaving`` becomes true when it should go."""
 
     def __init__(self, role: str, config: dict):
         self.role, self.config = role, config
-        self.stop_word = ctypes.c_uint32(0)   # no Event: a signal's handler may not wait for a lock its own thread holds
+        self.leaving = False      # no Event: a signal's handler may not wait for a lock its own thread holds
         self.rack = Rack.attach(config["rack_fd"])
         self.parent = self.rack.header.supervisor_pid
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -54,7 +54,7 @@ class Child:
         gc.disable()   # nothing here makes cycles while playing
 
     def leave(self) -> None:
-        self.stop_word.value = 1
+        self.leaving = True
 
     @property
     def orphaned(self) -> bool:
@@ -64,7 +64,7 @@ class Child:
     def beat(self, section) -> bool:
         """Publish the heartbeat; True while the process should go on."""
         section.heartbeat_ns = time.monotonic_ns()
-        return not (self.stop_word.value or self.orphaned)
+        return not (self.leaving or self.orphaned)
 
     def say(self, message: str) -> None:
         """One line for the person at the terminal or in the journal."""

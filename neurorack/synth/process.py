@@ -15,6 +15,8 @@ from neurorack.shm import table
 from neurorack.voice.voice import Voice
 
 HEARTBEAT_SECONDS = 0.02
+FADE_PATIENCE_SECONDS = 0.6
+LEAVE = 3                          # of run.state
 LEAST_LEAD_FRAMES = 16
 DEFAULT_LEAD_SECONDS = 0.0107      # how long the machine may stand still unheard
 _P, _U32 = ctypes.c_void_p, ctypes.c_uint32
@@ -30,6 +32,13 @@ def lead_frames(wanted: int | None, voice: Voice) -> int:
     return wanted
 
 
+def play_to_the_end_of_the_fade(rack) -> None:
+    """Give the callback something to fade."""
+    deadline = time.monotonic() + FADE_PATIENCE_SECONDS
+    while time.monotonic() < deadline and not rack.audio.faded:
+        time.sleep(0.002)
+
+
 def run(child: Child) -> None:
     """Load, start the render thread, and keep its heart beating."""
     rack, config = child.rack, child.config
@@ -41,9 +50,12 @@ def run(child: Child) -> None:
     section.model_name = model.card.get("name", "?")
     new = declare("nr_synth_new", _P, _P, _U32, _P, _U32)
     loop = new(rack.base, slot, voice.handle, lead_frames(config.get("lead_frames"), voice))
-    render = threading.Thread(target=declare("nr_synth_run", None, _P, _P), args=(loop, ctypes.byref(child.stop_word)), name="render")
+    stop = _U32(0)
+    render = threading.Thread(target=declare("nr_synth_run", None, _P, _P), args=(loop, ctypes.byref(stop)), name="render")
     render.start()
     while child.beat(section) and render.is_alive():
         time.sleep(HEARTBEAT_SECONDS)
-    child.leave()
+    if rack.run.state != LEAVE:      # nobody asked: the supervisor was killed, and audio fades out by itself
+        play_to_the_end_of_the_fade(rack)
+    stop.value = 1
     render.join(1)

@@ -15,7 +15,7 @@ from neurorack.runfiles import started_at
 from tests.models import tone as write_tone
 from tests.play.runs import hits, second_difference, until, write_score
 
-FADE_SECONDS = 0.02      # of the callback; that of a ring that runs dry is a quarter
+FADE_SECONDS = 0.02      # of the callback
 
 
 @pytest.fixture(scope="session")
@@ -36,15 +36,16 @@ def droning(play, card, drone, tmp_path):
     return run
 
 
-def check_the_fade(card, path) -> None:
+def check_the_fade(run, card, path) -> None:
     played, (recorded, _) = card.played(), soundfile.read(path, dtype="float32")
     assert np.abs(played).max() > 0.3
     for audio in (played, recorded):
         assert np.abs(audio[-16:]).max() == 0, "cut off"
         loud = np.flatnonzero(np.abs(audio).max(axis=1) > 0.2)[-1]
         silent = np.flatnonzero(np.abs(audio).max(axis=1) > 1e-4)[-1]
-        assert 0.1 * FADE_SECONDS < (silent - loud) / 48000 < 3 * FADE_SECONDS
-    assert second_difference(recorded[-9600:]).max() < 0.002, "a break in the sound"
+        assert 0.2 * FADE_SECONDS < (silent - loud) / 48000 < 3 * FADE_SECONDS
+    if not run.rack.audio.late_blocks[0]:      # where this machine stood still there is a gap of its own
+        assert second_difference(recorded[-9600:]).max() < 0.002, "a break in the sound"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -53,7 +54,7 @@ def test_a_signal_ends_it_with_a_fade_in_under_a_second(droning, card, tmp_path,
     assert took < 1 and droning.process.returncode == 0
     assert droning.left_over() == [] and not (runfiles.folder() / f"{droning.pid}.json").exists()
     assert droning.report["seconds"] > 0
-    check_the_fade(card, tmp_path / "take.wav")
+    check_the_fade(droning, card, tmp_path / "take.wav")
 
 
 def test_ctrl_c_reaches_the_whole_group_and_still_ends_with_a_fade(droning, card, tmp_path):
@@ -61,7 +62,7 @@ def test_ctrl_c_reaches_the_whole_group_and_still_ends_with_a_fade(droning, card
     droning.seen.update(droning.pids)
     os.killpg(os.getpgid(droning.pid), signal.SIGINT)
     assert droning.process.wait(5) == 0 and droning.left_over() == []
-    check_the_fade(card, tmp_path / "take.wav")
+    check_the_fade(droning, card, tmp_path / "take.wav")
 
 
 def test_when_the_supervisor_is_killed_its_children_fade_out_and_leave_within_a_second(droning, card, play, tone, tmp_path):
@@ -71,7 +72,7 @@ def test_when_the_supervisor_is_killed_its_children_fade_out_and_leave_within_a_
     os.kill(droning.pid, signal.SIGKILL)
     droning.process.wait()
     until(lambda: not droning.left_over(), 1.0, "the children's end")
-    check_the_fade(card, tmp_path / "take.wav")
+    check_the_fade(droning, card, tmp_path / "take.wav")
     assert set(os.listdir("/dev/shm")) <= before
     left = runfiles.folder() / f"{droning.pid}.json"
     assert left.exists()
