@@ -13,7 +13,8 @@ import struct
 import threading
 import time
 
-_EVENT = struct.Struct("<qid")   # edge_ns, gate, volts
+_EVENT = struct.Struct("<qid")   # edge_ns, gate, volts; a datagram holds one or more
+_MOST_BYTES = 1 << 16
 
 
 class Wires:
@@ -36,23 +37,22 @@ class Wires:
         with self._lock:
             now = time.monotonic_ns()
             self.rack.desk.gate_wire_volts[gate] = volts
-            self._send(now, gate, volts)
-            if self.bounce_us:
-                self._bounce(now, gate, volts)
+            events = [(now, gate, volts), *self._bounce(now, gate, volts)]
+            try:     # in one piece: a reader must not take a pause of this thread for the contact's
+                self._near.send(b"".join(_EVENT.pack(*event) for event in events))
+            except BlockingIOError:
+                self.lost += len(events)   # the kernel's own event buffer overflows the same way when nobody reads
             return now
 
-    def _send(self, edge_ns: int, gate: int, volts: float) -> None:
-        try:
-            self._near.send(_EVENT.pack(edge_ns, gate, volts))
-        except BlockingIOError:
-            self.lost += 1   # the kernel's own event buffer overflows the same way when nobody reads
-
-    def _bounce(self, start_ns: int, gate: int, volts: float) -> None:
-        end, at, here = start_ns + self.bounce_us * 1000, start_ns, False
+    def _bounce(self, start_ns: int, gate: int, volts: float) -> list[tuple[int, int, float]]:
+        """What the contact does until it rests."""
+        if not self.bounce_us:
+            return []
+        end, at, here, events = start_ns + self.bounce_us * 1000, start_ns, False, []
         while (at := at + random.randrange(5_000, 60_000)) < end:
-            self._send(at, gate, volts if here else 5.0 - min(5.0, volts))
+            events.append((at, gate, volts if here else 5.0 - min(5.0, volts)))
             here = not here
-        self._send(end, gate, volts)
+        return [*events, (end, gate, volts)]
 
     def pulse(self, gate: int, seconds: float = 0.01, volts: float = 5.0) -> int:
         """A trigger; returns the time of its rising edge."""
@@ -83,7 +83,7 @@ class DeskBoard:
     def _forget(self) -> None:
         """Changes of before this board was opened: a kernel's line events begin with the request, too."""
         with contextlib.suppress(BlockingIOError):
-            while self._socket.recv(_EVENT.size):
+            while self._socket.recv(_MOST_BYTES):
                 pass
 
     def gate_fd(self) -> int:
@@ -96,13 +96,14 @@ class DeskBoard:
         edges = []
         while True:
             try:
-                edge_ns, gate, volts = _EVENT.unpack(self._socket.recv(_EVENT.size))
+                data = self._socket.recv(_MOST_BYTES)
             except BlockingIOError:
                 return edges
-            high = volts >= self._rise if not self._high[gate] else volts > self._fall
-            if high != self._high[gate]:
-                self._high[gate] = high
-                edges.append((edge_ns, gate, high))
+            for edge_ns, gate, volts in _EVENT.iter_unpack(data):
+                high = volts >= self._rise if not self._high[gate] else volts > self._fall
+                if high != self._high[gate]:
+                    self._high[gate] = high
+                    edges.append((edge_ns, gate, high))
 
     def read_cv(self) -> list[float]:
         if self._error_rate and self._random.random() < self._error_rate:
