@@ -195,8 +195,8 @@ class Instrument:
             time.sleep(WATCH_SECONDS)
 
     def _ready(self, now: float) -> bool:
-        """Sound flows, and the jacks are looked at (or will not be for a while: that must not keep the sound back)."""
-        return (self.rack.synth[0].playing == PLAYING and self.rack.audio.blocks > 0
+        """True once sound flows, and the jacks are looked at (or will not be for a while: that must not keep the sound back)."""
+        return (self.rack.synth[0].playing == PLAYING and self.rack.audio.blocks > 0 and self.rack.audio.device_state != 0
                 and (self.rack.inputs.scans > 0 or now - self.began > INPUTS_PATIENCE_SECONDS))
 
     def _sounding(self, now: float) -> None:

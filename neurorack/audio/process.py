@@ -72,7 +72,7 @@ class Output:
         self.note(state)
 
     def note(self, state: int) -> None:
-        self.rack.audio.device_state, self.rack.audio.device_name = state, self.device.name
+        self.rack.audio.device_name, self.rack.audio.device_state = self.device.name, state
         self.blocks_at, self.retry_at = time.monotonic() + SILENT_CARD_SECONDS, time.monotonic() + RETRY_SECONDS
 
     def watch(self) -> None:

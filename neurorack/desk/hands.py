@@ -13,6 +13,7 @@ from neurorack.score import Score
 
 TICK_SECONDS = 0.004
 TRIGGER_SECONDS = 0.01
+LEAST_STEP_SECONDS = 0.0008     # a hand that the machine held up catches up no faster: that would be contact bounce
 
 
 class Hand(threading.Thread):
@@ -52,7 +53,7 @@ class ScoreHand(Hand):
         start = time.monotonic()
         steps = [(at, "gate", gate, volts) for at, gate, volts in self.score.gate_steps()]
         moving = bool(self.score.curves or self.score.controls or any(j.startswith("cv") for _, j, _ in self.score.events))
-        next_tick, ticks = 0.0, 0
+        next_tick, ticks, free_at = 0.0, 0, [0.0, 0.0]
         while True:
             next_step = steps[0][0] if steps else math.inf
             at = min(next_step, next_tick if moving else math.inf, self.score.seconds)
@@ -66,7 +67,10 @@ class ScoreHand(Hand):
                 self._move(at)
             if at == next_step:
                 _, _, gate, volts = steps.pop(0)
+                if not self.wait_until(free_at[gate]):
+                    return
                 edge_ns = self.wires.set_gate(gate, volts)
+                free_at[gate] = time.monotonic() + LEAST_STEP_SECONDS
                 if gate == 0 and volts >= 1.6:
                     self.edge_ns.append(edge_ns)
         self.done.set()
