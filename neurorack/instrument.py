@@ -21,7 +21,7 @@ from neurorack.drivers import board as boards
 from neurorack.drivers.desk import Wires
 from neurorack.engine import Model
 from neurorack.errors import NeurorackError
-from neurorack.process import BAD_INPUT, name_process, spawn
+from neurorack.process import BAD_INPUT, name_process, spawn, tell
 from neurorack.render import check_audio_settings, drive_indices, write_atomically
 from neurorack.report import play_report
 from neurorack.score import Score
@@ -170,7 +170,7 @@ class Instrument:
 
     def say(self, message: str) -> None:
         if not self.settings.quiet:
-            print(f"neurorack: {message}", file=sys.stderr, flush=True)
+            tell(f"neurorack: {message}\n")
 
     def note_children(self) -> None:
         self.run_file.write({c.role: c.process.pid for c in self.children if c.process})
@@ -190,7 +190,7 @@ class Instrument:
             if now >= show_at and self.hands and not self.settings.quiet and sys.stderr.isatty():
                 keyboard = next((hand for hand in self.hands if isinstance(hand, Keyboard)), None)
                 line = status_line(self.rack, level, keyboard.chosen if keyboard else None)
-                print("\r" + line[:118] + "\x1b[K", end="", file=sys.stderr, flush=True)
+                tell("\r" + line[:118] + "\x1b[K")
                 show_at, level = now + 0.2, 0.0
             time.sleep(WATCH_SECONDS)
 
@@ -290,4 +290,4 @@ class Instrument:
             hand.finish()
         self.run_file.remove()
         if self.hands and sys.stderr.isatty() and not self.settings.quiet:
-            print(file=sys.stderr)
+            tell("\n")

@@ -38,6 +38,13 @@ def name_process(title: str) -> None:
     setproctitle.setproctitle(title)
 
 
+def tell(text: str) -> None:
+    """To standard error. A terminal that was closed or a full log keeps nobody from playing."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
 class Child:
     """The frame of a child process. ``leaving`` becomes true when it should go."""
 
@@ -68,7 +75,7 @@ class Child:
 
     def say(self, message: str) -> None:
         """One line for the person at the terminal or in the journal."""
-        print(f"neurorack: {self.role}: {message}", file=sys.stderr, flush=True)
+        tell(f"neurorack: {self.role}: {message}\n")
 
 
 def run_as_fifo(priority: int) -> int:

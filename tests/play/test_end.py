@@ -13,7 +13,7 @@ import soundfile
 from neurorack import runfiles
 from neurorack.runfiles import started_at
 from tests.models import tone as write_tone
-from tests.play.runs import hits, second_difference, until, write_score
+from tests.play.runs import children, hits, second_difference, until, write_score
 
 FADE_SECONDS = 0.02      # of the callback
 
@@ -132,3 +132,33 @@ def test_a_second_instrument_plays_beside_the_first(play, tone, tmp_path):
     before = first.rack.synth[0].triggers
     until(lambda: first.rack.synth[0].triggers > before + 2, 10, "the first one's next hits")
     assert first.stop() < 1 and first.report["restarts"] == {"audio": 0, "synth": 0, "inputs": 0}
+
+
+def test_a_log_that_nobody_reads_any_more_ends_nothing(tone, tmp_path):
+    """The reader of its messages leaves: it plays on, and still replaces what dies."""
+    reader, writer = os.pipe()
+    process = subprocess.Popen([sys.executable, "-m", "neurorack", "play", "--model", str(tone), "--device", "null"], stdin=subprocess.DEVNULL, stdout=writer, stderr=writer)
+    os.close(writer)
+    try:
+        assert os.read(reader, 20).startswith(b"neurorack")
+        os.close(reader)
+        before = until(lambda: len(found := children(process.pid)) == 3 and found, 20, "three processes")
+        time.sleep(0.5)
+        os.kill(before["inputs"], signal.SIGKILL)
+        after = until(lambda: len(found := children(process.pid)) == 3 and found["inputs"] != before["inputs"] and found, 10, "the new one")
+        assert after["audio"] == before["audio"] and process.poll() is None
+        process.terminate()
+        assert process.wait(5) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("after", [0.05, 0.25, 0.45, 0.65])
+def test_a_signal_in_the_middle_of_the_start(play, tone, after):
+    run = play("--model", tone)
+    time.sleep(after)
+    run.seen.update(children(run.pid))
+    assert run.stop(signal.SIGTERM) < 1.5
+    assert run.process.returncode in (0, -signal.SIGTERM) and "Traceback" not in run.said
+    until(lambda: not run.left_over(), 1, "the children's end")
