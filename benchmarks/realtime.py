@@ -144,7 +144,7 @@ def memory_and_start() -> dict:
                     maps = "".join(Path(f"/proc/{p}/maps").read_text() for p in pids)
     return {"start_seconds": round(statistics.median(starts), 3), "start_target_seconds": MOST_START_SECONDS, "private_megabytes": megabytes,
             "private_megabytes_together": round(sum(megabytes.values()), 1), "target_megabytes": MOST_MEGABYTES,
-            "torch_loaded": "torch" in maps, "numba_loaded": "numba" in maps, "scipy_loaded": "scipy" in maps}
+            "heavy_libraries_loaded": [name for name in ("torch", "numba", "scipy") if f"/{name}/" in maps]}
 
 
 def table(figures: dict) -> str:
@@ -168,11 +168,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10, help="of each run under load (default 10)")
     parser.add_argument("--hits-seconds", type=float, default=60, help="of each run of hits (default 60)")
+    parser.add_argument("--only", choices=("process", "latency", "underruns"), help="measure one part anew, keep the others")
     options = parser.parse_args()
-    figures = {"process": memory_and_start(), "latency": [latency(block, options.hits_seconds) for block in (64, 128)],
-               "underruns": [underruns(block, options.minutes) for block in (128, 64)]}
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / "realtime.json").write_text(json.dumps(figures, indent=1) + "\n")
+    results = HERE / "results" / "realtime.json"
+    parts = {"process": memory_and_start, "latency": lambda: [latency(block, options.hits_seconds) for block in (64, 128)],
+             "underruns": lambda: [underruns(block, options.minutes) for block in (128, 64)]}
+    figures = json.loads(results.read_text()) if options.only else {}
+    for part in [options.only] if options.only else parts:
+        figures[part] = parts[part]()
+    results.parent.mkdir(exist_ok=True)
+    results.write_text(json.dumps(figures, indent=1) + "\n")
     print(table(figures))
 
 
