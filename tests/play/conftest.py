@@ -1,8 +1,22 @@
+import os
+
 import pytest
 import yaml
 
 from neurorack.drivers import board as boards
 from tests.play.runs import Playing
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_run_files(tmp_path_factory):
+    """Run files of these tests lie apart: an instrument that somebody starts meanwhile would clean them up."""
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("runtime"))
+    yield
+    if before is None:
+        del os.environ["XDG_RUNTIME_DIR"]
+    else:
+        os.environ["XDG_RUNTIME_DIR"] = before
 
 
 @pytest.fixture
