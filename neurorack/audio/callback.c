@@ -43,7 +43,7 @@ NR_EXPORT void nr_callback_free(nr_callback_state *s) { free(s); }
 
 /* Once in each new audio thread: real-time scheduling where allowed, denormals off. */
 static void enter_thread(nr_callback_state *s) {
-  static __thread int entered;
+  static __thread int entered __attribute__((tls_model("initial-exec"))); /* a lazy one is allocated at its first use */
   if (entered) return;
   entered = 1;
   nr_denormals_off();

@@ -18,6 +18,15 @@ long counted(void (*one)(void *, void *), void *a, void *b, long n) {
   return calls;
 }
 
+/* The same for a callback in PortAudio's way, a block at a time. */
+long counted_callback(int (*one)(const void *, void *, unsigned long, const void *, unsigned long, void *), void *out, unsigned long frames, void *state, long n) {
+  calls = 0;
+  watching = 1;
+  for (long i = 0; i < n; i++) one(NULL, out, frames, NULL, 0, state);
+  watching = 0;
+  return calls;
+}
+
 /* The same in a child that the kernel kills at any system call but its exit; its wait status, -1 where that cannot be had. */
 int guarded(void (*one)(void *, void *), void *a, void *b, long n) {
   int status, child = fork();

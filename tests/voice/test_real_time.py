@@ -1,4 +1,5 @@
-"""The render thread's contract: nr_voice_render, save and restore allocate nothing, lock nothing and need no system."""
+"""The real-time contracts: rendering, saving and restoring a voice allocate nothing, lock nothing and need no system; nor does
+the callback allocate or lock."""
 
 import os
 import subprocess
@@ -32,6 +33,17 @@ for rate in (48000, 44100):
     for counter in (here.counted, here.guarded):
         print(call(counter, "nr_voice_render", driven.voice.handle, out, 300), call(counter, "nr_voice_save", driven.voice.handle, saved.address, 50),
               call(counter, "nr_voice_restore", driven.voice.handle, saved.address, 50))
+
+import numpy as np
+from neurorack.core import declare
+from neurorack.shm.rack import Rack
+rack = Rack.create(sample_rate_hz=48000, block_frames=128)
+state, block = declare("nr_callback_new", ctypes.c_void_p, ctypes.c_void_p)(rack.base), np.zeros((128, 2), np.float32)
+rack.synth[0].playing = rack.synth[1].playing = rack.run.recording = 1
+rack.run.mix_target = 0.5
+rack.rings[0].push(np.ones((128 * 60, 2)))
+here.counted_callback.restype = ctypes.c_long
+print(here.counted_callback(core.nr_callback, ctypes.c_void_p(block.ctypes.data), ctypes.c_ulong(128), ctypes.c_void_p(state), ctypes.c_long(100)))
 print(here.counted(ctypes.cast(core.nr_voice_new, ctypes.c_void_p), ctypes.byref((ctypes.c_char * 4096)()), ctypes.c_void_p(driven.voice.program.handle), 1) > 0)
 """
 
@@ -48,7 +60,12 @@ def answers(made, tmp_path_factory):
 
 def test_nothing_is_allocated_or_locked(answers):
     assert answers[0] == answers[2] == "0 0 0"
-    assert answers[4] == "True", "the counter counts: making a voice allocates"
+    assert answers[5] == "True", "the counter counts: making a voice allocates"
+
+
+def test_the_callback_allocates_and_locks_nothing(answers):
+    """With frames, without (underruns), in a crossfade and recording; its thread's first call asks for real-time scheduling."""
+    assert answers[4] == "0"
 
 
 def test_nothing_asks_the_system(answers):
