@@ -39,8 +39,9 @@ def children(pid: int) -> dict[str, int]:
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         with contextlib.suppress(OSError):
             title = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0].decode()
-            if title.startswith("neurorack: ") and started_at(int(child)):
-                found[title.removeprefix("neurorack: ")] = int(child)
+            role = title.removeprefix("neurorack: ")
+            if role in ROLES and started_at(int(child)):      # one just spawned still bears its parent's title
+                found[role] = int(child)
     return found
 
 
