@@ -49,7 +49,9 @@ def test_the_sound_fades_in_at_the_start_and_out_at_the_end():
     assert steps.max() < 0.8 * 2 / caller.fade_frames
     assert caller.audio.faded == 0
     caller.rack.run.state = FADE
-    end = caller.blocks(20)
+    end = caller.blocks(10)
+    assert caller.audio.faded == 0, "not over yet"
+    end = np.concatenate([end, caller.blocks(10)])
     steps = np.diff(end[:, 0])
     assert steps.max() <= 0 and steps.min() > -0.8 * 2 / caller.fade_frames
     assert end[-1, 0] == 0 and caller.audio.faded == 1
