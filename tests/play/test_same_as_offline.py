@@ -19,7 +19,8 @@ IMPACTS = FACTORY / "impacts" / "impacts.safetensors"
 
 
 def triggers(times) -> list[dict]:
-    return [e for t in times for e in ({"at": round(float(t), 5), "jack": "gate1", "volts": 5}, {"at": round(float(t) + 0.004, 5), "jack": "gate1", "volts": 0})]
+    """A millisecond long: both edges often fall into one block, so that the second's take-back undoes the first's."""
+    return [e for t in times for e in ({"at": round(float(t), 5), "jack": "gate1", "volts": 5}, {"at": round(float(t) + 0.001, 5), "jack": "gate1", "volts": 0})]
 
 
 def played_again(play, card, folder: Path, path: Path, board: Path, *options, hits: int = 14):
