@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from neurorack.core import declare
+from neurorack.core import declare, quick
 from neurorack.engine import Model
 from neurorack.shm.rack import Rack
 from neurorack.voice.patch import default_patch
@@ -19,9 +19,10 @@ _P, _U32 = ctypes.c_void_p, ctypes.c_uint32
 class Loop:
     """One slot's render thread; the test is the callback."""
 
-    def __init__(self, rack: Rack, path, lead_frames: int = 512):
+    def __init__(self, rack: Rack, path, lead_frames: int = 512, publish: bool = True):
         self.rack, model = rack, Model.load(path)
-        default_patch(model.card).publish(rack.patch[0], model.card["controls"])
+        if publish:
+            default_patch(model.card).publish(rack.patch[0], model.card["controls"])
         self.voice = Voice(model, rack.header.block_frames, rack.header.sample_rate_hz)
         self.stop = ctypes.c_uint32(0)
         loop = declare("nr_synth_new", _P, _P, _U32, _P, _U32)(rack.base, 0, self.voice.handle, lead_frames)
@@ -78,16 +79,12 @@ def test_it_goes_on_counting_where_the_slot_stands(rack, tone):
 
 def test_a_patch_that_is_written_meanwhile_is_read_whole(rack, tone):
     """The first look waits for a writer in the middle of its work."""
-    from neurorack.core import quick
-
-    loop = Loop(rack, tone)
-    knob = rack.patch[0].knob
-    begin, end = quick("nr_write_begin", None, _P), quick("nr_write_end", None, _P)
-    begin(rack.patch[0].address("seq"))
+    knob, address = rack.patch[0].knob, rack.patch[0].address("seq")
+    quick("nr_write_begin", None, _P)(address)
     rack.patch[0].revision += 1
     knob[0] = 0.9      # half of it
-    with loop:
+    with Loop(rack, tone, publish=False):
         knob[0] = 0.25
         rack.patch[0].drive[0] = 1.0
-        end(rack.patch[0].address("seq"))
+        quick("nr_write_end", None, _P)(address)
         until(lambda: rack.rings[0].pull(64) is not None and abs(rack.synth[0].control[0] - 0.25) < 1e-6, 10, "the whole patch")
