@@ -59,6 +59,16 @@ def write_score(path: Path, seconds: float, events=None, **more) -> Path:
     return path
 
 
+class Seen(dict):
+    """Process ids ever seen, with the kernel's start time of each: a number may be given to a stranger."""
+
+    def update(self, found: dict[str, int]) -> None:
+        super().update({pid: started for pid in found.values() if (started := started_at(pid))})
+
+    def alive(self) -> list[int]:
+        return [pid for pid, started in self.items() if started_at(pid) == started]
+
+
 class Playing:
     """One run of ``neurorack play``; leaves nothing behind when the ``with`` block ends.
 
@@ -82,7 +92,7 @@ class Playing:
             self.process = subprocess.Popen(self.command, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.pid = self.process.pid
         self.rack: Rack | None = None
-        self.seen: dict[str, int] = {}
+        self.seen = Seen()
 
     def __enter__(self) -> Playing:
         return self
@@ -93,7 +103,7 @@ class Playing:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        for pid in self.seen.values():       # those that outlived it in spite of everything; tests have looked by now
+        for pid in self.seen.alive():       # those that outlived it in spite of everything; tests have looked by now
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -150,7 +160,7 @@ class Playing:
 
     def left_over(self) -> list[int]:
         """Children ever seen that still live."""
-        return [pid for pid in self.seen.values() if started_at(pid)]
+        return self.seen.alive()
 
 
 def onsets(audio: np.ndarray, threshold: float = 1e-3, quiet_frames: int = 1500) -> np.ndarray:
