@@ -1,0 +1,98 @@
+"""Every file of the zoo keeps the nn~ contract when torch itself plays it, at sane levels, and streams where it should."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from tests import zoo  # noqa: E402
+from tests.zoo.pqmf import Pqmf  # noqa: E402
+from tests.zoo.streaming import settle_caches  # noqa: E402
+
+NAMES = sorted(zoo.FAMILIES)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def load(name, **options):
+    return torch.jit.load(str(zoo.path(name, **options))).eval()
+
+
+def fresh(name, **options):
+    """A file in the state it had before its first block."""
+    module = load(name, **options)
+    settle_caches(module)
+    return module
+
+
+def noise(channels, frames, level=0.3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return level * torch.randn(1, channels, frames, generator=generator)
+
+
+def level_of(method, channels):
+    return 0.3 if method == "forward" or channels == 1 else 1.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_method_gives_the_declared_shape_at_a_sane_level(name):
+    family, module = zoo.FAMILIES[name], fresh(name)
+    for method, (inputs, in_ratio, outputs, out_ratio) in family.methods.items():
+        declared = [int(v) for v in getattr(module, f"{method}_params")[:4]]
+        assert declared == [inputs, in_ratio, outputs, out_ratio], method
+        for frames in (family.ratio, 4 * family.ratio):
+            with torch.inference_mode():
+                for _ in range(12):
+                    y = getattr(module, method)(noise(inputs, frames // in_ratio, level_of(method, inputs)))
+            assert y.shape == (1, outputs, frames // out_ratio) and y.dtype == torch.float32, method
+            assert torch.isfinite(y).all(), method
+        if out_ratio == 1:
+            assert 0.02 < y.abs().max() < 2, (method, y.abs().max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_methods_are_listed_or_found_by_their_params(name):
+    family, module = zoo.FAMILIES[name], load(name)
+    if hasattr(module, "get_methods"):
+        assert set(module.get_methods()) == set(family.methods)
+    else:
+        assert all(hasattr(module, f"{method}_params") for method in family.methods)
+    for attribute, value in family.attributes.items():
+        got = getattr(module, f"get_{attribute}")()
+        assert (got[0] if isinstance(got, tuple | list) else got) == value
+        assert getattr(module, f"set_{attribute}")(value) == 0
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if zoo.FAMILIES[name].streaming])
+def test_blocks_of_any_length_give_what_the_whole_gives(name):
+    family = zoo.FAMILIES[name]
+    for method, (inputs, in_ratio, _, out_ratio) in family.methods.items():
+        if out_ratio != 1 and method != "encode":
+            continue
+        x = noise(inputs, 8 * family.ratio // in_ratio, level_of(method, inputs))
+        with torch.inference_mode():
+            whole = getattr(fresh(name, quiet=True), method)(x)
+            module = fresh(name, quiet=True)
+            parts = torch.cat([getattr(module, method)(part) for part in x.split([n * family.ratio // in_ratio for n in (1, 2, 1, 4)], -1)], -1)
+        assert (whole - parts).abs().max() < 2e-4 * max(1.0, float(whole.abs().max())), method
+
+
+@pytest.mark.parametrize("polyphase", [False, True])
+@pytest.mark.parametrize("attenuation_db, error_db", [(100.0, -55), (40.0, -30)])
+def test_the_filter_bank_gives_back_what_it_took(polyphase, attenuation_db, error_db):
+    bank = Pqmf(16, attenuation_db, polyphase)
+    x = noise(1, 8192)
+    with torch.no_grad():
+        y = bank(x)
+    x, y = x.numpy()[0, 0], y.numpy()[0, 0]
+    correlation = np.correlate(y, x[:4096], "valid")
+    delay = int(np.argmax(np.abs(correlation)))
+    assert bank.taps - 16 <= delay <= bank.taps
+    error = y[delay:] - x[: len(y) - delay]
+    assert 10 * np.log10(np.mean(error**2) / np.mean(x**2)) < error_db
