@@ -38,8 +38,8 @@ def erb_noise_bands(
     """
     high_hz = sample_rate / 2 if high_hz is None else high_hz
     edges = erb_edges(bands, low_hz, high_hz)
-    phases = _uniform(bands * (length // 2 + 1), seed).reshape(bands, -1) * 2 * np.pi
-    bins = np.arange(length // 2 + 1) * sample_rate / length
+    size = length // 2 + 1
+    bins = np.arange(size) * sample_rate / length
     table = np.empty((bands, length), np.float32)
     for k in range(bands):
         inside = (bins >= edges[k]) & (bins < edges[k + 1])
@@ -47,7 +47,9 @@ def erb_noise_bands(
         if not inside.any():
             middle = np.clip(round((edges[k] + edges[k + 1]) / 2 * length / sample_rate), 1, length // 2 - 1)
             inside[int(middle)] = True
-        wave = np.fft.irfft(np.where(inside, np.exp(1j * phases[k]), 0), length)
+        spectrum = np.zeros(size, complex)
+        spectrum[inside] = np.exp(1j * (_uniform(np.flatnonzero(inside) + k * size, seed) * 2 * np.pi))
+        wave = np.fft.irfft(spectrum, length)
         table[k] = wave / np.sqrt(np.mean(wave**2))
     return table
 
@@ -61,11 +63,11 @@ def mix(x: np.ndarray) -> np.ndarray:
     return x ^ (x >> np.uint32(16))
 
 
-def _uniform(count: int, seed: int) -> np.ndarray:
-    """``count`` numbers in 0..1, float64, by the engine's counter-based sequence."""
+def _uniform(numbers: np.ndarray, seed: int) -> np.ndarray:
+    """The elements of these numbers of the engine's counter-based sequence, 0..1, float64."""
     key = np.uint32(seed & 0xFFFFFFFF)
     with np.errstate(over="ignore"):
-        return (mix(mix(np.arange(count, dtype=np.uint32) ^ key) + key) >> np.uint32(8)) * 2.0**-24
+        return (mix(mix(numbers.astype(np.uint32) ^ key) + key) >> np.uint32(8)) * 2.0**-24
 
 
 def real_dft(size: int) -> np.ndarray:
