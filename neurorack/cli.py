@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from neurorack import __version__
+from neurorack import __version__, models_cli
 from neurorack.errors import NeurorackError
 
 
@@ -53,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="measure this machine", description="Measure the model, the engine and the shared memory on this machine.")
     bench.add_argument("--model", help="a model's name or file (default: impacts)")
     bench.add_argument("--json", action="store_true")
+
+    models_cli.register(commands)
 
     doctor = commands.add_parser("doctor", help="look for what could go wrong", description="Look at audio, scheduling, buses, board and models; every finding names its remedy.")
     doctor.add_argument("--json", action="store_true")
@@ -112,7 +114,7 @@ def _doctor(args) -> int:
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
-        return {"play": _play, "render": _render, "bench": _bench, "doctor": _doctor}[args.command](args)
+        return {"play": _play, "render": _render, "bench": _bench, "doctor": _doctor, "models": models_cli.run}[args.command](args)
     except NeurorackError as error:
         if str(error):
             print(f"neurorack: {' '.join(str(error).split())}", file=sys.stderr)

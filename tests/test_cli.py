@@ -118,7 +118,7 @@ def test_wrong_options_are_one_line(capsys, tmp_path):
     (["--block", "2048"], "block is 2048 frames"), (["--board", "toaster"], "there is no board 'toaster'; the boards are desk"),
     (["--board", "none.yaml"], "there is no board"), (["--seconds", "0"], "--seconds is 0"), (["--seconds", "nan"], "--seconds is nan"),
     (["--settle-us", "99999"], "--settle-us is 99999; it must lie from 0 to 20000"), (["--monitor-db", "40"], "--monitor-db is 40; it must lie from -90 to 12"),
-    (["--model", "kazoo"], "there is no model 'kazoo': give a .safetensors file or one of these names"),
+    (["--model", "kazoo"], "there is no model 'kazoo': give a .safetensors or .ts file or one of these names"),
     (["--report", "gone/report.json"], "there is no folder gone"), (["--report", "."], "is a folder"),
     (["--record", "gone/take.wav"], "there is no folder gone"), (["--record", "take.ogg"], "must end in .wav"), (["--record", "."], "must end in .wav"),
     (["--score", "none.yaml"], "No such file")])

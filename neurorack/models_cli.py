@@ -1,0 +1,172 @@
+"""``neurorack models …``: the library at the command line. ``--json`` everywhere; keys are told in docs/models.md.
+
+Exit codes: 0, or 1 when a model was refused, or 2 when the command could not be carried out (one line says why).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from neurorack.errors import NeurorackError
+
+
+def register(commands) -> None:
+    """Add the commands to the command line's."""
+    models = commands.add_parser("models", help="the library of models", description="The library of models: your own and the factory bank.")
+    actions = models.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, text: str):
+        parser = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        parser.add_argument("--json", action="store_true", help="print JSON")
+        return parser
+
+    def options(parser):
+        parser.add_argument("--set", action="append", default=[], metavar="ATTRIBUTE=VALUE", help="an attribute of an nn~ file")
+        parser.add_argument("--sample-rate", type=int, metavar="HZ", help="the model's own sample rate, where its file does not say")
+
+    action("list", "list the models, with their verdicts")
+    action("info", "tell everything about one model").add_argument("name")
+    check = action("check", "prove a model or a file on this board")
+    check.add_argument("model", metavar="FILE|NAME")
+    check.add_argument("--block", type=int, metavar="N", help="frames a block (default: what suits the model)")
+    check.add_argument("--rate", type=int, metavar="HZ", help="the sound card's rate (default 48000)")
+    options(check)
+    add = action("add", "check a file and take it into the library")
+    add.add_argument("file", type=Path)
+    add.add_argument("--name", help="how to call it (default: as the file)")
+    add.add_argument("--author")
+    add.add_argument("--licence", help="such as CC-BY-4.0")
+    add.add_argument("--replace", action="store_true", help="in place of the model of this name, which goes to the trash")
+    options(add)
+    action("remove", "move a model to the library's trash, which keeps the last five").add_argument("name")
+    action("restore", "have a removed model back").add_argument("name")
+    rename = action("rename", "give a model another name; the old one still leads to it")
+    rename.add_argument("old")
+    rename.add_argument("new")
+    set_ = action("set", "set attributes of an nn~ model for good; an empty value goes back to the file's own")
+    set_.add_argument("name")
+    set_.add_argument("attributes", nargs="+", metavar="ATTRIBUTE=VALUE")
+    gesture = action("gesture", "record a gesture from a sound, through the model's encoder")
+    gesture.add_argument("model", metavar="NAME")
+    gesture.add_argument("sound", type=Path, metavar="FILE.wav")
+    gesture.add_argument("--name", help="how to call the gesture (default: as the sound)")
+
+
+def attributes(pairs: list[str]) -> dict:
+    """``name=value`` with a value of true, false, a number, a text, or several with commas between; nothing means None.
+
+    Raises ``NeurorackError`` for anything else.
+    """
+    found = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip():
+            raise NeurorackError(f"{pair!r} is no attribute; write attribute=value")
+        values = [_scalar(part.strip()) for part in text.split(",")]
+        found[name.strip()] = None if not text.strip() else values if len(values) > 1 else values[0]
+    return found
+
+
+def _scalar(text: str):
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _options(args) -> dict:
+    if args.sample_rate is not None and not 8000 <= args.sample_rate <= 192000:
+        raise NeurorackError(f"--sample-rate is {args.sample_rate}; it must lie from 8000 to 192000 Hz")
+    options = {"attributes": attributes(args.set), "sample_rate_hz": args.sample_rate}
+    return {name: value for name, value in options.items() if value}
+
+
+def run(args: argparse.Namespace) -> int:
+    told, line, code = globals()[f"_{args.action}"](args)
+    print(json.dumps(told, indent=2, ensure_ascii=False) if args.json else line)
+    return code
+
+
+def _list(args):
+    from neurorack.library import describe, entries, files
+
+    found = describe.rows()
+    hidden = [{"file": str(path), "name": name} for path, name in entries.hidden() if path.is_relative_to(files.own())]
+    text = describe.table(found)
+    for file in hidden:
+        text += f"\n{file['file']} is not listed: another file is called {file['name']!r} too; rename one of them"
+    return {"library": str(files.own()), "models": found, "hidden": hidden}, text, 0
+
+
+def _info(args):
+    from neurorack.library import describe, entries
+
+    told = describe.info(entries.entry(args.name))
+    return told, describe.page(told), 0
+
+
+def _check(args):
+    from neurorack.library import check
+
+    verdict = check.check_model(args.model, _options(args), block_frames=args.block, rate_hz=args.rate)
+    return verdict, verdict["line"], _code(verdict)
+
+
+def _code(verdict: dict) -> int:
+    return 0 if verdict["verdict"] == "plays" else 1
+
+
+def _add(args):
+    from neurorack.library import changes
+
+    done = changes.add(args.file, name=args.name, author=args.author, licence=args.licence, options=_options(args), replace=args.replace)
+    verdict = done["verdict"]
+    if done["name"] is None:
+        return done, f"{args.file.name} was not added; {verdict['line']}", 1
+    line = f"added {done['name']}; {verdict['line']}"
+    if done["same_as"]:
+        line += f"\nthe same file is in the library as {', '.join(done['same_as'])} too"
+    if done["hides_factory"]:
+        line += f"\nit hides the factory model {done['name']}"
+    return done, line, 0
+
+
+def _remove(args):
+    from neurorack.library import changes
+
+    done = changes.remove(args.name)
+    line = f"removed {done['name']}; to have it back: neurorack models restore {done['name']!r}"
+    if done["uncovers"]:
+        line += f"\nthe {done['uncovers']} model {done['name']} is in its place now"
+    return done, line, 0
+
+
+def _restore(args):
+    from neurorack.library import changes
+
+    done = changes.restore(args.name)
+    return done, f"{done['name']} is back", 0
+
+
+def _rename(args):
+    from neurorack.library import changes
+
+    done = changes.rename(args.old, args.new)
+    return done, f"{done['was']} is called {done['name']} now; patches that say {done['was']} still find it", 0
+
+
+def _set(args):
+    from neurorack.library import changes
+
+    done = changes.set_attributes(args.name, attributes(args.attributes))
+    verdict = done["verdict"]
+    if verdict["verdict"] != "plays":
+        return done, f"{done['name']} stays as it was; with these attributes it is {verdict['line']}", 1
+    shown = ", ".join(f"{name}={value}" for name, value in done["attributes"].items()) or "all as in its file"
+    return done, f"{done['name']}: {shown}; {verdict['line']}", 0
