@@ -104,7 +104,7 @@ def write(path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> Non
         array = np.ascontiguousarray(tensors[name], np.float32)
         header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
         at += array.nbytes
-        blobs.append(array.tobytes())
+        blobs.append(array)
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 64)
     path = Path(path)
@@ -113,7 +113,7 @@ def write(path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> Non
         with open(aside, "wb") as file:
             file.write((len(text)).to_bytes(8, "little") + text)
             for blob in blobs:
-                file.write(blob)
+                file.write(memoryview(blob.reshape(-1).view(np.uint8)) if blob.size else b"")
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, path)
