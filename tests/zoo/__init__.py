@@ -83,14 +83,14 @@ def cache_folder() -> Path:
 
 
 def kept(file: Path, write: Callable[[Path], None]) -> Path:
-    """``file``, written by ``write`` if it is not there yet; whole or not at all, also when several processes want it."""
+    """``file``, written by ``write`` if it is not there yet; whole or not at all, also when several processes want it.
+
+    The name is the same while it is written, because TorchScript archives carry it inside.
+    """
     if not file.exists():
-        part = file.with_name(f".{file.name}.{os.getpid()}.part")
-        try:
-            write(part)
-            os.replace(part, file)
-        finally:
-            part.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(dir=file.parent, prefix=".part-") as part:
+            write(Path(part) / file.name)
+            os.replace(Path(part) / file.name, file)
     return file
 
 

@@ -52,6 +52,10 @@ class AdaIN(nn.Module):
         return x
 
     @torch.jit.export
+    def learn(self, source: bool, target: bool):
+        self.learning = 1 if source else (2 if target else 0)
+
+    @torch.jit.export
     def reset(self, side: int):
         if side == 1:
             self.mean_source.zero_()
@@ -75,7 +79,7 @@ def dilated_unit(channels, dilation, kernel=3, act="leaky", causal=False, before
     return Residual(net, channels, wide.delay, before)
 
 
-def encoder_v2(bands, capacity, ratios, latent, dilations=DILATIONS, act="leaky", adain=False, causal=False) -> Chain:
+def encoder_v2(bands, capacity, ratios, latent, dilations=DILATIONS, act="leaky", causal=False) -> Chain:
     """Units before each strided convolution; ``latent``: of the output."""
     layers = [Conv(bands, capacity, 7, causal=causal, gain=3.0)]
     channels = capacity

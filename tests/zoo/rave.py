@@ -10,7 +10,7 @@ from .nets import AdaIN, GeneratorV1, GeneratorV2, encoder_v1, encoder_v2
 from .latents import Discrete, Plain, Spherical, Variational
 from .pqmf import Pqmf
 from .streaming import Hold
-from .wrappers import Exported, latent_labels
+from .wrappers import Exported, latent_labels, limit_rows
 
 BANDS = 16
 PEAK = 0.5  # of a decoder's output for white latents, when the file is written
@@ -50,7 +50,7 @@ class Core(nn.Module):
     """Audio [batch, 1, frames] <-> latent [batch, size, frames / ratio], before the host's wrapper."""
 
     def __init__(self, version=2, capacity=8, ratios=(4, 4, 4, 2), full=128, size=8, latent="variational", causal=False, quiet=False,
-                 attenuation_db=100.0, polyphase=False, **generator):
+                 attenuation_db=100.0, polyphase=False, channels=1, **generator):
         super().__init__()
         self.ratio = BANDS * math.prod(ratios)
         self.bank = Pqmf(BANDS, attenuation_db, polyphase, causal)
@@ -60,7 +60,10 @@ class Core(nn.Module):
             self.latent = {"discrete": Discrete, "plain": Plain, "spherical": Spherical}[latent](full)
         encoder = {k: generator[k] for k in ("dilations", "act") if k in generator and version == 2}
         make_encoder, make_decoder = (encoder_v2, GeneratorV2) if version == 2 else (encoder_v1, GeneratorV1)
-        self.encoder = make_encoder(BANDS, capacity, ratios, self.latent.encoded, causal=causal, **encoder)
+        self.channels = channels
+        if channels > 1:
+            generator["outputs"] = channels
+        self.encoder = make_encoder(BANDS * channels, capacity, ratios, self.latent.encoded, causal=causal, **encoder)
         self.decoder = make_decoder(BANDS, capacity, ratios, self.latent.decoded, causal=causal, quiet=quiet, **generator)
         if quiet and latent == "variational":  # no deviation: sampling leaves the mean
             last = self.encoder[-1]
@@ -83,19 +86,28 @@ class Core(nn.Module):
 
 
 def set_level(core: Core, peak: float = PEAK):
-    """Scale the wave head until the decoder peaks near ``peak`` for the latents its own encoder makes of noise."""
+    """Scale the encoder to latents of deviation 1 for noise, then the wave head until the decoder peaks near ``peak`` for them."""
     with torch.no_grad():
-        for _ in range(3):
-            z = core.encode(0.3 * torch.randn(1, 1, 32 * core.ratio))
-            found = core.decode(z)[..., 8 * core.ratio:].abs().max()
+        for i in range(4):
+            noise = 0.3 * torch.randn(core.channels, 1, 32 * core.ratio)
+            bands = core.bank.split(noise).reshape(1, BANDS * core.channels, -1)
+            latent = core.encoder(bands)
+            if i == 0:
+                half = latent.shape[1] // 2 if latent.shape[1] > core.latent.decoded else latent.shape[1]
+                core.encoder[-1].weight[:half] /= latent[:, :half, 8:].std()
+            bands = core.decoder(core.latent.pre(core.latent.post(latent)))
+            found = core.bank.join(bands.reshape(core.channels, BANDS, -1))[..., 8 * core.ratio:].abs().max()
             core.decoder.last.weight *= peak / float(found)
 
 
 class RaveFile(Exported):
-    """Files since 2023. ``outputs``: channels; ``factor``: host's rate over the net's; ``batched``: stereo as two rows of a batch."""
+    """Files since 2023. ``factor``: host's rate over the net's; ``stereo``: two rows of a batch, which differ by the random latents.
+
+    Blocks are multiples of the ratio, though encode and forward declare 1.
+    """
 
 
-    def __init__(self, core: Core, sample_rate: int, factor: int = 1, stereo: bool = False):
+    def __init__(self, core: Core, sample_rate: int, factor: int = 1, stereo: bool = False, rows: int = 64):
         super().__init__()
         self.core, self.sr, self.stereo = core, sample_rate, stereo
         self.resampler = Resampler(factor) if factor > 1 else None
@@ -106,6 +118,8 @@ class RaveFile(Exported):
         self.add_method("encode", 1, 1, self.latent_size, self.ratio, outputs=labels)
         self.add_method("decode", self.latent_size, self.ratio, channels, 1, inputs=labels)
         self.add_method("forward", 1, 1, channels, 1)
+        if rows < 64:
+            limit_rows(self, rows)
 
     @torch.jit.export
     def encode(self, x):
@@ -166,6 +180,91 @@ class RaveFile2022(nn.Module):
     @torch.jit.export
     def decode(self, z):
         return self.core.decode(z)[..., : z.shape[-1] * self.ratio]
+
+    def forward(self, x):
+        return self.decode(self.encode(x))
+
+
+class AdaptiveRaveFile(RaveFile):
+    """Four switches: measure the source or the target while it plays, forget either."""
+
+    def __init__(self, core: Core, sample_rate: int):
+        super().__init__(core, sample_rate)
+        self.adapters = nn.ModuleList(core.adapters())
+        for name in ("learn_target", "reset_target", "learn_source", "reset_source"):
+            self.add_attribute(name, False)
+
+    @torch.jit.export
+    def decode(self, z):
+        for adapter in self.adapters:
+            if self.reset_target[0]:
+                adapter.reset(2)
+            if self.reset_source[0]:
+                adapter.reset(1)
+            adapter.learn(self.learn_source[0], self.learn_target[0])
+        self.reset_target = (False,)
+        self.reset_source = (False,)
+        return self.core.decode(z)[..., : z.shape[-1] * self.ratio]
+
+    @torch.jit.export
+    def get_learn_target(self) -> bool:
+        return self.learn_target[0]
+
+    @torch.jit.export
+    def set_learn_target(self, learn_target: bool) -> int:
+        self.learn_target = (learn_target,)
+        return 0
+
+    @torch.jit.export
+    def get_reset_target(self) -> bool:
+        return self.reset_target[0]
+
+    @torch.jit.export
+    def set_reset_target(self, reset_target: bool) -> int:
+        self.reset_target = (reset_target,)
+        return 0
+
+    @torch.jit.export
+    def get_learn_source(self) -> bool:
+        return self.learn_source[0]
+
+    @torch.jit.export
+    def set_learn_source(self, learn_source: bool) -> int:
+        self.learn_source = (learn_source,)
+        return 0
+
+    @torch.jit.export
+    def get_reset_source(self) -> bool:
+        return self.reset_source[0]
+
+    @torch.jit.export
+    def set_reset_source(self, reset_source: bool) -> int:
+        self.reset_source = (reset_source,)
+        return 0
+
+
+class MultiRaveFile(Exported):
+    """A net that takes and makes several channels, each with its own bank; only an attribute ``sr`` tells the rate."""
+
+    def __init__(self, core: Core, sample_rate: int, channels: int = 2):
+        super().__init__()
+        self.core, self.sr, self.n_channels, self.ratio = core, sample_rate, channels, core.ratio
+        size = core.latent.size
+        self.add_method("encode", channels, 1, size, self.ratio, outputs=latent_labels(size))
+        self.add_method("decode", size, self.ratio, channels, 1, inputs=latent_labels(size))
+        self.add_method("forward", channels, 1, channels, 1)
+
+    @torch.jit.export
+    def encode(self, x):
+        rows = x.shape[0]
+        bands = self.core.bank.split(x.reshape(-1, 1, x.shape[-1]))
+        return self.core.latent.post(self.core.encoder(bands.reshape(rows, -1, bands.shape[-1])))
+
+    @torch.jit.export
+    def decode(self, z):
+        bands = self.core.decoder(self.core.latent.pre(z))
+        audio = self.core.bank.join(bands.reshape(z.shape[0] * self.n_channels, -1, bands.shape[-1]))
+        return audio.reshape(z.shape[0], self.n_channels, -1)
 
     def forward(self, x):
         return self.decode(self.encode(x))

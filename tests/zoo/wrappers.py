@@ -40,5 +40,13 @@ class Exported(nn.Module):
         return self._attributes
 
 
+def limit_rows(module: nn.Module, rows: int):
+    """Caches of fewer rows, as some released files have them (1, or 32 for stereo)."""
+    for child in module.modules():
+        for name in ("pad", "cache"):
+            if name in child._buffers:
+                child._buffers[name] = child._buffers[name][:rows].clone()
+
+
 def latent_labels(n: int) -> list[str]:
     return [f"(signal) latent dimension {i + 1}" for i in range(n)]
