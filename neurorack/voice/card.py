@@ -1,4 +1,9 @@
-"""What a model's card must say before a voice can play it."""
+"""What a model's card must say before a voice can play it, and what a voice can do beyond it.
+
+``plays`` says how a model sounds: ``hits`` (the default: gestures, silence between them), ``drone`` (it sounds by itself; its
+inputs wander, gate 1 opens an envelope) or ``input`` (it has no inputs of its own: it turns the audio input into another).
+Every input may have a ``rest`` and a ``wander``, the standard deviation of its wandering.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,46 @@ from neurorack.shm import table
 
 #: key -> what it is
 REQUIRED = {"name": str, "sample_rate_hz": int, "hop_frames": int, "inputs": list, "controls": list}
-MOST_INPUTS, MOST_LINKS = 256, 1024
+MOST_INPUTS, MOST_LINKS, LONGEST_HOP = 256, 1024, 8192
+PLAYS = ("hits", "drone", "input")
+#: What a control does besides, or instead of, moving inputs through its links; in the order of ``voice.h``.
+KINDS = ("input", "gesture", "speed", "morph", "wander", "wander_rate", "attack", "decay", "loop", "position", "freeze",
+         "audio_input", "prior", "temperature")
+#: The controls that the voice itself adds to a model that sounds by itself.
+DRONE_CONTROLS = (
+    {"name": "wander", "kind": "wander", "default": 0.7}, {"name": "wander rate", "kind": "wander_rate", "default": 0.5},
+    {"name": "attack", "kind": "attack", "default": 0.2}, {"name": "decay", "kind": "decay", "default": 0.5},
+    {"name": "gesture", "kind": "gesture", "default": 0.0}, {"name": "speed", "kind": "speed", "default": 0.5},
+    {"name": "loop", "kind": "loop", "default": 0.0}, {"name": "position", "kind": "position", "default": 0.0},
+    {"name": "freeze", "kind": "freeze", "default": 0.0})
+INPUT_CONTROLS = ({"name": "input", "kind": "audio_input", "default": 0.0},)
+PRIOR_CONTROLS = ({"name": "prior", "kind": "prior", "default": 0.0}, {"name": "temperature", "kind": "temperature", "default": 0.5})
+
+
+def voice_controls(plays: str, methods) -> list[dict]:
+    """The controls that the voice brings for a model with these methods (their names)."""
+    if plays == "input":
+        return [dict(c) for c in DRONE_CONTROLS if c["kind"] in ("attack", "decay")]
+    more = (INPUT_CONTROLS if "encode" in methods else ()) + (PRIOR_CONTROLS if "prior" in methods else ())
+    return [dict(c) for c in DRONE_CONTROLS + more]
+
+
+def drone_card(card: dict, methods) -> dict:
+    """``card`` of a foreign model, made playable: its own controls first, as many as there is room for, then the voice's.
+
+    ``methods``: the names of the model's methods. A model whose hop is one frame plays the audio input and has no inputs of
+    its own. Else the card's own controls are those with links; without any, each input gets one of its name from -3 to 3,
+    where a normal latent nearly always lies. What the card says of an input's ``rest`` and ``wander`` stays.
+    """
+    plays = "drone" if card["hop_frames"] > 1 else "input"
+    entries = card["inputs"] if plays == "drone" else []
+    own = [c for c in card.get("controls") or [] if c.get("links")] if entries else []
+    if not own:
+        own = [{"name": i["name"], "default": 0.5, "links": [{"input": i["name"], "low": -3.0, "high": 3.0}]} for i in entries]
+    added = voice_controls(plays, methods)
+    taken = {c["name"] for c in added}
+    own = [c for c in own if c["name"] not in taken][: table.CONTROLS - len(added)]
+    return {**card, "plays": plays, "inputs": [{"rest": 0.0, "wander": 1.0, **i} for i in entries], "controls": own + added}
 
 
 def check_card(card: dict, path) -> None:
@@ -17,9 +61,11 @@ def check_card(card: dict, path) -> None:
             raise ModelError(f"{path}: its card has no {key!r} ({kind.__name__}); export it again")
     if not 8000 <= card["sample_rate_hz"] <= 192000:
         raise ModelError(f"{path}: sample rate {card['sample_rate_hz']} Hz; it must lie from 8000 to 192000")
-    if not 1 <= card["hop_frames"] <= 4096:
-        raise ModelError(f"{path}: hop of {card['hop_frames']} frames; it must lie from 1 to 4096")
-    if not 1 <= len(card["inputs"]) <= MOST_INPUTS:
+    if not 1 <= card["hop_frames"] <= LONGEST_HOP:
+        raise ModelError(f"{path}: hop of {card['hop_frames']} frames; it must lie from 1 to {LONGEST_HOP}")
+    if card.get("plays", "hits") not in PLAYS:
+        raise ModelError(f"{path}: plays {card['plays']!r}; it must be one of {', '.join(PLAYS)}")
+    if not (0 if card.get("plays") == "input" else 1) <= len(card["inputs"]) <= MOST_INPUTS:
         raise ModelError(f"{path}: {len(card['inputs'])} inputs; 1 to {MOST_INPUTS} can be played")
     if len(card["controls"]) > table.CONTROLS:
         raise ModelError(f"{path}: {len(card['controls'])} controls; at most {table.CONTROLS} can be played")

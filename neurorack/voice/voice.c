@@ -7,7 +7,8 @@
 
 #include "shm/atomics.h"
 
-static uint32_t past_frames(const nr_voice *v) { return v->spec.hop_frames + NR_GLIDE_FRAMES + 2; }
+static const double ATTACK_SECONDS = 0.001, ATTACK_RANGE = 4000, DECAY_SECONDS = 0.02, DECAY_RANGE = 1000; /* to -60 dB */
+static const double NEVER = 0.999;             /* a decay turned up so far does not close at all */
 
 static void *copy_of(const void *from, size_t bytes) {
   void *to = malloc(bytes ? bytes : 1);
@@ -15,35 +16,45 @@ static void *copy_of(const void *from, size_t bytes) {
   return to;
 }
 
-NR_EXPORT nr_voice *nr_voice_new(const nr_voice_spec *spec, nr_program *program) {
-  if (spec->inputs > NR_MAX_INPUTS || spec->controls > NR_CONTROLS || spec->links > NR_MAX_LINKS) return NULL;
-  nr_voice *v = calloc(1, sizeof *v);
-  if (!v) return NULL;
-  v->spec = *spec;
-  v->program = program;
-  v->rows = (uint32_t)nr_program_in_rows(program);
-  v->chunk_frames = (uint32_t)nr_program_out_rows(program);
-  v->channels = (uint32_t)nr_program_out_channels(program);
+static void copy_card(nr_voice *v, const nr_voice_spec *spec) {
   memcpy(v->rest, spec->rest, spec->inputs * sizeof *spec->rest);
+  memcpy(v->spread, spec->spread, spec->inputs * sizeof *spec->spread);
   memcpy(v->control_default, spec->control_default, spec->controls * sizeof *spec->control_default);
   memcpy(v->control_kind, spec->control_kind, spec->controls * sizeof *spec->control_kind);
   memcpy(v->link_control, spec->link_control, spec->links * sizeof *spec->link_control);
   memcpy(v->link_input, spec->link_input, spec->links * sizeof *spec->link_input);
   memcpy(v->link_low, spec->link_low, spec->links * sizeof *spec->link_low);
   memcpy(v->link_high, spec->link_high, spec->links * sizeof *spec->link_high);
+  for (int kind = 0; kind < NR_KINDS; kind++) v->kind_control[kind] = -1;
+  for (uint32_t c = spec->controls; c-- > 0;) v->kind_control[spec->control_kind[c]] = (int32_t)c;
+}
+
+NR_EXPORT nr_voice *nr_voice_new(const nr_voice_spec *spec) {
+  if (spec->inputs > NR_MAX_INPUTS || spec->controls > NR_CONTROLS || spec->links > NR_MAX_LINKS) return NULL;
+  nr_voice *v = calloc(1, sizeof *v);
+  if (!v) return NULL;
+  v->spec = *spec;
+  int stages = nr_stage_open(&v->decoder, &spec->decoder) & nr_stage_open(&v->encoder, &spec->encoder) & nr_stage_open(&v->prior, &spec->prior);
+  v->chunk_frames = v->decoder.spec.out_rows;
+  v->channels = v->decoder.spec.out_channels;
+  v->rows = v->chunk_frames / spec->hop_frames;
+  copy_card(v, spec);
   v->gesture_frames = copy_of(spec->gesture_frames, spec->gestures * sizeof *spec->gesture_frames);
   v->gesture_data = copy_of(spec->gesture_data, spec->gestures * sizeof *spec->gesture_data);
   v->row = calloc(v->rows, sizeof *v->row);
-  v->line = calloc((size_t)(past_frames(v) + v->chunk_frames) * v->channels, sizeof *v->line);
+  v->line = calloc((size_t)(nr_past_frames(v) + v->chunk_frames) * v->channels, sizeof *v->line);
   v->stereo = calloc((size_t)v->chunk_frames * 2, sizeof *v->stereo);
+  if (spec->listen) v->input = nr_input_new(spec->out_rate_hz, spec->sample_rate_hz, spec->cushion_frames);
   if (spec->out_rate_hz != spec->sample_rate_hz) v->resampler = nr_resampler_new(spec->sample_rate_hz, spec->out_rate_hz);
-  if (!v->gesture_frames || !v->gesture_data || !v->row || !v->line || !v->stereo || (spec->out_rate_hz != spec->sample_rate_hz && !v->resampler)) {
+  if (!stages || !v->gesture_frames || !v->gesture_data || !v->row || !v->line || !v->stereo || (spec->listen && !v->input) ||
+      (spec->out_rate_hz != spec->sample_rate_hz && !v->resampler)) {
     nr_voice_free(v);
     return NULL;
   }
   for (int r = 0; r < NR_ROUTES; r++) v->patch.route_jack[r] = -1;
   v->gesture.index = -1;
-  v->delay = NR_GLIDE_FRAMES;
+  v->placement.delay = NR_GLIDE_FRAMES;
+  memcpy(v->idle.last, v->rest, sizeof v->rest);
   v->dc_pole = (float)exp(-2 * M_PI * 10.0 / spec->sample_rate_hz);               /* 10 Hz */
   v->limiter_release = (float)exp(-1.0 / (0.08 * spec->sample_rate_hz));          /* 80 ms */
   v->level_pole = (float)(1 - exp(-1.0 / (0.01 * spec->sample_rate_hz)));         /* 10 ms */
@@ -52,6 +63,10 @@ NR_EXPORT nr_voice *nr_voice_new(const nr_voice_spec *spec, nr_program *program)
 
 NR_EXPORT void nr_voice_free(nr_voice *v) {
   if (!v) return;
+  nr_stage_close(&v->decoder);
+  nr_stage_close(&v->encoder);
+  nr_stage_close(&v->prior);
+  nr_input_free(v->input);
   free(v->gesture_frames);
   free(v->gesture_data);
   free(v->row);
@@ -99,7 +114,8 @@ static void trigger(nr_voice *v, const nr_voice_edge *edge, uint32_t row) {
   memcpy(v->latched_cv, edge->cv_volts, sizeof v->latched_cv);
   v->gesture.starting = 1;
   v->triggers++;
-  v->row[row].delay_frames = wanted < NR_GLIDE_FRAMES ? NR_GLIDE_FRAMES : wanted;
+  nr_envelope_gate(&v->envelope, edge->frame, 1);
+  if (v->spec.gestures) v->row[row].delay_frames = wanted < NR_GLIDE_FRAMES ? NR_GLIDE_FRAMES : wanted;
 }
 
 /* Edges whose onset belongs to this row. */
@@ -109,43 +125,17 @@ static void take_edges(nr_voice *v, uint32_t row) {
   v->row[row].delay_frames = 0;
   for (; taken < v->pending_count && v->pending[taken].frame < row_start + v->spec.hop_frames + NR_GLIDE_FRAMES; taken++) {
     const nr_voice_edge *edge = &v->pending[taken];
-    if (edge->jack == 0) {
-      if (edge->rising) trigger(v, edge, row);
-    } else if (v->patch.gate2_action == NR_GATE2_FREEZE) {
+    if (edge->jack != 0 && v->patch.gate2_action == NR_GATE2_FREEZE) {
       nr_gesture_freeze(v, (int)edge->rising);
     } else if (edge->rising) {
-      if (v->patch.gate2_action == NR_GATE2_NEXT) v->gesture.next_shift++;
+      if (edge->jack != 0 && v->patch.gate2_action == NR_GATE2_NEXT) v->gesture.next_shift++;
       trigger(v, edge, row);
+    } else {
+      nr_envelope_gate(&v->envelope, edge->frame, 0);
     }
   }
   v->pending_count -= taken;
   memmove(v->pending, v->pending + taken, v->pending_count * sizeof *v->pending);
-}
-
-/* One hop of the delayed model output as stereo. The read position is continuous: at a trigger it glides from where
- * it stands to the gesture's first frame, and arrives there `delay_frames` after that frame was made. */
-static void place_row(nr_voice *v, uint32_t row, float *stereo) {
-  uint32_t hop = v->spec.hop_frames, right = v->channels > 1 ? 1 : 0;
-  if (v->row[row].delay_frames > 0) {
-    v->glide_from = v->delay;
-    v->glide_to = v->row[row].delay_frames;
-    v->glide_done = 0;
-  }
-  for (uint32_t i = 0; i < hop; i++) {
-    if (v->glide_to > 0) {
-      v->delay = v->glide_from + v->glide_done * (1 - v->glide_from / v->glide_to);
-      if (v->glide_done++ >= v->glide_to) {
-        v->delay = v->glide_to;
-        v->glide_to = 0;
-      }
-    }
-    double at = past_frames(v) + (double)(row * hop + i) - v->delay;
-    uint32_t whole = (uint32_t)at;
-    float fraction = (float)(at - whole);
-    const float *a = v->line + (size_t)whole * v->channels, *b = fraction > 0 ? a + v->channels : a;
-    stereo[2 * i] = a[0] + fraction * (b[0] - a[0]);
-    stereo[2 * i + 1] = a[right] + fraction * (b[right] - a[right]);
-  }
 }
 
 NR_EXPORT uint32_t nr_voice_max_out_frames(const nr_voice *v) {
@@ -153,19 +143,30 @@ NR_EXPORT uint32_t nr_voice_max_out_frames(const nr_voice *v) {
   return (uint32_t)((uint64_t)v->chunk_frames * v->resampler->up / v->resampler->down + 2);
 }
 
+/* Gate 1 opens and closes what sounds by itself; a card asks for it with a control of the kind `decay`. */
+static void open_and_close(nr_voice *v, uint32_t row, float *stereo) {
+  if (v->kind_control[NR_KIND_DECAY] < 0) return;
+  double rate = v->spec.sample_rate_hz, decay = nr_control_of_kind(v, NR_KIND_DECAY, 0.5);
+  double rise = 1 / (rate * ATTACK_SECONDS * pow(ATTACK_RANGE, nr_control_of_kind(v, NR_KIND_ATTACK, 0.2)));
+  double fall = decay > NEVER ? 1.0 : pow(1e-3, 1 / (rate * DECAY_SECONDS * pow(DECAY_RANGE, decay)));
+  int held = v->gesture.frozen || nr_gesture_runs_out(v);
+  nr_envelope_apply(&v->envelope, stereo, v->spec.hop_frames, v->frame + (uint64_t)row * v->spec.hop_frames, held, rise, fall);
+}
+
 NR_EXPORT uint32_t nr_voice_render(nr_voice *v, float *out) {
-  uint32_t hop = v->spec.hop_frames, past = past_frames(v), channels = v->channels;
-  float *x = nr_program_input(v->program);
+  uint32_t hop = v->spec.hop_frames, past = nr_past_frames(v), channels = v->channels;
   memmove(v->line, v->line + (size_t)v->chunk_frames * channels, (size_t)past * channels * sizeof *v->line);
+  nr_idle_prepare(v);
   for (uint32_t row = 0; row < v->rows; row++) {
     take_edges(v, row);
-    nr_modulate_row(v, &v->row[row], x + (size_t)row * v->spec.inputs);
+    nr_modulate_row(v, row, v->decoder.in + (size_t)row * v->spec.inputs);
   }
-  nr_program_run(v->program);
-  memcpy(v->line + (size_t)past * channels, nr_program_output(v->program), (size_t)v->chunk_frames * channels * sizeof *v->line);
+  nr_decode(v);
   for (uint32_t row = 0; row < v->rows; row++) {
-    place_row(v, row, v->stereo + (size_t)row * hop * 2);
-    nr_output_stage(v, v->stereo + (size_t)row * hop * 2, hop, v->row[row].level_db);
+    float *stereo = v->stereo + (size_t)row * hop * 2;
+    nr_place_row(v, row, stereo);
+    open_and_close(v, row, stereo);
+    nr_output_stage(v, stereo, hop, v->row[row].level_db);
   }
   v->frame += v->chunk_frames;
   if (v->resampler) return nr_resample(v->resampler, v->stereo, v->chunk_frames, out);
@@ -173,13 +174,28 @@ NR_EXPORT uint32_t nr_voice_render(nr_voice *v, float *out) {
   return v->chunk_frames;
 }
 
-NR_EXPORT uint64_t nr_voice_nan_values(const nr_voice *v) { return v->nan_values; }
+NR_EXPORT uint64_t nr_voice_nan_values(const nr_voice *v) { return v->nan_values + v->nan_inputs; }
+NR_EXPORT uint64_t nr_voice_missing_blocks(const nr_voice *v) { return v->missing_blocks; }
 
-static size_t line_bytes(const nr_voice *v) { return (size_t)(past_frames(v) + v->chunk_frames) * v->channels * sizeof *v->line; }
+/* Frames of the audio input that were written and not yet heard, at the model's rate. */
+NR_EXPORT uint64_t nr_voice_input_frames(const nr_voice *v) { return v->input->written - v->listener.read; }
+NR_EXPORT void nr_voice_write_input(nr_voice *v, const float *stereo, uint32_t n) { nr_input_write(v->input, stereo, n); }
+
+void nr_voice_follow_input(nr_voice *v, nr_rack *rack, uint32_t slot) {
+  if (v->input) nr_input_follow(v->input, &rack->input_ring, slot == 0);
+  else if (slot == 0) nr_store(&rack->input_ring.tail_frames, nr_load(&rack->input_ring.head_frames)); /* slot B may listen */
+}
+
+static size_t line_bytes(const nr_voice *v) { return (size_t)(nr_past_frames(v) + v->chunk_frames) * v->channels * sizeof *v->line; }
 static size_t rounded(size_t bytes) { return (bytes + 63) & ~(size_t)63; }
 
+NR_EXPORT int nr_voice_can_save(const nr_voice *v) {
+  return !v->decoder.spec.function && !v->encoder.spec.function && !v->prior.spec.function;
+}
+
 NR_EXPORT size_t nr_voice_state_bytes(const nr_voice *v) {
-  return rounded(sizeof *v) + rounded(line_bytes(v)) + (v->resampler ? rounded(sizeof *v->resampler) : 0) + rounded((size_t)nr_program_state_bytes(v->program));
+  return rounded(sizeof *v) + rounded(line_bytes(v)) + (v->resampler ? rounded(sizeof *v->resampler) : 0) +
+         nr_stage_state_bytes(&v->decoder) + nr_stage_state_bytes(&v->encoder) + nr_stage_state_bytes(&v->prior);
 }
 
 NR_EXPORT void nr_voice_save(const nr_voice *v, void *state) {
@@ -191,22 +207,28 @@ NR_EXPORT void nr_voice_save(const nr_voice *v, void *state) {
     memcpy(at, v->resampler, sizeof *v->resampler);
     at += rounded(sizeof *v->resampler);
   }
-  nr_program_save(v->program, at);
+  nr_stage_save(&v->decoder, at);
+  nr_stage_save(&v->encoder, at += nr_stage_state_bytes(&v->decoder));
+  nr_stage_save(&v->prior, at += nr_stage_state_bytes(&v->encoder));
 }
 
 /* The pointers of the saved structure are this voice's own, so they may be copied along. */
 NR_EXPORT void nr_voice_restore(nr_voice *v, const void *state) {
   const char *at = state;
-  uint64_t dropped = v->dropped_edges, nan = v->nan_values;
+  uint64_t dropped = v->dropped_edges, nan = v->nan_values, nan_inputs = v->nan_inputs, late = v->listener.late;
   memcpy(v, at, sizeof *v);
   v->pending_count = 0;
   v->dropped_edges = dropped;
   v->nan_values = nan;
+  v->nan_inputs = nan_inputs;
+  v->listener.late = late;
   memcpy(v->line, at += rounded(sizeof *v), line_bytes(v));
   at += rounded(line_bytes(v));
   if (v->resampler) {
     memcpy(v->resampler, at, sizeof *v->resampler);
     at += rounded(sizeof *v->resampler);
   }
-  nr_program_restore(v->program, at);
+  nr_stage_restore(&v->decoder, at);
+  nr_stage_restore(&v->encoder, at += nr_stage_state_bytes(&v->decoder));
+  nr_stage_restore(&v->prior, at += nr_stage_state_bytes(&v->encoder));
 }

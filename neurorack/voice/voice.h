@@ -1,34 +1,47 @@
 /* The voice: source -> modulation -> decoder -> output. The same code in real time and in `render`.
  *
- * CONTRACT. After nr_voice_new nothing here allocates, locks, waits or calls the system. A voice belongs to one
- * thread; the model's program belongs to the voice.
+ * CONTRACT. After nr_voice_new nothing here allocates, locks, waits or calls the system (but for stages that are functions,
+ * see stage.h). A voice belongs to one thread; the programs of its stages belong to the voice.
  *
- * Time. The voice counts model frames from its start. Control values are taken once a hop (one row of the program's
+ * Time. The voice counts model frames from its start. Control values are taken once a hop (one row of the decoder's
  * input), always on the same grid, so the sound does not depend on how many rows a run makes. A trigger at frame e
  * starts its gesture at the row that contains e, and the output is delayed by the rest (less than a hop), so that the
  * onset lands on e itself; between two triggers the delay stands still, and at a trigger the read position glides
- * there without a jump.
+ * there without a jump, or, where a hop is long, crossfades (place.c). The envelope acts on e with no such delay.
  *
- * Bend and drive. A control bends: its distance from its default moves the gesture's inputs. As far as it is driven
- * (0..1) it sets them instead, gesture or not. Bends die away with the gesture, so a raised knob never keeps a
- * finished hit sounding. */
+ * Sources. A running gesture sets the inputs. Where none runs, a model that plays hits rests; a drone wanders around its rest,
+ * or takes its inputs from its prior or from the audio input through an encoder, as far as these are turned up. A model of the
+ * kind `input` has no such inputs: its decoder takes the audio input itself.
+ *
+ * Bend and drive. A control bends: its distance from its default moves the source's inputs. As far as it is driven
+ * (0..1) it sets them instead, gesture or not. Where a model plays hits, bends die away with the gesture, so a raised knob
+ * never keeps a finished hit sounding. */
 #ifndef NR_VOICE_H
 #define NR_VOICE_H
 #include "engine/program.h"
 #include "rack_table.h"
+#include "voice/envelope.h"
+#include "voice/input.h"
 #include "voice/resample.h"
+#include "voice/stage.h"
 
 /* Room for the read position to glide to its new delay at a trigger: a jump of nearly a hop spread over so many frames. */
-enum { NR_GLIDE_FRAMES = 16 };
+enum { NR_GLIDE_FRAMES = 16, NR_LONGEST_GLIDING_HOP = 256 };
 enum { NR_MAX_INPUTS = 256, NR_MAX_LINKS = 1024, NR_MAX_PENDING = 256 };
-enum { NR_KIND_INPUT = 0, NR_KIND_GESTURE = 1, NR_KIND_SPEED = 2, NR_KIND_MORPH = 3 };
+enum { NR_PLAYS_HITS = 0, NR_PLAYS_DRONE = 1, NR_PLAYS_INPUT = 2 };
 enum { NR_GATE2_FREEZE = 0, NR_GATE2_NEXT = 1, NR_GATE2_TRIGGER = 2 };
+/* What a control does besides, or instead of, moving inputs through its links. */
+enum {
+  NR_KIND_INPUT, NR_KIND_GESTURE, NR_KIND_SPEED, NR_KIND_MORPH, NR_KIND_WANDER, NR_KIND_WANDER_RATE, NR_KIND_ATTACK, NR_KIND_DECAY,
+  NR_KIND_LOOP, NR_KIND_POSITION, NR_KIND_FREEZE, NR_KIND_AUDIO_INPUT, NR_KIND_PRIOR, NR_KIND_TEMPERATURE, NR_KINDS
+};
 
 /* What Python hands over, once. Arrays are copied but for the gestures, which must outlive the voice. */
 typedef struct {
   uint32_t sample_rate_hz, out_rate_hz, hop_frames;
-  uint32_t inputs, controls, links, gestures;
-  const float *rest;                     /* [inputs] */
+  uint32_t inputs, controls, links, gestures, plays, seed;
+  uint32_t listen, cushion_frames;       /* 1: the audio input is heard; see input.h */
+  const float *rest, *spread;            /* [inputs]: spread = standard deviation of the wandering */
   const double *control_default;         /* [controls], 0..1 */
   const int32_t *control_kind;           /* [controls] */
   const int32_t *link_control, *link_input; /* [links] */
@@ -36,6 +49,7 @@ typedef struct {
   const int32_t *gesture_frames;         /* [gestures] */
   const float *const *gesture_data;      /* each [frames][inputs] */
   double gain_db;                        /* loudness match, from the card */
+  nr_stage_spec decoder, encoder, prior; /* one block length; the last two may be missing */
 } nr_voice_spec;
 
 typedef struct {
@@ -53,17 +67,35 @@ typedef struct {
   int32_t index, next_shift; /* running gesture, -1 none; steps added by "next gesture" */
   double at;                 /* position in model frames of the gesture */
   int frozen, starting;      /* starting: a trigger fell into this row; the gesture is chosen by its controls */
+  int gate_freezes, scrubs;  /* by gate 2; by the control, which also sets the place */
   double loop_from, loop_to;
   int direction;
 } nr_gesture_state;
 
+/* What plays where no gesture runs. */
+typedef struct {
+  double slow[NR_MAX_INPUTS], slower[NR_MAX_INPUTS]; /* the wandering: noise through two poles */
+  int begun;
+  float last[NR_MAX_INPUTS], offset[NR_MAX_INPUTS];  /* the row before; what is left of a gesture that ended */
+  double offset_left;
+  int gesture_ended;
+} nr_idle_state;
+
+/* The output's place behind the decoder, see place.c. */
+typedef struct {
+  double delay;                       /* frames, where nothing moves */
+  double from, to, done;              /* on its way to another place while to > 0 */
+  uint64_t fade_from, fade_to;        /* crossfading: from which frame to which */
+  double next;                        /* a further one that waits for the end of this; 0 = none */
+} nr_placement;
+
 typedef struct nr_voice {
   nr_voice_spec spec;
-  nr_program *program;
+  nr_stage decoder, encoder, prior;
   uint32_t rows, chunk_frames, channels;
-  float rest[NR_MAX_INPUTS];
+  float rest[NR_MAX_INPUTS], spread[NR_MAX_INPUTS];
   double control_default[NR_CONTROLS];
-  int32_t control_kind[NR_CONTROLS];
+  int32_t control_kind[NR_CONTROLS], kind_control[NR_KINDS]; /* and back: the first control of a kind, -1 none */
   int32_t link_control[NR_MAX_LINKS], link_input[NR_MAX_LINKS];
   double link_low[NR_MAX_LINKS], link_high[NR_MAX_LINKS];
   int32_t *gesture_frames;
@@ -80,11 +112,15 @@ typedef struct nr_voice {
   nr_voice_edge pending[NR_MAX_PENDING];
   uint32_t pending_count;
   nr_gesture_state gesture;
-  uint64_t frame, triggers, dropped_edges, nan_values;
+  nr_idle_state idle;
+  nr_envelope envelope;
+  nr_input *input;                   /* NULL when the audio input is not heard */
+  nr_listener listener;
+  uint64_t frame, triggers, dropped_edges, nan_values, nan_inputs, missing_blocks;
+  int missing;                       /* the decoder's last block did not come */
 
-  /* sub-hop placement: the model's output from `hop` frames before this chunk on */
-  float *line;
-  double delay, glide_from, glide_to, glide_done;
+  float *line;                       /* the model's output from `past` frames before this chunk on */
+  nr_placement placement;
   /* output stage */
   float dc_in[2], dc_out[2], limiter_env, limited_db, dc_pole, limiter_release, level_pole;
   double level;
@@ -92,22 +128,37 @@ typedef struct nr_voice {
   nr_resampler *resampler;           /* NULL when the rates agree */
 } nr_voice;
 
-nr_voice *nr_voice_new(const nr_voice_spec *spec, nr_program *program);
+nr_voice *nr_voice_new(const nr_voice_spec *spec);
 void nr_voice_free(nr_voice *v);
 void nr_voice_set_patch(nr_voice *v, const nr_patch *patch);
 int nr_voice_add_edge(nr_voice *v, const nr_voice_edge *edge); /* 0 = no room, dropped and counted */
 uint32_t nr_voice_max_out_frames(const nr_voice *v);
 uint32_t nr_voice_render(nr_voice *v, float *out);             /* one run; frames written to out, [frames][2] */
+void nr_voice_follow_input(nr_voice *v, nr_rack *rack, uint32_t slot); /* what came in since; slot A's synth owns the ring's tail */
 
-/* The whole voice between two runs, its program and its filters, but for the pending edges: those are the caller's to
- * add again (an edge is taken by the row that contains frame - NR_GLIDE_FRAMES). Real-time safe. */
+/* The whole voice between two runs, its programs and its filters, but for the pending edges: those are the caller's to
+ * add again (an edge is taken by the row that contains frame - NR_GLIDE_FRAMES). Real-time safe. A voice with a stage that
+ * is a function cannot be saved: its blocks are made once. */
+int nr_voice_can_save(const nr_voice *v);
 size_t nr_voice_state_bytes(const nr_voice *v);
 void nr_voice_save(const nr_voice *v, void *state);
 void nr_voice_restore(nr_voice *v, const void *state);
 
 /* modulation.c */
-void nr_modulate_row(nr_voice *v, const nr_row *row, float *inputs);
+double nr_control_of_kind(const nr_voice *v, int kind, double otherwise);
+void nr_modulate_row(nr_voice *v, uint32_t row, float *inputs);
+/* sources.c: the inputs before controls move them; returns how much of the bends applies. */
+double nr_source_row(nr_voice *v, uint32_t row, float *inputs);
+void nr_idle_prepare(nr_voice *v); /* once a run: prior and encoder */
+/* gesture.c */
 void nr_gesture_freeze(nr_voice *v, int on);
+void nr_gesture_controls(nr_voice *v);
+int nr_gesture_runs_out(const nr_voice *v); /* it runs, and ends by itself */
+double nr_gesture_row(nr_voice *v, float *inputs);
+/* place.c */
+static inline uint32_t nr_past_frames(const nr_voice *v) { return v->spec.hop_frames + NR_GLIDE_FRAMES + 2; }
+void nr_decode(nr_voice *v);
+void nr_place_row(nr_voice *v, uint32_t row, float *stereo);
 /* output.c */
 void nr_output_stage(nr_voice *v, float *frames, uint32_t n, double level_db);
 #endif

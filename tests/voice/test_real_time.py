@@ -44,7 +44,7 @@ rack.run.mix_target = 0.5
 rack.rings[0].push(np.ones((128 * 60, 2)))
 here.counted_callback.restype = ctypes.c_long
 print(here.counted_callback(core.nr_callback, ctypes.c_void_p(block.ctypes.data), ctypes.c_ulong(128), ctypes.c_void_p(state), ctypes.c_long(100)))
-print(here.counted(ctypes.cast(core.nr_voice_new, ctypes.c_void_p), ctypes.byref((ctypes.c_char * 4096)()), ctypes.c_void_p(driven.voice.program.handle), 1) > 0)
+print(here.counted(ctypes.cast(core.nr_voice_new, ctypes.c_void_p), ctypes.byref(driven.voice._spec(driven.voice.card, 0)), None, 1) > 0)
 """
 
 

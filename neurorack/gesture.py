@@ -1,0 +1,125 @@
+"""Gestures recorded from sound: a file goes through a model's encoder, and the curve of latents is kept beside the model.
+
+>>> record_gesture("models/birds.safetensors", "blackbird.wav", "blackbird")        # doctest: +SKIP
+PosixPath('models/birds.gestures.safetensors')
+
+The voice plays them like the gestures of the model itself: on a trigger, looped, frozen, scrubbed. One file holds all of a
+model's: a tensor [rows, inputs] each, a row every hop; its metadata ``neurorack_gestures`` lists their names in order.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from neurorack.engine import Model, store
+from neurorack.errors import ModelError
+
+SUFFIX = ".gestures.safetensors"
+LONGEST_SECONDS, MOST_GESTURES, LONGEST_NAME = 120.0, 64, 40
+SILENCE_DB = -60.0            # what is quieter at the ends of the file is left out
+
+
+def gestures_path(model_path) -> Path:
+    """The file of a model's recorded gestures, beside it."""
+    path = Path(model_path)
+    return path.with_name(path.name.removesuffix(".safetensors") + SUFFIX)
+
+
+def load_gestures(model_path, inputs: int) -> tuple[dict[str, np.ndarray], str | None]:
+    """Name -> float32 [rows, inputs], in the order they were recorded; and why there are none where a file is there but
+    cannot be used (it must not keep the model from playing)."""
+    path = gestures_path(model_path)
+    if not path.exists():
+        return {}, None
+    try:
+        file = store.Store(path)
+        names = json.loads(file.metadata.get("neurorack_gestures", "null"))
+        if not isinstance(names, list) or not all(name in file.shapes for name in names):
+            raise ModelError(f"{path}: holds no gestures; record them again")
+        for name in names:
+            shape = file.shapes[name]
+            if len(shape) != 2 or shape[1] != inputs or not shape[0]:
+                raise ModelError(f"{path}: gesture {name!r} has shape {list(shape)}; the model takes {inputs} inputs: record it again")
+        curves = {name: np.ascontiguousarray(file.array(name)) for name in names}
+        wild = [name for name, curve in curves.items() if not np.isfinite(curve).all()]
+        if wild:
+            raise ModelError(f"{path}: gesture {wild[0]!r} holds numbers that are not finite; record it again")
+        return curves, None
+    except (ModelError, ValueError, TypeError) as error:
+        return {}, str(error)
+
+
+def record_gesture(model_path, wav_path, name: str) -> Path:
+    """Run the model's ``encode`` over a sound file and keep the latents as the gesture ``name``; one of that name is replaced.
+
+    Returns the file of gestures, written whole or not at all. Silence at both ends is left out. Raises ``ModelError`` for a
+    model that cannot encode into its own decoder's inputs, a file that cannot be read, and one that is silent or too long.
+    """
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise ModelError(f"a gesture's name is {name[:60]!r}; it must have 1 to {LONGEST_NAME} printable letters")
+    model = Model.load(model_path)
+    curve = encode(model, *read_audio(wav_path))
+    known, problem = load_gestures(model_path, curve.shape[1])
+    if problem:
+        raise ModelError(f"{problem}, or remove that file")
+    if name not in known and len(known) >= MOST_GESTURES:
+        raise ModelError(f"{model_path}: has {len(known)} gestures, the most it can have; record over one of them")
+    known[name] = curve
+    path = gestures_path(model_path)
+    try:
+        store.write(path, known, {"neurorack_gestures": json.dumps(list(known))})
+    except OSError as error:
+        raise ModelError(f"cannot write {path}: {error.strerror or error}") from None
+    return path
+
+
+def read_audio(path) -> tuple[np.ndarray, int]:
+    """A sound file without the silence at its ends: float32 [frames, 2], and its rate in Hz."""
+    import soundfile
+
+    try:
+        info = soundfile.info(str(path))
+        if info.frames > LONGEST_SECONDS * info.samplerate:
+            raise ModelError(f"{path}: lasts {info.frames / info.samplerate:.0f} s; a gesture may last {LONGEST_SECONDS:g} s: cut it")
+        audio, rate_hz = soundfile.read(str(path), dtype="float32", always_2d=True)
+    except (RuntimeError, OSError, TypeError) as error:
+        raise ModelError(f"{path}: cannot be read as sound ({' '.join(str(error).split())}); give a WAV, FLAC, OGG or MP3 file") from None
+    loud = np.flatnonzero(np.abs(audio).max(axis=1, initial=0) > 10 ** (SILENCE_DB / 20))
+    if not len(loud):
+        raise ModelError(f"{path}: is silent (below {SILENCE_DB:g} dB); give a file with sound in it")
+    audio = audio[loud[0]: loud[-1] + 1]
+    return (audio[:, :2] if audio.shape[1] > 1 else np.repeat(audio, 2, axis=1)), rate_hz
+
+
+def resampled(audio: np.ndarray, rate_hz: int, wanted_hz: int) -> np.ndarray:
+    """A whole signal [frames, channels] at another rate, band-limited, by its spectrum; for offline use."""
+    if rate_hz == wanted_hz:
+        return audio
+    step = np.gcd(rate_hz, wanted_hz)
+    size = -(-(len(audio) + rate_hz // 10) * step // rate_hz) * rate_hz // step     # whole periods of both rates, and room to ring
+    spectrum = np.fft.rfft(audio, size, axis=0)
+    longer = size * wanted_hz // rate_hz
+    kept = min(size, longer) // 2
+    return (np.fft.irfft(spectrum[:kept], longer, axis=0) * (wanted_hz / rate_hz))[: len(audio) * wanted_hz // rate_hz].astype(np.float32)
+
+
+def encode(model, audio: np.ndarray, rate_hz: int) -> np.ndarray:
+    """The model's latents of a signal [frames, 2]: float32 [rows, inputs], a row every hop, without the encoder's delay."""
+    from neurorack.voice.voice import check_pair
+
+    check_pair(model, model)
+    method = model.methods["encode"]
+    block = max(method.blocks)
+    audio = resampled(audio, rate_hz, int(model.card["sample_rate_hz"]))
+    rows = -(-len(audio) // method.out_ratio)
+    late_rows = round(method.delay_frames / method.out_ratio)
+    heard = np.zeros(((rows + late_rows) * method.out_ratio + -(rows + late_rows) * method.out_ratio % block, method.in_channels), np.float32)
+    heard[: len(audio), :2] = audio.mean(axis=1, keepdims=True) if method.in_channels == 1 else audio
+    program = model.program("encode", block)
+    curve = np.concatenate([program.run(piece) for piece in heard.reshape(-1, block, method.in_channels)])[late_rows: late_rows + rows]
+    if not np.isfinite(curve).all():
+        raise ModelError(f"{model.path}: its encoder gives numbers that are not finite; another file of sound may do")
+    return np.ascontiguousarray(curve, np.float32)
