@@ -213,6 +213,18 @@ class Program:
         return self._functions.bytes(self.handle)
 
 
+def program_of(program: listing.Listing, weights) -> Program:
+    """A program from a builder's listing and ``Weights``, with no file between; its packed weights are its own."""
+    arrays = {}
+    for i, buffer in enumerate(program.buffers):
+        if buffer.tensor is not None:
+            arrays[i] = weights.tensors[buffer.tensor]
+        elif buffer.generator is not None:
+            arrays[i] = generate.array(weights.generators[buffer.generator])
+    pool = native.Pool()
+    return Program(native.load(program, arrays, pool), pool, program)
+
+
 class _Handle:
     """The engine's program; freed when neither the Program nor an array on its memory is left."""
 

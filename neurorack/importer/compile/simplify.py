@@ -1,0 +1,102 @@
+"""Rewrites operations into those the engine has, without a change of meaning."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurorack.importer.compile.graph import Graph, Item
+
+
+def simplify(graph: Graph) -> None:
+    for item in list(graph.items):
+        rewrite = RULES.get(item.op)
+        if rewrite:
+            rewrite(graph, item)
+    graph.refresh()
+
+
+def _conv1d(graph: Graph, item: Item) -> None:
+    """Padding becomes an operation of its own, which the producer of the input can write into."""
+    left, right = item.params["padding"]
+    if left or right:
+        x = item.inputs[0]
+        shape = (*x.shape[:-1], x.shape[-1] + left + right)
+        zeros = (0,) * (len(x.shape) - 1)
+        item.inputs[0] = graph.insert(item, "pad", [x], {"before": (*zeros, left), "after": (*zeros, right), "value": 0.0}, shape)
+        item.params["padding"] = (0, 0)
+
+
+def _matmul(graph: Graph, item: Item) -> None:
+    """A product with a constant matrix is a convolution of one tap over rows."""
+    a, b = item.inputs
+    if b.is_constant and b.value.ndim == 2 and len(a.shape) >= 2:
+        rows, weights = a, b.value
+    elif a.is_constant and a.value.ndim == 2 and len(b.shape) >= 2 and all(n == 1 for n in b.shape[:-2]):
+        order = (*range(len(b.shape) - 2), len(b.shape) - 1, len(b.shape) - 2)
+        rows = graph.insert(item, "permute", [b], {"order": order}, tuple(b.shape[i] for i in order))
+        weights = a.value.T
+    else:
+        return
+    product = graph.insert(item, "linear", [rows, graph.constant(weights.astype(np.float32), item), None, None], {},
+                           (*rows.shape[:-1], weights.shape[1]))
+    if rows is not a:
+        product = graph.insert(item, "permute", [product], {"order": order}, item.shape)
+    graph.replace(item, product)
+
+
+def _binary(graph: Graph, item: Item) -> None:
+    fn, (a, b) = item.params["fn"], item.inputs
+    if fn == "pow" and b.is_constant and b.value.size == 1:
+        _power(graph, item, a, float(b.value.reshape(-1)[0]))
+    elif fn in ("add", "sub", "mul", "div", "max", "min") and item.dtype in ("f32", "f64"):
+        _with_number(graph, item, fn, a, b)
+
+
+def _power(graph: Graph, item: Item, a: Item, exponent: float) -> None:
+    if exponent == 2.0:
+        _become(item, "unary", [a], fn="square")
+    elif exponent == 1.0:
+        _become(item, "unary", [a], fn="copy")
+    elif exponent == 0.5:
+        _become(item, "unary", [a], fn="sqrt")
+    elif exponent == -1.0:
+        _become(item, "unary", [a], fn="reciprocal")
+    elif _positive(a):      # exp(c log x) is vectorised, pow is not
+        log = graph.insert(item, "unary", [a], {"fn": "log"}, item.shape)
+        scaled = graph.insert(item, "unary", [log], {"fn": "affine", "a": exponent, "b": 0.0}, item.shape)
+        _become(item, "unary", [scaled], fn="exp")
+
+
+def _positive(item: Item) -> bool:
+    return item.op == "unary" and item.params["fn"] in ("sigmoid", "exp", "softplus")
+
+
+def _with_number(graph: Graph, item: Item, fn: str, a: Item, b: Item) -> None:
+    """x + 3, 2 x, x / 4, 1 - x are one affine function; max and min with a number stay as they are."""
+    if b.is_constant and b.value.size == 1 and a.shape == item.shape:
+        number = float(b.value.reshape(-1)[0])
+        scale, offset = {"add": (1.0, number), "sub": (1.0, -number), "mul": (number, 0.0),
+                         "div": (1.0 / number if number else 0.0, 0.0)}.get(fn, (0.0, 0.0))
+        if scale and (fn != "div" or np.float32(1.0 / number) * np.float32(number) == 1.0):
+            _become(item, "unary", [a], fn="affine", a=scale, b=offset)
+    elif a.is_constant and a.value.size == 1 and b.shape == item.shape and fn != "div":
+        number = float(a.value.reshape(-1)[0])
+        scale, offset = {"add": (1.0, number), "sub": (-1.0, number), "mul": (number, 0.0)}.get(fn, (0.0, 0.0))
+        if scale:
+            _become(item, "unary", [b], fn="affine", a=scale, b=offset)
+
+
+def _unary(graph: Graph, item: Item) -> None:
+    """Two affine functions in a row are one."""
+    before = item.inputs[0]
+    if item.params["fn"] == "affine" and before.op == "unary" and before.params["fn"] == "affine" and len(before.users) == 1:
+        a, b = before.params.get("a", 0.0), before.params.get("b", 0.0)
+        scale, offset = item.params["a"], item.params["b"]
+        item.params["a"], item.params["b"], item.inputs[0] = a * scale, b * scale + offset, before.inputs[0]
+
+
+def _become(item: Item, op: str, inputs: list, **params) -> None:
+    item.op, item.inputs, item.params = op, inputs, params
+
+
+RULES = {"conv1d": _conv1d, "matmul": _matmul, "binary": _binary, "unary": _unary}
