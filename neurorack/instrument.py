@@ -120,7 +120,7 @@ class Instrument:
         if settings.monitor_db is not None:
             self.rack.run.monitor_gain = 10 ** (settings.monitor_db / 20)
         self.rack.run.recording = int(settings.record is not None)
-        self.patch = default_patch(self.card)
+        self.patch = default_patch(self.card, listens=settings.input_channels > 0)
         self.patch.publish(self.rack.patch[0], self.card["controls"])
         self.wires = Wires(self.rack, self.board)
         self.run_file = runfiles.RunFile()

@@ -13,6 +13,7 @@ int nr_lookahead_new(nr_synth_loop *s) {
   size_t bytes = nr_voice_state_bytes(s->voice);
   uint32_t blocks = (s->lead_frames + s->rack->header.block_frames) / s->chunk_frames + 2;
   s->quick_lead_frames = s->lead_frames;
+  if (!nr_voice_can_save(s->voice)) return 1; /* a foreign decoder's blocks are made once */
   if (s->lead_frames < NR_QUICK_LEAD_FRAMES + s->chunk_frames) return 1; /* too shallow to have anything to take back */
   s->saved_room = blocks < NR_MAX_SAVED ? blocks : NR_MAX_SAVED;
   for (uint32_t i = 0; i < s->saved_room; i++)

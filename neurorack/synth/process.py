@@ -46,7 +46,10 @@ def run(child: Child) -> None:
     section = rack.synth[slot]
     section.pid = os.getpid()
     model = Model.load(config["model"], config["seed"])
-    voice = Voice(model, rack.header.block_frames, rack.header.sample_rate_hz)
+    encoder = Model.load(config["encoder"], config["seed"]) if config.get("encoder") else None
+    block_frames = rack.header.block_frames
+    voice = Voice(model, block_frames, rack.header.sample_rate_hz, encoder=encoder, listen=rack.header.input_channels > 0,
+                  cushion_frames=block_frames)
     section.model_name = model.card.get("name", "?")
     new = declare("nr_synth_new", _P, _P, _U32, _P, _U32)
     loop = new(rack.base, slot, voice.handle, lead_frames(config.get("lead_frames"), voice))

@@ -84,11 +84,15 @@ class Patch:
         quick("nr_patch_write", None, ctypes.c_void_p, ctypes.c_void_p)(section.address("seq"), ctypes.byref(struct))
 
 
-def default_patch(card: dict) -> Patch:
-    """The card's own patch, else cv1..cv4 on the first four controls, 5 V either way for half the range."""
+def default_patch(card: dict, listens: bool = False) -> Patch:
+    """The card's own patch, else cv1..cv4 on the first four controls, 5 V either way for half the range.
+
+    ``listens``: there is an audio input, and a model that can follow it does, unless the card's patch says otherwise.
+    """
     given = card.get("patch") or {}
     if given.get("routes"):
         routes = [Route(**route) for route in given["routes"]]
     else:
         routes = [Route(f"cv{i + 1}", control["name"]) for i, control in enumerate(card.get("controls", [])[:4])]
-    return Patch(knobs=dict(given.get("knobs") or {}), routes=routes, gate2=given.get("gate2", "freeze"))
+    heard = {c["name"]: 1.0 for c in card.get("controls", []) if listens and c.get("kind") == "audio_input"}
+    return Patch(knobs={**heard, **(given.get("knobs") or {})}, routes=routes, gate2=given.get("gate2", "freeze"))

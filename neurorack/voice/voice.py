@@ -46,7 +46,7 @@ class Voice:
         out_rate_hz: the card's rate; other than the model's, the output is resampled.
         encoder: the model whose ``encode`` turns the audio input into this one's inputs (default: itself, where it has one).
         listen: the audio input is heard: encode runs, or the decoder of a model that plays the input.
-        cushion_frames: how much of the audio input, at the model's rate, may be missing between two arrivals (0: offline).
+        cushion_frames: how much of the audio input, at the card's rate, may be missing between two arrivals (0: offline).
 
     ``handle`` is the ``nr_voice *`` the synth's render thread works on. Raises ``ModelError`` for a model, or a pair of
     them, that cannot be played.
@@ -73,7 +73,7 @@ class Voice:
         self.encode = Stage(self.encoder.program("encode", self.block_frames) if self.listens and not self.plays_input else None)
         self.prior = Stage(prior_program(model, self.block_frames, (self.rows, len(self.inputs))))
         self._keep: list = []
-        spec = self._spec(card, cushion_frames)
+        spec = self._spec(card, -(-cushion_frames * self.sample_rate_hz // out_rate_hz))
         self._free = declare("nr_voice_free", None, c_void_p)
         self.handle = declare("nr_voice_new", c_void_p, c_void_p)(ctypes.byref(spec))
         if not self.handle:
