@@ -1,0 +1,308 @@
+"""Runs the methods of an archive: ``Interpreter`` holds a live copy of its objects and walks their printed source.
+
+The language itself (scopes, loops, numbers, lists, objects) is handled here; whatever touches a tensor goes to the engine
+(``Ops`` of ``ops/machine.py``), which may be recording.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import ModelError
+from .archive import Archive
+from .errors import UnsupportedError
+from .limits import Budget, Limits
+from .program import Code
+from .scalars import LISTS, NUMBERS, PLAIN, Raised
+from .source import ClassDef, Function
+from .tensors import Tensor
+from .texts import TEXTS
+from .unpickle import EnumRecord, ScriptObject, TensorRecord
+
+
+class Instance:
+    """A live object: its class and its attributes. ``path`` says where it first stood in the tree ("" is the root)."""
+
+    __slots__ = ("kind", "attributes", "path")
+
+    def __init__(self, kind: ClassDef, path: str | None) -> None:
+        self.kind, self.path = kind, path
+        self.attributes: dict = {}
+
+    @property
+    def class_name(self) -> str:
+        return self.kind.name
+
+
+class NamedValues(tuple):
+    """A named tuple of the model."""
+
+    kind: ClassDef
+
+    @property
+    def class_name(self) -> str:
+        return self.kind.name
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member of an enumeration of the model."""
+
+    class_name: str
+    name: str
+    value: object
+
+
+class Interpreter:
+    """One live copy of an archive's objects, with the engine that computes their tensors.
+
+    Copies share nothing that changes: two interpreters of one archive are two voices. Modules are in evaluation mode.
+    """
+
+    def __init__(self, archive: Archive, engine, limits: Limits = Limits()) -> None:
+        self.archive, self.engine, self.source = archive, engine, archive.source
+        self.budget = Budget(limits)
+        self._constants: dict[str, object] = {}
+        self._tensors: dict[tuple, Tensor] = {}
+        self.entered = None  # what the last ``with`` gave
+        self.root = self._guarded("its objects", lambda: self._live(archive.root, "", {}))
+
+    # What others use.
+
+    def methods(self) -> list[str]:
+        """Names of the root's methods."""
+        return list(self.root.kind.methods)
+
+    def call(self, method: str, *arguments):
+        """Runs a method of the root object. Raises ModelError: whatever goes wrong in a foreign model is one line."""
+        return self._guarded(method, lambda: self.call_method(self.root, method, list(arguments), {}))
+
+    def set_attribute_values(self, name: str, *values):
+        """Sets an attribute of the nn~ contract by the model's own ``set_NAME``."""
+        return self.call(f"set_{name}", *values)
+
+    def state(self) -> dict[str, object]:
+        """Every value in the object tree by its path: tensors, numbers, texts, None; lists and tuples by position."""
+        found: dict[str, object] = {}
+        self._walk(self.root, "", found, set())
+        return found
+
+    # The live objects.
+
+    def _live(self, value, path: str, seen: dict):
+        """A pickled value as a live one; what was one object stays one."""
+        if isinstance(value, TensorRecord):
+            return self._tensor(value, path)
+        if isinstance(value, EnumRecord):
+            return self._member(value)
+        if not isinstance(value, (ScriptObject, list, dict, tuple)):
+            return value
+        if id(value) in seen:
+            return seen[id(value)]
+        if isinstance(value, tuple):
+            return tuple(self._live(item, f"{path}.{i}", seen) for i, item in enumerate(value))
+        if isinstance(value, list):
+            made = seen[id(value)] = []
+            made.extend(self._live(item, f"{path}.{i}", seen) for i, item in enumerate(value))
+            return made
+        if isinstance(value, dict):
+            made = seen[id(value)] = {}
+            made.update((key, self._live(item, f"{path}.{key}", seen)) for key, item in value.items())
+            return made
+        made = seen[id(value)] = Instance(self.source.class_of(value.class_name), path)
+        restore = made.kind.methods.get("__setstate__")
+        if restore is not None:
+            self.call_function(restore, [made, self._live(value.state, path, seen)], {})
+            return made
+        for name, item in value.attributes.items():
+            made.attributes[name] = self._live(item, f"{path}.{name}" if path else name, seen)
+        if made.kind.kind == "module" and "training" in made.attributes:
+            made.attributes["training"] = False
+        return made
+
+    def _tensor(self, record: TensorRecord, path: str | None):
+        key = (record.storage, record.offset, record.shape, record.strides)
+        if key not in self._tensors:
+            self._tensors[key] = self.engine.tensor(self.archive.array(record), path)
+        return self._tensors[key]
+
+    def _member(self, record: EnumRecord) -> Member:
+        kind = self.source.class_of(record.class_name)
+        for name in kind.constants:
+            member = self._enum(kind, name)
+            if member.value == record.value:
+                return member
+        raise ModelError(f"{record.class_name} has no member of the value {record.value!r}")
+
+    def _walk(self, value, path: str, found: dict, seen: set) -> None:
+        if isinstance(value, (Instance, list, dict)):
+            if id(value) in seen:
+                return
+            seen.add(id(value))
+        if isinstance(value, Instance):
+            value = value.attributes
+        pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else None
+        if pairs is None:
+            found[path] = value
+            return
+        for name, item in pairs:
+            self._walk(item, f"{path}.{name}" if path else str(name), found, seen)
+
+    # What the closures of a program use.
+
+    def operate(self, name: str, arguments: list, keywords: dict | None = None):
+        """An operator, in Python or by the engine, as its arguments are."""
+        if name == "prim.RaiseException":
+            kind = str(arguments[1]).rpartition(".")[2] if len(arguments) > 1 else "an exception"
+            raise Raised(f"the model itself stopped with {kind}: {str(arguments[0])[:200]}")
+        first = arguments[0] if arguments else None
+        kind = type(first)
+        function = None
+        if kind is str:
+            function = TEXTS.get(name)
+        elif kind is list or kind is dict or isinstance(first, tuple):
+            function = LISTS.get(name)
+            if function is None and name in ("eq", "ne", "add", "mul", "prim.min", "prim.max"):
+                function = NUMBERS[name]
+        if function is None and kind is not list and Tensor not in map(type, arguments):
+            function = NUMBERS.get(name)
+        if function is None:
+            function = PLAIN.get(name)
+        if function is None:
+            return self.engine_call(name, arguments, keywords or {})
+        return self.plain(name, function, arguments, keywords or {})
+
+    def plain(self, name: str, function, arguments, keywords: dict = {}):
+        """An operator on plain values; counts the items it makes."""
+        try:
+            result = function(*arguments, **keywords)
+        except ModelError:
+            raise
+        except Exception as error:
+            raise Raised(f"{name}: {error or type(error).__name__}") from None
+        if isinstance(result, (list, str, dict)):
+            self.items(result)
+        elif arguments and type(arguments[0]) is list:
+            self.budget.items(len(arguments[0]) if name == "extend" else 1)
+        return result
+
+    def items(self, made):
+        """A list or text that was just made, counted."""
+        self.budget.items(len(made))
+        return made
+
+    def engine_call(self, name: str, arguments: list, keywords: dict):
+        """An operator on tensors."""
+        self.budget.clock()
+        if name == "item":
+            return self.number(arguments[0])
+        result = self.engine.call(name, arguments, keywords)
+        if type(result) is Tensor:
+            self.budget.tensor(4 * result.size)
+        return result
+
+    def number(self, value):
+        """A number, also out of a tensor of one element."""
+        return self.engine.number(value) if type(value) is Tensor else value
+
+    def truth(self, value) -> bool:
+        return self.engine.truth(value) if type(value) is Tensor else bool(value)
+
+    def item(self, owner, index):
+        """``owner[index]``."""
+        try:
+            return owner[index]
+        except (IndexError, KeyError):
+            raise Raised(f"the model asks for item {index!r} of {len(owner)}") from None
+
+    def constant(self, name: str):
+        """CONSTANTS.c0 and so on."""
+        if name not in self._constants:
+            place = int(name[1:]) if name[:1] == "c" and name[1:].isdigit() and len(name) < 9 else -1
+            if not 0 <= place < len(self.archive.constants):
+                raise ModelError(f"the constant {name} is not in the file; it is damaged")
+            self._constants[name] = self._live(self.archive.constants[place], f"CONSTANTS.{name}", {})
+        return self._constants[name]
+
+    def global_value(self, name: str):
+        """What ``__torch__.a.b`` names: a function, a class, or a member of an enumeration."""
+        found = self.source.find(name)
+        if found is None:
+            owner, _, last = name.rpartition(".")
+            kind = self.source.find(owner)
+            if isinstance(kind, ClassDef) and kind.kind == "enum" and last in kind.constants:
+                return self._enum(kind, last)
+            raise UnsupportedError(f"{name} is not in the file and not known here")
+        return found
+
+    def _enum(self, kind: ClassDef, name: str) -> Member:
+        return Member(kind.name, name, kind.literal(name))
+
+    def new_object(self, name: str) -> Instance:
+        return Instance(self.source.class_of(name), None)
+
+    def get_attribute(self, owner, name: str):
+        """``owner.name``; a Final constant of the class where the object itself has none."""
+        if type(owner) is Instance:
+            if name in owner.attributes:
+                return owner.attributes[name]
+            if name in owner.kind.constants:
+                return owner.kind.literal(name)
+        elif isinstance(owner, NamedValues):
+            return owner[list(owner.kind.fields).index(name)]
+        elif isinstance(owner, Member) and name in ("name", "value"):
+            return getattr(owner, name)
+        elif type(owner) is Tensor:
+            return self.engine_call(f"prim.{name}", [owner], {})
+        raise ModelError(f"{getattr(owner, 'class_name', type(owner).__name__)} has no attribute {name}")
+
+    def set_attribute(self, owner, name: str, value) -> None:
+        if type(owner) is not Instance:
+            raise ModelError(f"{type(owner).__name__} has no attribute {name} to set")
+        owner.attributes[name] = value
+
+    def call_method(self, owner, name: str, arguments: list, keywords: dict):
+        if type(owner) is Instance:
+            method = owner.kind.methods.get(name)
+            if method is None:
+                raise ModelError(f"{owner.class_name} has no method {name}")
+            return self.call_function(method, [owner, *arguments], keywords)
+        if type(owner) is Tensor:
+            return self.engine_call(name, [owner, *arguments], keywords)
+        raise ModelError(f"{type(owner).__name__} has no method {name}")
+
+    def call_value(self, target, arguments: list, keywords: dict):
+        """Calls a function, or a class: a named tuple."""
+        if isinstance(target, Function):
+            return self.call_function(target, arguments, keywords)
+        if isinstance(target, ClassDef) and target.kind == "tuple" and len(arguments) == len(target.fields):
+            made = NamedValues(arguments)
+            made.kind = target
+            return made
+        raise ModelError(f"{getattr(target, 'name', type(target).__name__)} can't be called")
+
+    def call_function(self, function: Function, arguments: list, keywords: dict):
+        budget = self.budget
+        budget.depth += 1
+        if budget.depth > budget.limits.depth:
+            raise ModelError(f"the model's functions call each other more than {budget.limits.depth} deep")
+        code = function.code
+        if code is None:
+            code = function.code = Code(function)
+        result = code.run(self, arguments, keywords)
+        budget.depth -= 1
+        return result
+
+    def _guarded(self, what: str, run):
+        """Runs something foreign; every failure becomes a ModelError."""
+        self.budget.start()
+        try:
+            return run()
+        except ModelError:
+            raise
+        except RecursionError:
+            raise ModelError(f"{what}: the model is nested too deeply") from None
+        except MemoryError:
+            raise ModelError(f"{what}: the model needs more memory than there is") from None
+        except Exception as error:
+            raise ModelError(f"{what}: {type(error).__name__}: {str(error)[:200]}") from error
