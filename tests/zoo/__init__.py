@@ -23,7 +23,9 @@ HERE = Path(__file__).resolve().parent
 class Family:
     """``make(capacity, sample_rate, quiet)`` gives a module ready to be scripted; the rest is what the file declares.
 
-    ``methods``: name -> (in_channels, in_ratio, out_channels, out_ratio). ``random``: whether outputs differ from run to run.
+    ``methods``: name -> (in_channels, in_ratio, out_channels, out_ratio). ``random``: whether it draws random numbers.
+    ``streaming``: whether blocks of any length give what the whole gives. ``feeds``: method -> (centre, spread) of each input,
+    where that is not 0 and 1 (for audio 0.3).
     """
 
     name: str
@@ -36,11 +38,22 @@ class Family:
     seed: int = 0
     notes: str = ""
     attributes: dict = field(default_factory=dict)
+    feeds: dict = field(default_factory=dict)
 
     @property
     def ratio(self) -> int:
         """The largest ratio of any method: blocks are multiples of it."""
         return max(max(m[1], m[3]) for m in self.methods.values())
+
+    def feed(self, method: str, frames: int, seed: int = 0):
+        """A typical input of ``frames`` audio frames, float32 [in_channels, rows]: audio is noise, controls wander."""
+        import numpy as np
+
+        channels, ratio, *_ = self.methods[method]
+        x = np.random.default_rng(seed).standard_normal((channels, frames // ratio))
+        usual = (0.0, 0.3 if ratio == 1 else 1.0)
+        centre, spread = np.array(self.feeds.get(method, [usual] * channels)).T[:, :, None]
+        return (centre + spread * x).astype(np.float32)
 
     def build(self, capacity: int | None = None, sample_rate: int | None = None, quiet: bool = False):
         import torch

@@ -1,6 +1,6 @@
 """The families, by name."""
 
-from . import Family, toys
+from . import Family, others, toys
 from .prior import RaveWithPrior
 from .rave import AdaptiveRaveFile, Core, MultiRaveFile, RaveFile, RaveFile2022, set_level
 from .streaming import settle_caches
@@ -59,4 +59,5 @@ def rave():
 
 def families():
     yield from rave()
+    yield from others.families()
     yield from toys.families()
