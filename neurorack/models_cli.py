@@ -142,6 +142,8 @@ def _remove(args):
 
     done = changes.remove(args.name)
     line = f"removed {done['name']}; to have it back: neurorack models restore {done['name']!r}"
+    if not done["kept"]:
+        line = f"removed {done['name']} for good, and emptied the trash: the disk is full"
     if done["uncovers"]:
         line += f"\nthe {done['uncovers']} model {done['name']} is in its place now"
     return done, line, 0
@@ -170,3 +172,12 @@ def _set(args):
         return done, f"{done['name']} stays as it was; with these attributes it is {verdict['line']}", 1
     shown = ", ".join(f"{name}={value}" for name, value in done["attributes"].items()) or "all as in its file"
     return done, f"{done['name']}: {shown}; {verdict['line']}", 0
+
+
+def _gesture(args):
+    from neurorack import library
+    from neurorack.gesture import record_gesture
+
+    name = args.name or args.sound.stem
+    path = record_gesture(library.find(args.model), args.sound, name)
+    return {"model": args.model, "gesture": name, "file": str(path)}, f"{args.model} has the gesture {name!r} now", 0

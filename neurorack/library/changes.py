@@ -13,7 +13,7 @@ from neurorack.errors import ModelError, NeurorackError
 from neurorack.library import cards, check, entries, files, lifted, names
 
 KEEP_TRASH = 5               # removed models that can be had back
-_STAMP = "%Y%m%dT%H%M%S"
+_STAMP, _OPTIONS = "%Y%m%dT%H%M%S", "options.json"
 
 
 def _own(name: str) -> entries.Entry:
@@ -52,30 +52,30 @@ def add(file: Path, *, name: str | None = None, author: str | None = None, licen
     said = {**cards.read_beside(file), **{k: v for k, v in (("author", author), ("licence", licence)) if v}}
     make_room(2 * file.stat().st_size)        # the file, and what it is lifted to
     record = check.checked(file, sha256, options)
-    if record["verdict"]["verdict"] != "plays":
+    if not check.plays(record):
         return {"name": None, "verdict": record["verdict"], "same_as": [], "hides_factory": False}
     target = files.own() / f"{name}{'.safetensors' if file.suffix == '.safetensors' else '.ts'}"
     aside, card_aside = (files.aside(path) for path in (target, cards.beside(target)))
     with files.lock():
         _free(name, sha256, replace)          # somebody else may have been quicker
         try:
+            # all that needs room on the disk comes first, so that nothing can stop the last steps
             if files.copy(file, aside) != sha256:
                 raise ModelError(f"{file} changed while it was being added; add it again when it is complete")
             if said:
                 with files.writing(card_aside) as writing:
                     writing.write(cards.text_of(said))
+            entries.note(entries.Entry(name, entries.OWN, target, options, {"sha256": sha256}), files.stamp(aside))
             if name in _own_names():
                 _to_trash(_own(name))
-            if said:
-                os.replace(card_aside, cards.beside(target))
-            os.replace(aside, target)
-        except OSError as error:
-            raise files.failed(target, error) from None
+            with files.changing(target):
+                if said:
+                    os.replace(card_aside, cards.beside(target))
+                os.replace(aside, target)
+                files.sync_folder(target.parent)
         finally:
             aside.unlink(missing_ok=True)
             card_aside.unlink(missing_ok=True)
-        files.sync_folder(target.parent)
-        entries.note(entries.Entry(name, entries.OWN, target, options, {"sha256": sha256}))
         _drop_alias(name)
     clean()
     hides = any(names.tidy(path.stem) == name for path in entries.model_files(library.FACTORY)) and library.FACTORY in library.folders()
@@ -89,9 +89,8 @@ def _own_names() -> list[str]:
 def _free(name: str, sha256: str, replace: bool) -> None:
     if name not in _own_names() or replace:
         return
-    with contextlib.suppress(ModelError):
-        if entries.entry(name).sha256() == sha256:
-            raise ModelError(f"this very file is in the library as {name!r} already")
+    if entries.entry(name).sha256() == sha256:
+        raise ModelError(f"this very file is in the library as {name!r} already")
     raise ModelError(f"there is a model {name!r} already: give this one another name with --name, or replace that one with --replace")
 
 
@@ -103,33 +102,48 @@ def _trash() -> list[Path]:
 
 
 def _to_trash(entry: entries.Entry) -> None:
-    """The caller holds the lock."""
+    """The caller holds the lock. Raises ``NeurorackError`` where the disk has no room even for a folder."""
     files.made(files.TRASH)
     number = 0
     while True:
         place = files.own() / files.TRASH / f"{time.strftime(_STAMP, time.gmtime())}-{number:02d}-{entry.name}"
-        with contextlib.suppress(FileExistsError):
+        with files.changing(place), contextlib.suppress(FileExistsError):
             place.mkdir()
             break
         number += 1
-    files.write_json(place / "options.json", entry.options)
-    for path in (cards.beside(entry.file), entry.file):
-        with contextlib.suppress(FileNotFoundError):
-            os.replace(path, place / f"{entry.name}{path.suffix}")
-    files.sync_folder(entry.file.parent)
-    entries.forget(entry.name)
+    try:
+        files.write_json(place / _OPTIONS, entry.options)
+    except NeurorackError:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    with files.changing(place):
+        for path in (*entries.belongings(entry.file), entry.file):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(path, place / f"{entry.name}{path.name.removeprefix(entry.file.stem)}")
+        files.sync_folder(entry.file.parent)
     for old in _trash()[KEEP_TRASH:]:
         shutil.rmtree(old, ignore_errors=True)
 
 
 def remove(name: str) -> dict:
-    """Take a model out of the library, into its trash; returns ``name`` and the names that come to light or still lead to it."""
+    """Take a model out of the library, into its trash; returns ``name``, whether it was ``kept`` there, and what it ``uncovers``.
+
+    On a disk without room for a folder the trash is emptied and the model deleted: removing must always help.
+    """
     with files.lock():
-        entry = _own(name)
-        _to_trash(entry)
+        entry, kept = _own(name), True
+        try:
+            _to_trash(entry)
+        except NeurorackError:
+            kept = False
+            shutil.rmtree(files.own() / files.TRASH, ignore_errors=True)
+            with files.changing(entry.file):
+                for path in (entry.file, *entries.belongings(entry.file)):
+                    path.unlink(missing_ok=True)
+        entries.forget(entry.name)
     clean()
     uncovered = entries.entries().get(entry.name)
-    return {"name": entry.name, "uncovers": uncovered.where if uncovered else None}
+    return {"name": entry.name, "kept": kept, "uncovers": uncovered.where if uncovered else None}
 
 
 def restore(name: str) -> dict:
@@ -141,13 +155,14 @@ def restore(name: str) -> dict:
         if name in _own_names():
             raise ModelError(f"there is a model {name!r} now: rename or remove that one first")
         place, file = removed[name], None
-        options = files.read_json(place / "options.json")
-        for path in sorted(place.glob("*"), key=lambda path: path.suffix in names.SUFFIXES):     # the model last
-            if path.name != "options.json":
-                file = files.own() / path.name
-                os.replace(path, file)
+        options = files.read_json(place / _OPTIONS)
+        with files.changing(files.own()):
+            for path in sorted(place.glob("*"), key=lambda path: path.name in (f"{name}.ts", f"{name}.safetensors")):     # the model last
+                if path.name != _OPTIONS:
+                    file = files.own() / path.name
+                    os.replace(path, file)
+            files.sync_folder(files.own())
         shutil.rmtree(place, ignore_errors=True)
-        files.sync_folder(files.own())
         entries.note(entries.Entry(name, entries.OWN, file, options))
         _drop_alias(name)
     return {"name": name}
@@ -191,13 +206,16 @@ def rename(old: str, new: str) -> dict:
         target = entry.file.with_name(f"{new}{entry.file.suffix}")
         if target.exists():
             raise ModelError(f"there is a file {target} already: choose another name")
-        # in an order that loses nothing when the power goes: the card is copied, the model moved, then the old card removed
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copyfile(cards.beside(entry.file), cards.beside(target))
+        # in an order that loses nothing when the power goes: card and gestures are copied, the model moved, then the old ones removed
+        moved = entries.belongings(entry.file)
+        for path in moved:
+            files.copy(path, target.with_name(f"{new}{path.name.removeprefix(entry.file.stem)}"))
         files.write_json(files.own() / files.ALIASES, known)
-        os.replace(entry.file, target)
-        files.sync_folder(target.parent)
-        cards.beside(entry.file).unlink(missing_ok=True)
+        with files.changing(target):
+            os.replace(entry.file, target)
+            files.sync_folder(target.parent)
+            for path in moved:
+                path.unlink(missing_ok=True)
         entries.forget(entry.name)
         entries.note(entries.Entry(new, entries.OWN, target, entry.options, entry.known))
     return {"name": new, "was": entry.name}
@@ -208,14 +226,15 @@ def set_attributes(name: str, changes: dict) -> dict:
 
     Returns ``name``, ``attributes`` (all that are set) and ``verdict``; a refusal changes nothing.
     """
+    if entries.entry(name).native:
+        raise ModelError(f"{name} is a model of the engine itself and has no attributes; they belong to nn~ files")
     entry = _own(name)
-    if entry.native:
-        raise ModelError(f"{entry.name} is a model of the engine itself and has no attributes; they belong to nn~ files")
     attributes = {**entry.options.get("attributes", {}), **changes}
     attributes = {key: value for key, value in attributes.items() if value is not None}
     options = {**entry.options, "attributes": attributes}
     record = check.checked(entry.file, entry.sha256(), options)
-    if record["verdict"]["verdict"] == "plays":
+    if check.plays(record):
         with files.lock():
             entries.note(entries.Entry(entry.name, entry.where, entry.file, options, entry.known))
+            lifted.take_gestures(entry.sha256(), entry.options, options)
     return {"name": entry.name, "attributes": attributes, "verdict": record["verdict"]}

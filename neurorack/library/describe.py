@@ -45,7 +45,7 @@ def licence(entry: entries.Entry, card: dict) -> str | None:
         beside = cards.read_beside(entry.file)
     except ModelError:
         beside = {}
-    return beside.get("licence") or card.get("licence")
+    return beside.get("licence") or card.get("licence") or None
 
 
 def rows() -> list[dict]:
@@ -68,15 +68,24 @@ def info(entry: entries.Entry) -> dict:
                | {"blocks": sorted(int(block) for block in method.get("programs", {}))} for name, method in description.get("methods", {}).items()}
     return {
         **row(entry), "aliases": sorted(old for old, new in entries.aliases().items() if new == entry.name),
-        "author": said.get("author") or card.get("author"), "notes": said.get("notes") or card.get("description"), "version": card.get("version"),
+        "author": said.get("author") or card.get("author") or None, "notes": said.get("notes") or card.get("description") or None,
+        "version": card.get("version"),
         "source_file": source.get("file") or entry.file.name, "format": source.get("format"), "sha256": entry.sha256(),
         "channels": card.get("channels"), "delay_frames": card.get("delay_frames"), "methods": methods,
         "inputs": [put["name"] for put in card.get("inputs", [])],
         "controls": [{key: control.get(key) for key in ("name", "label", "unit", "default", "doc", "kind")} for control in card.get("controls", [])],
-        "gestures": [gesture["name"] for gesture in card.get("gestures", [])],
+        "gestures": [gesture["name"] for gesture in card.get("gestures", [])] + _recorded(entry, card),
         "attributes": card.get("attributes") or {}, "options": entry.options,
         "check": verdict or None, "checked_at": record.get("checked_at"), "board": record.get("board"),
     }
+
+
+def _recorded(entry: entries.Entry, card: dict) -> list[str]:
+    """Names of gestures that were recorded from sound."""
+    from neurorack.gesture import load_gestures
+
+    path = entry.file if entry.native else check.playable(entry)
+    return list(load_gestures(path, len(card.get("inputs", [])))[0]) if path else []
 
 
 # -- for people

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from neurorack import library
 from neurorack.errors import ModelError
-from neurorack.library import files, lifted, names
+from neurorack.library import cards, files, lifted, names
 
 OWN, FACTORY = "own", "factory"
 
@@ -63,10 +63,13 @@ def _place(file: Path) -> str:
     return str(file)
 
 
-def note(entry: Entry) -> None:
-    """Remember what is known of a name: its file's sha256 and its options. The caller holds the lock."""
+def note(entry: Entry, stamp: dict | None = None) -> None:
+    """Remember what is known of a name: its file's sha256 and its options. The caller holds the lock.
+
+    ``stamp``: of a file that is about to take its place.
+    """
     files.made(files.NAMES)
-    files.write_json(_record_path(entry.name), {"file": _place(entry.file), **files.stamp(entry.file), "sha256": entry.sha256(),
+    files.write_json(_record_path(entry.name), {"file": _place(entry.file), **(stamp or files.stamp(entry.file)), "sha256": entry.sha256(),
                                                 "options": entry.options})
 
 
@@ -77,7 +80,13 @@ def forget(name: str) -> None:
 def model_files(folder: Path) -> list[Path]:
     """Model files of a folder and of the folders in it, hidden ones left out; the engine's own before foreign ones."""
     found = [path for suffix in names.SUFFIXES for pattern in (f"*{suffix}", f"*/*{suffix}") for path in sorted(folder.glob(pattern))]
-    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts) and path.is_file()]
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+            and not path.name.endswith(lifted.GESTURES) and path.is_file()]
+
+
+def belongings(file: Path) -> list[Path]:
+    """Files that go where a model goes: its card beside it, and its recorded gestures."""
+    return [path for path in (cards.beside(file), file.with_name(f"{file.stem}{lifted.GESTURES}")) if path.exists()]
 
 
 def entries() -> dict[str, Entry]:

@@ -92,18 +92,28 @@ def failed(target: Path, error: OSError) -> NeurorackError:
 
 
 @contextlib.contextmanager
+def changing(target: Path):
+    """What the system refuses in this block is said in one line, as ``NeurorackError``."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, NeurorackError):
+            raise
+        raise failed(target, error) from None
+
+
+@contextlib.contextmanager
 def writing(target: Path):
     """A file that takes its place when all of it is on the disk, or leaves nothing behind. Raises ``NeurorackError``."""
     part = aside(target)
     try:
-        with open(part, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, target)
-        sync_folder(target.parent)
-    except OSError as error:
-        raise failed(target, error) from None
+        with changing(target):
+            with open(part, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, target)
+            sync_folder(target.parent)
     finally:
         part.unlink(missing_ok=True)
 

@@ -19,6 +19,7 @@ from neurorack.library import files
 
 IMPORTER = 1                 # raise it when lifting or admission changed so that earlier results must not be trusted
 KEEP_UNUSED_SECONDS = 30 * 86400
+GESTURES = ".gestures.safetensors"        # neurorack/gesture.py keeps recorded gestures so, beside the file that plays
 
 
 def key(sha256: str, options: dict) -> str:
@@ -96,10 +97,17 @@ def _opens(path: Path) -> bool:
     return "neurorack" in Store(path).metadata
 
 
+def take_gestures(sha256: str, was: dict, now: dict) -> None:
+    """Gestures recorded with some options go on with others."""
+    old, new = (folder() / f"{key(sha256, options)}{GESTURES}" for options in (was, now))
+    if old != new and old.exists():
+        files.copy(old, new)
+
+
 def tidy(used: set[str]) -> None:
     """Remove what belongs to none of the keys in ``used`` and was not asked for in 30 days. Never raises."""
     with contextlib.suppress(OSError, NeurorackError), files.lock():
         for path in folder().glob("*.json"):
             if path.stem not in used and time.time() - path.stat().st_mtime > KEEP_UNUSED_SECONDS:
-                path.with_suffix(".safetensors").unlink(missing_ok=True)
-                path.unlink(missing_ok=True)
+                for suffix in (".safetensors", GESTURES, ".json"):
+                    path.with_suffix(suffix).unlink(missing_ok=True)

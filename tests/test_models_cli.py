@@ -1,0 +1,146 @@
+"""``neurorack models …``: what it prints, as text and as JSON, and its exit codes."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from neurorack import library, models_cli
+from neurorack.cli import main
+from neurorack.errors import NeurorackError
+from neurorack.library import files
+from tests import models
+
+ROW = {"name", "where", "kind", "file", "bytes", "sample_rate_hz", "hop_frames", "lufs", "verdict", "line", "licence"}
+INFO = ROW | {"aliases", "author", "notes", "version", "source_file", "format", "sha256", "channels", "delay_frames", "methods", "inputs",
+              "controls", "gestures", "attributes", "options", "check", "checked_at", "board"}
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return files.own()
+
+
+@pytest.fixture
+def run(own, capsys):
+    """Run a command; returns (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        code = main(["models", *map(str, arguments)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+def as_json(result):
+    return json.loads(result[1])
+
+
+def test_the_list(run, tone):
+    code, text, _ = run("list")
+    assert code == 0 and text.splitlines()[0].split() == ["name", "from", "kind", "rate", "hop", "size", "loudness", "verdict"]
+    assert any(line.startswith("impacts") and "factory" in line and "native" in line for line in text.splitlines())
+    run("add", tone, "--name", "mine", "--licence", "CC0-1.0")
+    told = as_json(run("list", "--json"))
+    assert set(told) == {"library", "models", "hidden"} and all(set(row) == ROW for row in told["models"])
+    mine = next(row for row in told["models"] if row["name"] == "mine")
+    assert (mine["where"], mine["kind"], mine["verdict"], mine["licence"]) == ("own", "native", "plays", "CC0-1.0")
+    assert mine["line"].startswith("plays: ") and mine["line"] in run("list")[1]
+
+
+def test_info(run, tone):
+    run("add", tone, "--name", "mine", "--author", "Somebody")
+    told = as_json(run("info", "mine", "--json"))
+    assert set(told) == INFO
+    assert told["methods"]["decode"] == {"in_channels": 2, "in_ratio": 64, "out_channels": 1, "out_ratio": 1, "blocks": list(models.BLOCKS)}
+    assert told["inputs"] == ["level", "spare"] and told["gestures"] == ["loud", "quiet"] and told["author"] == "Somebody"
+    text = run("info", "mine")[1]
+    for part in ("author    Somebody", "licence   CC0-1.0", told["sha256"], "48000 Hz, hop 64 frames", "control   level", "verdict   plays: "):
+        assert part in text
+
+
+def test_a_model_without_a_licence_says_so(run, tmp_path):
+    models.tone(tmp_path / "bare.safetensors", more={"licence": ""})
+    run("add", tmp_path / "bare.safetensors")
+    assert "licence   licence not stated" in run("info", "bare")[1] and as_json(run("info", "bare", "--json"))["licence"] is None
+
+
+def test_check_tells_with_its_exit_code(run, tone, tmp_path, own):
+    code, text, _ = run("check", tone)
+    assert code == 0 and text.startswith("plays: ")
+    verdict = as_json(run("check", tone, "--json"))
+    assert verdict["verdict"] == "plays" and verdict["line"] == text.strip()
+    (tmp_path / "page.ts").write_text("<!DOCTYPE html><html>404</html>")
+    code, text, _ = run("check", tmp_path / "page.ts")
+    assert code == 1 and text.startswith("refused: ")
+    (tmp_path / "x.ts").mkdir()
+    assert run("check", tmp_path / "x.ts")[0] == 1
+    code, _, error = run("check", tmp_path / "none.ts")
+    assert code == 2 and "there is no model" in error and error.count("\n") == 1
+    assert not [path for path in own.glob("*") if not path.name.startswith(".")]
+
+
+def test_add_remove_restore_rename(run, tone, own):
+    code, text, _ = run("add", tone, "--name", "mine")
+    assert code == 0 and text.startswith("added mine; plays: ")
+    assert "the same file is in the library as mine too" in run("add", tone, "--name", "other")[1]
+    code, _, error = run("add", tone, "--name", "mine")
+    assert code == 2 and "already" in error
+    assert run("rename", "mine", "yours")[1] == "mine is called yours now; patches that say mine still find it\n"
+    assert "also found as mine" in run("info", "mine")[1]
+    code, text, _ = run("remove", "yours")
+    assert code == 0 and "neurorack models restore 'yours'" in text and "yours" not in library.available()
+    assert run("restore", "yours")[0] == 0 and library.find("yours") == own / "yours.safetensors"
+
+
+def test_what_is_refused_is_not_added(run, tmp_path):
+    (tmp_path / "page.ts").write_text("<!DOCTYPE html><html>404</html>")
+    code, text, _ = run("add", tmp_path / "page.ts")
+    assert code == 1 and text.startswith("page.ts was not added; refused: ")
+    done = as_json(run("add", tmp_path / "page.ts", "--json"))
+    assert done["name"] is None and done["verdict"]["verdict"] == "refused"
+
+
+@pytest.mark.parametrize("arguments, what", [
+    (["remove", "impacts"], "belongs to the factory bank"), (["remove", "../x"], "there is no model '../x'"), (["info", "kazoo"], "there is no model 'kazoo'"),
+    (["rename", "impacts", "a/b"], "cannot be called 'a/b'"), (["restore", "kazoo"], "the trash has nothing"), (["add", "none.ts"], "cannot be read"),
+    (["set", "impacts", "gain=1"], "has no attributes"), (["set", "impacts", "gain"], "write attribute=value"),
+    (["check", "impacts", "--set", "gain"], "write attribute=value"), (["check", "impacts", "--sample-rate", "100"], "--sample-rate is 100; it must lie from 8000 to 192000")])
+def test_wrong_use_is_one_line_and_code_2(run, arguments, what):
+    code, out, error = run(*arguments)
+    assert code == 2 and out == "" and what in error and error.count("\n") == 1
+
+
+def test_an_unknown_action_is_one_line(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["models", "dance"])
+    assert stop.value.code == 2 and capsys.readouterr().err.count("\n") == 1
+
+
+def test_attributes_are_read_by_their_looks():
+    read = models_cli.attributes(["a=true", "b = 3", "c=-0.5", "d=slow", "e=", "f=1,2.5,x", "g=False"])
+    assert read == {"a": True, "b": 3, "c": -0.5, "d": "slow", "e": None, "f": [1, 2.5, "x"], "g": False} and read["a"] is True
+    with pytest.raises(NeurorackError):
+        models_cli.attributes(["=1"])
+
+
+def test_as_a_program_nothing_heavy_is_imported_for_a_list(own):
+    code = "import sys; from neurorack.cli import main; main(['models', 'list']); print([m for m in ('torch', 'sounddevice', 'soundfile', 'scipy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_a_broken_file_in_the_library_does_not_hide_the_others(run, own, tone):
+    own.mkdir(parents=True)
+    (own / "broken.safetensors").write_bytes(b"nonsense" * 10)
+    (own / "empty.ts").touch()
+    os.mkfifo(own / "pipe.ts")
+    shutil.copy(tone, own / "fine.safetensors")
+    told = {row["name"]: row for row in as_json(run("list", "--json"))["models"]}
+    assert {"broken", "empty", "fine", "impacts"} <= set(told) and "pipe" not in told
+    assert told["fine"]["sample_rate_hz"] == 48000 and told["empty"]["kind"] == "unchecked"
