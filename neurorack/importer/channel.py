@@ -18,6 +18,7 @@ import numpy as np
 RUN, RESET, PIN = 1, 2, 3           # what is asked for; PIN: reset, and draw random numbers as the engine does
 DONE, FAILED, WRONG_SHAPE = 0, 1, 2
 TEXT_BYTES = 512
+DEAD = "its worker died"
 _HEADER = np.dtype([("asked", np.uint64), ("answered", np.uint64), ("order", np.uint32), ("status", np.uint32), ("number", np.int64),
                     ("cpu_ns", np.int64), ("text", f"S{TEXT_BYTES}")])
 
@@ -78,9 +79,17 @@ class Channel:
         self.busy = False
         return None
 
-    @property
-    def status(self) -> int:
-        return int(self.header["status"][0])
+    def order(self, order: int, block: np.ndarray | None, timeout_seconds: float) -> str | None:
+        """Ask and wait: None when it is done, else why it is not, in one line. A worker still busy with a late block is given nothing new."""
+        missing = self.wait(0 if order == RUN else timeout_seconds) if self.busy else None
+        if missing is None:
+            self.ask(order, block)
+            missing = self.wait(timeout_seconds)
+        if missing == "late":
+            return f"it needs longer than {1000 * timeout_seconds:.0f} ms for a block"
+        if missing == "dead":
+            return DEAD
+        return None if self.header["status"][0] == DONE else self.text
 
     @property
     def text(self) -> str:

@@ -187,8 +187,10 @@ class Fenced:
             return "it closed its line and went on"
         if code == -signal.SIGXCPU or code == -signal.SIGKILL and time.monotonic() - self.began >= self.fence.limits.cpu_seconds:
             return f"it did not come to an end within {self.fence.limits.cpu_seconds} s of computing"
-        if code in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGKILL):
-            return f"it crashed ({signal.Signals(-code).name}), or asked for more than the {self.fence.limits.memory_mb} MB of memory it may use"
+        if code == -signal.SIGKILL:
+            return "it was killed, by hand or because the machine's memory ran out"
+        if code in (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS):
+            return f"it crashed ({signal.Signals(-code).name}); it may use {self.fence.limits.memory_mb} MB of memory"
         return f"it went away ({'signal ' if code < 0 else 'code '}{abs(code)})"
 
     def kill(self) -> None:

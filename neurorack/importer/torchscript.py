@@ -116,19 +116,9 @@ class TorchScript:
         return self._order(channel.PIN if pinned else channel.RESET, None, START_SECONDS)
 
     def _order(self, order: int, block, timeout_seconds: float | None) -> bool:
-        timeout_seconds = self.patience_seconds if timeout_seconds is None else timeout_seconds
-        if self.channel.busy and self.channel.wait(0 if order == channel.RUN else timeout_seconds):
-            return False                                     # the cause is that of the block it is busy with
-        self.channel.ask(order, block)
-        missing = self.channel.wait(timeout_seconds)
-        if missing == "late":
-            self.cause = f"the worker needs longer than {1000 * timeout_seconds:.0f} ms for a block"
-        elif missing == "dead":
-            self.cause = f"the worker died: {self._child.why_it_went()}"
-        elif self.channel.status != channel.DONE:
-            self.cause = self.channel.text
-        else:
-            self.cause = None
+        self.cause = self.channel.order(order, block, self.patience_seconds if timeout_seconds is None else timeout_seconds)
+        if self.cause == channel.DEAD:
+            self.cause = f"{channel.DEAD}: {self._child.why_it_went()}"
         return self.cause is None
 
     def restart(self) -> None:

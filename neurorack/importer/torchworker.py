@@ -49,27 +49,31 @@ class Player:
         import torch
 
         self.torch, self.seed, self.optimised, self.pinned = torch, seed, False, None
+        self.path, self.attributes, self.method = path, attributes, method
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
-        try:
-            loaded = torch.jit.load(path, map_location="cpu").eval()
-        except Exception as error:
-            raise ModelError(f"torch cannot load it: {last_line(error)}") from None
-        methods = declared(loaded)
+        self._load()
+        methods = declared(self.untouched)
         if method not in methods:
             raise ModelError(f"it has no method {method!r} with four whole numbers in {method}_params; it has {', '.join(methods) or 'none'}")
-        for name, values in attributes.items():
-            if getattr(loaded, f"set_{name}")(*values) not in (0, None):
-                raise ModelError(f"its attribute {name!r} does not take {values}")
         in_channels, in_ratio, out_channels, out_ratio = methods[method]
         block_frames = block_frames or max(max(m[1], m[3]) for m in methods.values())
         if block_frames % in_ratio or block_frames % out_ratio:
             raise ModelError(f"a block of {block_frames} frames is no multiple of its ratios, {in_ratio} and {out_ratio}")
         self.in_shape, self.out_shape = (block_frames // in_ratio, in_channels), (block_frames // out_ratio, out_channels)
-        self.method, self.described = method, {"methods": methods, "block_frames": block_frames, "sample_rate_hz": sample_rate(loaded)}
-        clear(torch, loaded)
+        self.described = {"methods": methods, "block_frames": block_frames, "sample_rate_hz": sample_rate(self.untouched)}
+
+    def _load(self) -> None:
+        try:
+            loaded = self.torch.jit.load(self.path, map_location="cpu").eval()
+        except Exception as error:
+            raise ModelError(f"torch cannot load it: {last_line(error)}") from None
+        for name, values in self.attributes.items():
+            values = values if isinstance(values, (list, tuple)) else [values]
+            if getattr(loaded, f"set_{name}")(*values) not in (0, None):
+                raise ModelError(f"its attribute {name!r} does not take {values}")
+        clear(self.torch, loaded)
         self.untouched = loaded
-        self.reset()
 
     def reset(self, pinned: bool = False) -> None:
         """A copy of the loaded state; the compiled code, being the class's, stays warm."""
@@ -96,21 +100,25 @@ class Player:
         return channel.DONE, ""
 
     def prime(self) -> None:
-        """Run until it is quick, with and without optimised execution; the faster of the two plays."""
-        random, times = np.random.default_rng(1), {}
-        for optimised in (False, True):
-            self.optimised, times[optimised] = optimised, []
-            for _ in range(2 * PRIME_BLOCKS):
-                began = time.thread_time()
-                status, text = self.run(random.standard_normal(self.in_shape).astype(np.float32), np.empty(self.out_shape, np.float32))
-                times[optimised].append(time.thread_time() - began)
-                if status != channel.DONE:
-                    raise ModelError(text)
-            if sum(times[False]) > 2.0:      # slow as it is: optimising would take minutes
-                break
-        best = {optimised: min(series[PRIME_BLOCKS:]) for optimised, series in times.items()}
-        self.optimised = len(best) == 2 and best[True] < 0.9 * best[False]
+        """Run until it is quick, plainly and with optimised execution; what is faster plays."""
+        plain = self._primed(optimised=False)
+        if plain > 0.25 or self._primed(optimised=True) > 0.9 * plain:      # slow ones take minutes to optimise
+            self.optimised = False
+            self._load()                 # code once optimised stays so; this is new
+            self._primed(optimised=False)
         self.reset()
+
+    def _primed(self, optimised: bool) -> float:
+        """Seconds for a block, once it is quick."""
+        self.optimised, random, times = optimised, np.random.default_rng(1), []
+        self.reset()
+        for _ in range(2 * PRIME_BLOCKS):
+            began = time.thread_time()
+            status, text = self.run(random.standard_normal(self.in_shape).astype(np.float32), np.empty(self.out_shape, np.float32))
+            if status != channel.DONE:
+                raise ModelError(text)
+            times.append(time.thread_time() - began)
+        return min(times[PRIME_BLOCKS:])
 
 
 class Pinned:

@@ -1,0 +1,184 @@
+"""What runs inside the fence to admit a model: lifting it, and playing it through everything it may meet."""
+
+from __future__ import annotations
+
+import resource
+import time
+
+import numpy as np
+
+from neurorack.engine import Model, denormals_off
+from neurorack.errors import ModelError
+from neurorack.importer import channel, measure, signals, verdict
+
+PATIENCE_SECONDS = 9.0            # for the long take; a model this slow is refused anyway
+COMPARED_SECONDS, COMPARING_SECONDS = 3.0, 4.0
+BURST_BLOCKS = 8
+CALL_SECONDS = 5.0                # the longest one call of a worker may take while it is checked
+
+
+def lift_file(talk, path: str, into: str, blocks: list[int] | None, attributes: dict, sample_rate_hz: int | None, name: str) -> dict:
+    """Lift ``path`` into ``into``; what came of it: ``path`` is lifted, list or none, with the ``reason`` where it is not lifted."""
+    from neurorack.importer.errors import UnsupportedError
+    from neurorack.importer.lift import lift, playing_method
+
+    denormals_off()
+    try:
+        lifted = lift(path, blocks=blocks, attributes=attributes or None, sample_rate_hz=sample_rate_hz, into=into, name=name,
+                      progress=lambda line: talk.send(progress=line))
+    except UnsupportedError as error:
+        return {"path": "none", "reason": str(error), "method": "decode", "methods": {}, "blocks": [], "snr_db": None}
+    method = playing_method(lifted.probe)
+    spec, reports = lifted.probe.methods[method], lifted.reports[method]
+    return {"path": lifted.plays, "method": method, "sample_rate_hz": lifted.sample_rate_hz, "in_ratio": spec.in_ratio,
+            "blocks": [frames for frames, report in sorted(reports.items()) if report.path == lifted.plays],
+            "reason": next((report.reason for report in reports.values() if report.reason), ""),
+            "snr_db": min((report.snr_db for report in reports.values() if report.path == "lifted"), default=None),
+            "native_block": lifted.probe.granularity_frames,
+            "methods": {name: {"path": worst.path, "snr_db": worst.snr_db, "reason": worst.reason}
+                        for name, worst in ((name, _worst(found)) for name, found in lifted.reports.items())}}
+
+
+def _worst(reports: dict):
+    order = ("none", "list", "lifted")
+    return min(reports.values(), key=lambda report: (order.index(report.path), report.snr_db if report.snr_db is not None else 0.0))
+
+
+def describe(talk, path: str) -> dict:
+    """What a model file of our own says of itself. Raises ``ModelError`` for anything else."""
+    model = Model.load(path)
+    method = model.card.get("method") or next((name for name in ("decode", "forward") if name in model.methods), next(iter(model.methods)))
+    found = model.methods.get(method)
+    if found is None:
+        raise ModelError(f"its card names the method {method!r}; it has {', '.join(model.methods)}")
+    if model.card.get("sample_rate_hz") is None:
+        raise ModelError("its card has no 'sample_rate_hz'; export it again")
+    from neurorack.voice.card import check_card
+
+    if method == "decode":
+        check_card(model.card, "its model")
+    return {"path": "native", "method": method, "sample_rate_hz": int(model.card["sample_rate_hz"]), "in_ratio": found.in_ratio,
+            "blocks": list(found.blocks), "reason": "", "snr_db": None, "native_block": found.blocks[0],
+            "methods": {name: {"path": "native", "snr_db": None, "reason": ""} for name in model.methods}}
+
+
+def judge(talk, *, file: str, way: str, method: str, blocks: list[int], in_ratio: int, sample_rate_hz: int, attributes: dict,
+          worker: dict | None = None) -> dict:
+    """Play a model and measure it.
+
+    Args:
+        file: the safetensors file (native, lifted) or the ``.ts`` (list, torchscript).
+        way: native, lifted, list or torchscript: how it is played.
+        blocks: block lengths to try in this order until one is fast enough.
+        worker: ends and shapes of a channel to TorchScript: the player itself, or the reference to compare with.
+    """
+    denormals_off()
+    players = _Players(file, way, method, attributes, worker)
+    for frames in blocks:
+        talk.send(progress=f"{method} at block {frames}")
+        result = _measure(players, frames, in_ratio, sample_rate_hz)
+        if result["load"] <= verdict.MOST_LOAD and result["p99_ms"] <= result["block_ms"]:
+            break
+    if worker and way != "torchscript" and not verdict.fault(result):
+        talk.send(progress="compared with TorchScript")
+        result |= _compare(players, worker["block_frames"], in_ratio, sample_rate_hz)
+    return result | {"memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+
+
+class _Players:
+    """Makes players of one model, and the worker's."""
+
+    def __init__(self, file: str, way: str, method: str, attributes: dict, worker: dict | None):
+        self.file, self.way, self.method, self.attributes, self.worker = file, way, method, attributes, worker
+        self.model = Model.load(file) if way in ("native", "lifted") else None
+        self.card = self.model.card if self.model else {}
+        self.declared_frames = self.model.methods[method].delay_frames + int(self.card.get("delay_frames", 0)) if self.model else 0
+
+    def at(self, block_frames: int):
+        if self.way == "torchscript":
+            return WorkerPlayer(self.worker)
+        if self.model:
+            return self.model.program(self.method, block_frames)
+        return listed(self.file, self.method, block_frames, self.attributes)
+
+    def gestures(self) -> np.ndarray | None:
+        entries = self.card.get("gestures") or []
+        return np.concatenate([self.model.tensor(entry["tensor"]) for entry in entries]) if entries and self.method == "decode" else None
+
+
+def listed(file: str, method: str, block_frames: int, attributes: dict):
+    """The recorded list of a ``.ts`` file, replayed in numpy."""
+    from neurorack.importer.archive import open_archive
+    from neurorack.importer.probe import probe
+    from neurorack.importer.record import record
+    from neurorack.importer.replay import Replay
+
+    archive = open_archive(file)
+    spec = probe(archive).methods[method]
+    return Replay(record(archive, method, block_frames, in_channels=spec.in_channels, in_ratio=spec.in_ratio, attributes=attributes or None))
+
+
+class WorkerPlayer:
+    """The far end of a TorchScript worker that somebody else keeps: ``run`` gives None where there is no block, ``cause`` says why."""
+
+    def __init__(self, worker: dict):
+        self.line = channel.Channel(channel.Ends(*worker["ends"]), worker["in_shape"], worker["out_shape"])
+        self.in_shape, self.out_shape, self.cause = self.line.in_shape, self.line.out_shape, None
+
+    def run(self, block, timeout_seconds: float = CALL_SECONDS):
+        return self.line.output.copy() if self._order(channel.RUN, block, timeout_seconds) else None
+
+    def reset(self, pinned: bool = False) -> None:
+        self._order(channel.PIN if pinned else channel.RESET, None, CALL_SECONDS)
+
+    @property
+    def cpu_ns(self) -> int:
+        return self.line.cpu_ns
+
+    def _order(self, order: int, block, timeout_seconds: float) -> bool:
+        self.cause = self.line.order(order, block, timeout_seconds)
+        return self.cause is None
+
+
+def _measure(players: _Players, block_frames: int, in_ratio: int, rate: int) -> dict:
+    player = measure.Timed(players.at(block_frames), CALL_SECONDS)
+    inputs = signals.Inputs.of(player.in_shape[1], in_ratio, players.card, players.gestures())
+    block_seconds = block_frames / rate
+    feed = signals.Feed(inputs, player.in_shape[0], rate / in_ratio)
+    player.reset()
+    take = measure.play(player, feed, block_seconds, verdict.MOST_LOAD, PATIENCE_SECONDS)
+    mean, p99 = measure.load(take.seconds, block_seconds)
+    out_rate = rate * player.out_shape[0] // block_frames
+    natural = take.sounds[signals.NATURAL]
+    result = {"block_frames": block_frames, "block_ms": 1000 * block_seconds, "load": mean, "p99_ms": 1000 * p99 * block_seconds,
+              "levels": measure.levels(take, out_rate), "seams": measure.seams(natural, player.out_shape[0]), "audio": inputs.audio,
+              "declared_frames": players.declared_frames, "in_ratio": in_ratio, "sample_rate_hz": rate, "delay": None}
+    if mean <= verdict.MOST_LOAD:
+        result["delay"] = measure.delay(player, inputs, block_frames, in_ratio, rate)
+    return result
+
+
+def _compare(players: _Players, block_frames: int, in_ratio: int, rate: int) -> dict:
+    """``snr_db`` and ``speedup`` against TorchScript: turns of some blocks, first for time, then with random numbers pinned."""
+    ours = measure.Timed(players.at(block_frames), CALL_SECONDS)
+    theirs = measure.Timed(WorkerPlayer(players.worker), CALL_SECONDS)
+    inputs = signals.Inputs.of(ours.in_shape[1], in_ratio, players.card)
+    blocks = [block for _, block in signals.Feed(inputs, ours.in_shape[0], rate / in_ratio).blocks()]
+    most = max(2 * BURST_BLOCKS, round(COMPARED_SECONDS * rate / block_frames))
+    varied = blocks[:: max(1, len(blocks) // most)][:most]
+    times, sounds = ([], []), ([], [])
+    for pinned in (False, True):
+        ours.reset()
+        theirs.reset(**({"pinned": True} if pinned else {}))
+        began = time.monotonic()
+        for at in range(0, len(varied), BURST_BLOCKS):
+            for player, its_times, its_sounds in zip((ours, theirs), times, sounds, strict=True):
+                for block in varied[at:at + BURST_BLOCKS]:
+                    made = player.run(block)
+                    (its_sounds if pinned else its_times).append(made if pinned else player.seconds)
+            if time.monotonic() - began > COMPARING_SECONDS:
+                break
+    from neurorack.importer.verify import snr_db
+
+    return {"snr_db": snr_db(np.concatenate(sounds[1]), np.concatenate(sounds[0])),
+            "speedup": float(np.median(times[1]) / max(np.median(times[0]), 1e-9))}
