@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 
 from ..errors import ModelError
+from .errors import UnsupportedError
 from .scalars import LISTS, NUMBERS, PLAIN
 from .tensors import Tensor
 from .texts import TEXTS
@@ -84,7 +85,7 @@ def builtin(compiler, name: str, node: ast.Call) -> Callable:
         return lambda frame: [value(frame) for value in values] and None
     if name == "complex" and len(values) == 2:
         return lambda frame: complex(*[frame[0].number(value(frame)) for value in values])
-    raise ModelError(f"line {node.lineno} of {compiler.function.name} calls {name!r}, which is not known")
+    raise UnsupportedError(f"line {node.lineno} of {compiler.function.name} calls {name!r}, which is not known")
 
 
 def _convert_int(machine, value):

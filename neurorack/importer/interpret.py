@@ -6,7 +6,10 @@ The language itself (scopes, loops, numbers, lists, objects) is handled here; wh
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
+
+import numpy as np
 
 from ..errors import ModelError
 from .archive import Archive
@@ -77,9 +80,31 @@ class Interpreter:
         """Runs a method of the root object. Raises ModelError: whatever goes wrong in a foreign model is one line."""
         return self._guarded(method, lambda: self.call_method(self.root, method, list(arguments), {}))
 
-    def set_attribute_values(self, name: str, *values):
-        """Sets an attribute of the nn~ contract by the model's own ``set_NAME``."""
-        return self.call(f"set_{name}", *values)
+    def set_attribute(self, name: str, *values) -> None:
+        """Sets an attribute of the nn~ contract by the model's own ``set_NAME``. Raises ModelError where it has none or refuses.
+
+        Values are plain; they are converted as the setter's parameters ask (numbers, texts, tensors from lists or arrays).
+        """
+        setter = self.root.kind.methods.get(f"set_{name}")
+        if setter is None:
+            known = sorted(method[4:] for method in self.methods() if method.startswith("set_"))
+            raise ModelError(f"the model has no attribute {name!r} to set; it has {', '.join(known) or 'none'}")
+        kinds = [ast.unparse(argument.annotation) if argument.annotation else "" for argument in setter.node.args.args[1:]]
+        if not len(kinds) - len(setter.node.args.defaults) <= len(values) <= len(kinds):
+            raise ModelError(f"the attribute {name!r} takes {len(kinds)} values, {len(values)} were given")
+        answer = self.call(f"set_{name}", *[self._of_kind(value, kind, name) for value, kind in zip(values, kinds)])
+        if answer not in (None, 0):
+            raise ModelError(f"the model refuses {', '.join(map(str, values))} as its attribute {name!r}")
+
+    def _of_kind(self, value, kind: str, name: str):
+        convert = {"bool": bool, "int": int, "float": float, "str": str}.get(kind)
+        try:
+            if kind == "Tensor":
+                array = np.asarray(value)
+                return self.engine.tensor(array.astype(np.float32) if array.dtype == np.float64 else array)
+            return convert(value) if convert else value
+        except (TypeError, ValueError):
+            raise ModelError(f"the attribute {name!r} needs a value of the type {kind}, not {value!r}") from None
 
     def state(self) -> dict[str, object]:
         """Every value in the object tree by its path: tensors, numbers, texts, None; lists and tuples by position."""
@@ -100,7 +125,8 @@ class Interpreter:
         if id(value) in seen:
             return seen[id(value)]
         if isinstance(value, tuple):
-            return tuple(self._live(item, f"{path}.{i}", seen) for i, item in enumerate(value))
+            made = seen[id(value)] = tuple(self._live(item, f"{path}.{i}", seen) for i, item in enumerate(value))
+            return made
         if isinstance(value, list):
             made = seen[id(value)] = []
             made.extend(self._live(item, f"{path}.{i}", seen) for i, item in enumerate(value))
@@ -135,7 +161,7 @@ class Interpreter:
         raise ModelError(f"{record.class_name} has no member of the value {record.value!r}")
 
     def _walk(self, value, path: str, found: dict, seen: set) -> None:
-        if isinstance(value, (Instance, list, dict)):
+        if isinstance(value, (Instance, list, dict, tuple)):
             if id(value) in seen:
                 return
             seen.add(id(value))
@@ -152,7 +178,7 @@ class Interpreter:
 
     def operate(self, name: str, arguments: list, keywords: dict | None = None):
         """An operator, in Python or by the engine, as its arguments are."""
-        if name == "prim.RaiseException":
+        if name == "RaiseException":
             kind = str(arguments[1]).rpartition(".")[2] if len(arguments) > 1 else "an exception"
             raise Raised(f"the model itself stopped with {kind}: {str(arguments[0])[:200]}")
         first = arguments[0] if arguments else None
@@ -162,7 +188,7 @@ class Interpreter:
             function = TEXTS.get(name)
         elif kind is list or kind is dict or isinstance(first, tuple):
             function = LISTS.get(name)
-            if function is None and name in ("eq", "ne", "add", "mul", "prim.min", "prim.max"):
+            if function is None and name in ("eq", "ne", "add", "mul", "min", "max"):
                 function = NUMBERS[name]
         if function is None and kind is not list and Tensor not in map(type, arguments):
             function = NUMBERS.get(name)
@@ -253,10 +279,10 @@ class Interpreter:
         elif isinstance(owner, Member) and name in ("name", "value"):
             return getattr(owner, name)
         elif type(owner) is Tensor:
-            return self.engine_call(f"prim.{name}", [owner], {})
+            return self.engine_call(name, [owner], {})
         raise ModelError(f"{getattr(owner, 'class_name', type(owner).__name__)} has no attribute {name}")
 
-    def set_attribute(self, owner, name: str, value) -> None:
+    def assign(self, owner, name: str, value) -> None:
         if type(owner) is not Instance:
             raise ModelError(f"{type(owner).__name__} has no attribute {name} to set")
         owner.attributes[name] = value
@@ -289,7 +315,13 @@ class Interpreter:
         code = function.code
         if code is None:
             code = function.code = Code(function)
-        result = code.run(self, arguments, keywords)
+        try:
+            result = code.run(self, arguments, keywords)
+        except ModelError as error:
+            if not getattr(error, "place", None):  # the innermost function, said once
+                error.place = ".".join(part for part in function.name.split(".")[-3:] if not part.startswith("___"))
+                error.args = (f"{error} (in {error.place})",)
+            raise
         budget.depth -= 1
         return result
 

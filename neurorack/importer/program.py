@@ -3,7 +3,7 @@
 A running function is a list: place 0 holds the machine (``Machine`` of ``interpret.py``), then come parameters and locals.
 A statement is a closure ``do(frame)``, an expression a closure ``value(frame)``.
 
-Names of operators as they go to the engine: ``torch.NAME`` is "NAME", ``ops.prim.NAME`` "prim.NAME", ``ops.other.NAME`` "other.NAME".
+Names of operators as they go to the engine: ``torch.NAME`` is "NAME", ``ops.prim.NAME`` and ``ops.aten.NAME`` also "NAME", ``ops.other.NAME`` "other.NAME".
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from ..errors import ModelError
 from .calls import builtin, object_call, operator_call, qualified_call
+from .errors import UnsupportedError
 from .source import Function
 
 UNSET = object()  # a local before its first assignment
@@ -90,7 +91,7 @@ class Compiler:
         self.places = {name: place for place, name in enumerate(names, 1)}
 
     def unknown(self, node: ast.AST) -> ModelError:
-        return ModelError(f"line {getattr(node, 'lineno', '?')} of {self.function.name} can't be understood "
+        return UnsupportedError(f"line {getattr(node, 'lineno', '?')} of {self.function.name} can't be understood "
                           f"({type(node).__name__}); the file is damaged or of a newer kind")
 
     # statements
@@ -135,7 +136,7 @@ class Compiler:
             owner, name = self.value(target.value), target.attr
 
             def set_attribute(frame):
-                frame[0].set_attribute(owner(frame), name, value(frame))
+                frame[0].assign(owner(frame), name, value(frame))
 
             return set_attribute
         if isinstance(target, (ast.Tuple, ast.List)) and all(isinstance(item, ast.Name) for item in target.elts):
@@ -253,7 +254,7 @@ class Compiler:
         if node.id in CONSTANTS:
             constant = CONSTANTS[node.id]
             return lambda frame: constant
-        raise ModelError(f"{self.function.name} uses the unknown name {node.id!r}")
+        raise UnsupportedError(f"{self.function.name} uses the unknown name {node.id!r}")
 
     def get_Attribute(self, node: ast.Attribute) -> Callable:
         path = self.path(node)
@@ -325,7 +326,7 @@ class Compiler:
         if path is not None and path[0] == "torch":
             return operator_call(".".join(path[1:]), arguments, keywords)
         if path is not None and path[0] == "ops":
-            return operator_call(".".join(path[2:] if path[1] == "aten" else path[1:]), arguments, keywords)
+            return operator_call(".".join(path[2:] if path[1] in ("aten", "prim") else path[1:]), arguments, keywords)
         if path is not None:
             return qualified_call(".".join(path), arguments, keywords)
         if isinstance(node.func, ast.Attribute):

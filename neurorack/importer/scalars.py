@@ -89,10 +89,6 @@ def _shift(function: Callable) -> Callable:
     return run
 
 
-def _xor_like(function: Callable) -> Callable:
-    return lambda a, b: function(a, b)
-
-
 def _add(a, b):
     if isinstance(a, (list, str)):
         _check(len(a) + len(b))
@@ -112,12 +108,12 @@ NUMBERS: dict[str, Callable] = {
     "add": _add, "sub": lambda a, b: wrap(a - b), "mul": _multiply, "div": _divide,
     "floordiv": lambda a, b: wrap(a // b), "remainder": lambda a, b: a % b, "fmod": _quiet(math.fmod), "mod": lambda a, b: a % b,
     "__round_to_zero_floordiv": lambda a, b: wrap(int(a / b) if isinstance(a, float) else abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)),
-    "pow": _power, "neg": lambda a: wrap(-a), "abs": abs, "prim.abs": abs, "divmod": divmod,
+    "pow": _power, "neg": lambda a: wrap(-a), "abs": abs, "divmod": divmod,
     "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
     "__and__": operator.and_, "__or__": operator.or_, "__xor__": operator.xor, "__not__": operator.not_,
     "bitwise_and": operator.and_, "bitwise_or": operator.or_, "bitwise_xor": operator.xor, "bitwise_not": operator.invert,
     "__lshift__": _shift(operator.lshift), "__rshift__": _shift(operator.rshift),
-    "prim.min": _least(min), "prim.max": _least(max),
+    "min": _least(min), "max": _least(max),
     "floor": _whole(math.floor), "ceil": _whole(math.ceil), "trunc": _whole(math.trunc), "round": _round,
     "sqrt": _quiet(math.sqrt), "exp": _quiet(math.exp), "log": _quiet(math.log, zero=-math.inf),
     "log2": _quiet(math.log2, zero=-math.inf), "log10": _quiet(math.log10, zero=-math.inf), "log1p": _quiet(math.log1p),
@@ -207,11 +203,9 @@ def _append_all(items: list, more: list) -> list:
 PLAIN: dict[str, Callable] = {
     "__is__": lambda a, b: a is b or same(a, b), "__isnot__": lambda a, b: not (a is b or same(a, b)),
     "__range_length": _range_length, "__derive_index": lambda index, start, step: start + index * step,
-    "_unwrap_optional": lambda value: _present(value), "prim.unchecked_unwrap_optional": lambda value: _present(value),
-    "device": lambda name, index=None: name if index is None else f"{name}:{index}",
-    "prim.type": lambda device: str(device).split(":")[0],
-    "is_grad_enabled": lambda: False, "set_grad_enabled": lambda _on: None, "warn": lambda *_: None,
-    "manual_seed": lambda *_: None, "get_num_threads": lambda: 1, "is_scripting": lambda: True, "is_tracing": lambda: False,
+    "_unwrap_optional": lambda value: _present(value), "unchecked_unwrap_optional": lambda value: _present(value),
+    "is_grad_enabled": lambda: False, "set_grad_enabled": lambda _on: None, "warn": lambda *_, **__: None,
+    "manual_seed": lambda *_, **__: None, "get_num_threads": lambda: 1, "is_scripting": lambda: True, "is_tracing": lambda: False,
 }
 
 

@@ -96,5 +96,7 @@ TEXTS: dict[str, Callable] = {
     "format": fill, "percentFormat": percent, "replace": _replace, "join": _join, "find": _find, "rfind": _rfind,
     "index": _found(_find), "rindex": _found(_rfind), "count": lambda text, part, *span: text.count(part, *span),
     "len": len, "slice": lambda text, start=None, stop=None, step=1: text[start:stop:step], "__getitem__": lambda text, i: text[i],
-    "__contains__": lambda text, part: part in text, "list": list, "ord": ord, "hash": lambda text: sum(text.encode()) % 2**31,
+    "__contains__": lambda text, part: part in text, "list": list, "ord": ord,
+    "device": lambda name, index=None: name if index is None else f"{name}:{index}", "type": lambda device: device.split(":")[0],
+    "hash": lambda text: sum(text.encode()) % 2**31,
 }

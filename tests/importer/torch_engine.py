@@ -8,13 +8,13 @@ torch = __import__("pytest").importorskip("torch")
 
 # operators of the language that torch offers under other names, or not at all, in Python
 _OTHER = {
-    "prim.NumToTensor": torch.tensor, "prim.device": lambda x: "cpu", "prim.dtype": lambda x: DTYPES.index(x.dtype),
-    "prim.data": lambda x: x.detach(), "prim.is_cuda": lambda x: False, "dim": lambda x: x.dim(), "len": len,
+    "NumToTensor": torch.tensor, "device": lambda x: "cpu", "dtype": lambda x: DTYPES.index(x.dtype),
+    "data": lambda x: x.detach(), "is_cuda": lambda x: False, "dim": lambda x: x.dim(), "len": len,
     "size": lambda x, d=None: list(x.shape) if d is None else x.shape[d], "tolist": lambda x: x.tolist(),
     "tensor": lambda value, dtype=None, device=None, requires_grad=False: torch.tensor(value, dtype=dtype),
     "as_tensor": lambda value, dtype=None, device=None: torch.as_tensor(value, dtype=dtype),
-    "is_floating_point": lambda x: x.is_floating_point(), "prim.requires_grad": lambda x: False,
-    "numel": lambda x: x.numel(), "is_complex": lambda x: x.is_complex(),
+    "is_floating_point": lambda x: x.is_floating_point(), "requires_grad": lambda x: False,
+    "layout": lambda x: 0, "shape": lambda x: list(x.shape), "numel": lambda x: x.numel(), "is_complex": lambda x: x.is_complex(),
 }
 DTYPES = [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.float16, torch.float32, torch.float64,
           torch.complex32, torch.complex64, torch.complex128, torch.bool]
