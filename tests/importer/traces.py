@@ -87,10 +87,10 @@ class TraceMaker:
         inputs = [x, self.constant(w)] + ([] if bias is None else [self.constant(np.asarray(bias, np.float32))])
         return self.node("conv1d", inputs, (n, w.shape[0], rows), stride=stride, padding=padding, dilation=dilation, groups=groups)
 
-    def conv_transpose1d(self, x, w, bias=None, stride=1, padding=0, output_padding=0, dilation=1, groups=1):
+    def conv_transpose1d(self, x, w, bias=None, stride=1, padding=(0, 0), output_padding=0, dilation=1, groups=1):
         w = np.asarray(w, np.float32)
         n, _, t = self.shape(x)
-        rows = (t - 1) * stride + dilation * (w.shape[2] - 1) + 1 + output_padding - 2 * padding
+        rows = (t - 1) * stride + dilation * (w.shape[2] - 1) + 1 + output_padding - sum(padding)
         inputs = [x, self.constant(w)] + ([] if bias is None else [self.constant(np.asarray(bias, np.float32))])
         return self.node("conv_transpose1d", inputs, (n, w.shape[1] * groups, rows), stride=stride, padding=padding,
                          output_padding=output_padding, dilation=dilation, groups=groups)

@@ -57,7 +57,7 @@ def conv_transpose1d(emitter, item) -> None:
         wide = np.zeros((*weights.shape[:2], (weights.shape[2] - 1) * p["dilation"] + 1), np.float32)
         wide[:, :, ::p["dilation"]] = weights
         weights = wide
-    crop = p["padding"] if isinstance(p["padding"], int) else p["padding"][0]
+    crop = p["padding"][0]
     x_rows, taps = item.inputs[0].shape[2], weights.shape[2]
     if crop + item.shape[2] > x_rows * p["stride"] + max(taps - p["stride"], 0):
         raise UnsupportedError(f"conv_transpose1d with output_padding {p['output_padding']} beyond its taps")
