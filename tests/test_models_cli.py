@@ -13,16 +13,11 @@ from neurorack.cli import main
 from neurorack.errors import NeurorackError
 from neurorack.library import files
 from tests import models
+from tests.test_library import empty, low, own, verdicts  # noqa: F401 - fixtures
 
 ROW = {"name", "where", "kind", "file", "bytes", "sample_rate_hz", "hop_frames", "lufs", "verdict", "line", "licence"}
 INFO = ROW | {"aliases", "author", "notes", "version", "source_file", "format", "sha256", "channels", "delay_frames", "methods", "inputs",
               "controls", "gestures", "attributes", "options", "check", "checked_at", "board"}
-
-
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    return files.own()
 
 
 @pytest.fixture
@@ -136,7 +131,6 @@ def test_as_a_program_nothing_heavy_is_imported_for_a_list(own):
 
 
 def test_a_broken_file_in_the_library_does_not_hide_the_others(run, own, tone):
-    own.mkdir(parents=True)
     (own / "broken.safetensors").write_bytes(b"nonsense" * 10)
     (own / "empty.ts").touch()
     os.mkfifo(own / "pipe.ts")

@@ -111,4 +111,8 @@ def check_model(wanted: str, options: dict, *, block_frames: int | None = None, 
 
 def _examine(file: Path, options: dict, scratch: Path, *, block_frames: int | None = None, rate_hz: int | None = None) -> tuple[dict, Path | None]:
     """The verdict on a file, and the lifted file in ``scratch`` where there is one."""
-    raise ModelError(f"{file.name} cannot be checked in this version")
+    from neurorack.importer.admit import admit
+
+    verdict = admit(file, out_folder=scratch, block=block_frames, rate_hz=rate_hz or 48000, attributes=options.get("attributes"),
+                    sample_rate_hz=options.get("sample_rate_hz"))
+    return verdict.to_json(), scratch / verdict.lifted if verdict.lifted else None

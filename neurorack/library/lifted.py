@@ -62,6 +62,7 @@ def keep(sha256: str, options: dict, verdict: dict, lifted: Path | None) -> dict
         if lifted:
             target = folder() / f"{name}.safetensors"
             record["lifted"] = {"sha256": files.copy(lifted, target), **files.stamp(target)}
+            record["verdict"] = {**verdict, "lifted": str(target)}
         files.write_json(folder() / f"{name}.json", record)
     return record
 
