@@ -48,6 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("--block", type=int, default=64, help="frames a block, 32..1024 (default 64)")
     render.add_argument("--rate", type=int, default=48000, help="sample rate in Hz: 44100, 48000 or 96000 (default 48000)")
     render.add_argument("--seed", type=int, help="of the model's noise (default: the score's, else 0)")
+    render.add_argument("--input", type=Path, metavar="FILE.wav", help="a sound at the audio input, for a model that can follow it")
+    render.add_argument("--encoder", metavar="MODEL", help="the model that encodes the audio input (default: the playing one)")
     render.add_argument("--report", type=Path, metavar="FILE.json", help="write load, levels and onsets")
 
     bench = commands.add_parser("bench", help="measure this machine", description="Measure the model, the engine and the shared memory on this machine.")
@@ -88,7 +90,7 @@ def _render(args) -> int:
     from neurorack.render import render_to_file
 
     report = render_to_file(scores.load(args.score), args.out, args.report, model=args.model, block_frames=args.block,
-                            rate_hz=args.rate, seed=args.seed)
+                            rate_hz=args.rate, seed=args.seed, input_path=args.input, encoder=args.encoder)
     loudness = "silent" if report["lufs"] is None else f"{report['lufs']:.1f} LUFS"
     print(f"{args.out}: {report['seconds']:.2f} s, {len(report['onsets_seconds'])} onsets, peak {report['peak']:.2f}, {loudness}, "
           f"{report['rtf']:.0f}x real time")

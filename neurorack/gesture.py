@@ -61,7 +61,11 @@ def record_gesture(model_path, wav_path, name: str) -> Path:
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise ModelError(f"a gesture's name is {name[:60]!r}; it must have 1 to {LONGEST_NAME} printable letters")
     model = Model.load(model_path)
-    curve = encode(model, *read_audio(wav_path))
+    audio, rate_hz = read_sound(wav_path, LONGEST_SECONDS)
+    loud = np.flatnonzero(np.abs(audio).max(axis=1, initial=0) > 10 ** (SILENCE_DB / 20))
+    if not len(loud):
+        raise ModelError(f"{wav_path}: is silent (below {SILENCE_DB:g} dB); give a file with sound in it")
+    curve = encode(model, audio[loud[0]: loud[-1] + 1], rate_hz)
     known, problem = load_gestures(model_path, curve.shape[1])
     if problem:
         raise ModelError(f"{problem}, or remove that file")
@@ -76,21 +80,17 @@ def record_gesture(model_path, wav_path, name: str) -> Path:
     return path
 
 
-def read_audio(path) -> tuple[np.ndarray, int]:
-    """A sound file without the silence at its ends: float32 [frames, 2], and its rate in Hz."""
+def read_sound(path, longest_seconds: float) -> tuple[np.ndarray, int]:
+    """A sound file: float32 [frames, 2], and its rate in Hz. Raises ``ModelError`` for none, and for one that is too long."""
     import soundfile
 
     try:
         info = soundfile.info(str(path))
-        if info.frames > LONGEST_SECONDS * info.samplerate:
-            raise ModelError(f"{path}: lasts {info.frames / info.samplerate:.0f} s; a gesture may last {LONGEST_SECONDS:g} s: cut it")
+        if info.frames > longest_seconds * info.samplerate:
+            raise ModelError(f"{path}: lasts {info.frames / info.samplerate:.0f} s; {longest_seconds:g} s can be used: cut it")
         audio, rate_hz = soundfile.read(str(path), dtype="float32", always_2d=True)
     except (RuntimeError, OSError, TypeError) as error:
         raise ModelError(f"{path}: cannot be read as sound ({' '.join(str(error).split())}); give a WAV, FLAC, OGG or MP3 file") from None
-    loud = np.flatnonzero(np.abs(audio).max(axis=1, initial=0) > 10 ** (SILENCE_DB / 20))
-    if not len(loud):
-        raise ModelError(f"{path}: is silent (below {SILENCE_DB:g} dB); give a file with sound in it")
-    audio = audio[loud[0]: loud[-1] + 1]
     return (audio[:, :2] if audio.shape[1] > 1 else np.repeat(audio, 2, axis=1)), rate_hz
 
 

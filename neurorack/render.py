@@ -17,13 +17,15 @@ import numpy as np
 
 from neurorack import library
 from neurorack.errors import DeviceError, NeurorackError, ScoreError
-from neurorack.score import Score
+from neurorack.gesture import read_sound, resampled
+from neurorack.score import SECONDS_LIMIT, Score
 from neurorack.shm import table
 from neurorack.voice.loudness import lufs, onsets_seconds
 from neurorack.voice.patch import default_patch
 from neurorack.voice.voice import BLOCK_LIMITS, RATES_HZ, Voice
 
 SETTLE_SECONDS = 0.001
+INPUT_PIECE_FRAMES = 256
 
 
 def check_audio_settings(block_frames: int, rate_hz: int) -> None:
@@ -46,9 +48,10 @@ def drive_indices(score: Score, controls: list[str]) -> dict[str, int]:
 class ScorePlayer:
     """Feeds a voice from a score, hop by hop."""
 
-    def __init__(self, score: Score, voice: Voice, settle_seconds: float = SETTLE_SECONDS):
-        self.score, self.voice = score, voice
-        patch = default_patch(voice.card)
+    def __init__(self, score: Score, voice: Voice, settle_seconds: float = SETTLE_SECONDS, input_audio: np.ndarray | None = None):
+        """``input_audio``: float32 [frames, 2] at the card's rate, what comes in at the audio input; silence follows it."""
+        self.score, self.voice, self.input_audio, self.heard_frames = score, voice, input_audio, 0
+        patch = default_patch(voice.card, listens=voice.listens)
         struct = patch.to_struct(voice.card["controls"])
         voice.set_patch(struct)
         self.level_db = patch.level_db
@@ -80,18 +83,35 @@ class ScorePlayer:
             for row in range(voice.rows):
                 hop = start + row
                 voice.set_row(row, self.cv[hop], self.knobs[hop], self.drives[hop], self.level_db)
+            while voice.listens and voice.input_frames < voice.block_frames:
+                voice.write_input(self._next_input())
             yield voice.render()
+
+    def _next_input(self) -> np.ndarray:
+        piece, at = np.zeros((INPUT_PIECE_FRAMES, 2), np.float32), self.heard_frames
+        there = self.input_audio[at: at + INPUT_PIECE_FRAMES]
+        piece[: len(there)] = there
+        self.heard_frames += INPUT_PIECE_FRAMES
+        return piece
 
 
 def render(score: Score, *, model: str | None = None, block_frames: int = 64, rate_hz: int = 48000,
-           seed: int | None = None) -> tuple[np.ndarray, dict]:
-    """The score's audio, float32 [frames, 2], and its report (the keys of ``neurorack render --report``)."""
+           seed: int | None = None, input_path: Path | None = None, encoder: str | None = None) -> tuple[np.ndarray, dict]:
+    """The score's audio, float32 [frames, 2], and its report (the keys of ``neurorack render --report``).
+
+    ``input_path``: a sound file at the audio input, followed by a model that can. ``encoder``: the model that encodes it.
+    """
     from neurorack.engine import Model
 
     check_audio_settings(block_frames, rate_hz)
     seed = score.seed if seed is None else seed
-    voice = Voice(Model.load(library.find(model or score.model, score.folder), seed), block_frames, rate_hz)
-    player = ScorePlayer(score, voice)
+    loaded = Model.load(library.find(model or score.model, score.folder), seed)
+    other = Model.load(library.find(encoder, score.folder), seed) if encoder else None
+    voice = Voice(loaded, block_frames, rate_hz, encoder=other, listen=input_path is not None)
+    if input_path is not None and not voice.listens:
+        raise NeurorackError(f"{loaded.path}: has no encoder for its inputs, so it cannot follow {input_path}; take --encoder MODEL or another model")
+    sound = None if input_path is None else resampled(*read_sound(input_path, SECONDS_LIMIT), rate_hz)
+    player = ScorePlayer(score, voice, input_audio=sound)
     frames = round(score.seconds * rate_hz)
     audio = np.zeros((frames + voice.delay_frames, 2), np.float32)
     loads, at = [], 0
@@ -115,6 +135,7 @@ def render(score: Score, *, model: str | None = None, block_frames: int = 64, ra
         "program_frames": voice.block_frames, "seed": seed,
         "rtf": float(1 / loads.mean()), "block_load_median": float(np.median(loads)), "block_load_p99": float(np.percentile(loads, 99)),
         "peak": float(np.abs(audio).max()), "rms_db": round(20 * math.log10(rms), 3) if rms > 0 else None,
+        "missing_blocks": voice.missing_blocks,
         "lufs": None if loudness is None else round(loudness, 3), "nan_count": voice.nan_values + int(np.isnan(audio).sum()),
         "onsets_seconds": [round(t, 6) for t in onsets_seconds(audio, rate_hz)],
     }
