@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import resource
 import select
 import time
 from typing import NamedTuple
@@ -20,7 +21,7 @@ DONE, FAILED, WRONG_SHAPE = 0, 1, 2
 TEXT_BYTES = 512
 DEAD = "its worker died"
 _HEADER = np.dtype([("asked", np.uint64), ("answered", np.uint64), ("order", np.uint32), ("status", np.uint32), ("number", np.int64),
-                    ("cpu_ns", np.int64), ("text", f"S{TEXT_BYTES}")])
+                    ("cpu_ns", np.int64), ("memory_kb", np.int64), ("text", f"S{TEXT_BYTES}")])
 
 
 class Ends(NamedTuple):
@@ -101,6 +102,11 @@ class Channel:
         """Computing time of the last answer."""
         return int(self.header["cpu_ns"][0])
 
+    @property
+    def memory_mb(self) -> float:
+        """The most the worker ever held, at its last answer."""
+        return float(self.header["memory_kb"][0]) / 1024
+
     # -- the worker's side
 
     def serve(self, do) -> None:
@@ -117,6 +123,7 @@ class Channel:
             status, text = do(int(self.header["order"][0]), int(self.header["number"][0]))
             self.header["status"], self.header["text"] = status, text.encode()[:TEXT_BYTES]
             self.header["cpu_ns"] = time.thread_time_ns() - began
+            self.header["memory_kb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             self.header["answered"] = asked
             os.eventfd_write(self.ends.answer, 1)
 

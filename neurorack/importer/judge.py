@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 
 import numpy as np
@@ -82,7 +81,7 @@ def judge(talk, *, file: str, way: str, method: str, blocks: list[int], in_ratio
     if worker and way != "torchscript" and not verdict.fault(result):
         talk.send(progress="compared with TorchScript")
         result |= _compare(players, worker["block_frames"], in_ratio, sample_rate_hz)
-    return result | {"memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+    return result
 
 
 class _Players:
@@ -135,6 +134,10 @@ class WorkerPlayer:
     def cpu_ns(self) -> int:
         return self.line.cpu_ns
 
+    @property
+    def memory_mb(self) -> float:
+        return self.line.memory_mb
+
     def _order(self, order: int, block, timeout_seconds: float) -> bool:
         self.cause = self.line.order(order, block, timeout_seconds)
         return self.cause is None
@@ -152,7 +155,8 @@ def _measure(players: _Players, block_frames: int, in_ratio: int, rate: int) -> 
     natural = take.sounds[signals.NATURAL]
     result = {"block_frames": block_frames, "block_ms": 1000 * block_seconds, "load": mean, "p99_ms": 1000 * p99 * block_seconds,
               "levels": measure.levels(take, out_rate), "seams": measure.seams(natural, player.out_shape[0]), "audio": inputs.audio,
-              "declared_frames": players.declared_frames, "in_ratio": in_ratio, "sample_rate_hz": rate, "delay": None}
+              "declared_frames": players.declared_frames, "in_ratio": in_ratio, "sample_rate_hz": rate, "delay": None,
+              "memory_mb": round(player.memory_mb), "leak_mb_s": take.leak_mb_s}
     if mean <= verdict.MOST_LOAD:
         result["delay"] = measure.delay(player, inputs, block_frames, in_ratio, rate)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ from neurorack.voice.loudness import lufs
 
 QUIET = 1e-12
 SETTLE_BLOCKS = 4
+LEAK_FROM_SECONDS = 3.0
 
 
 class Timed:
@@ -30,28 +32,34 @@ class Timed:
         self.player.reset(**how)
         self.calls = 0
 
+    @property
+    def memory_mb(self) -> float:
+        """The most memory its process ever held."""
+        return self.player.memory_mb if self.foreign else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
     def run(self, block: np.ndarray) -> np.ndarray:
         began = time.thread_time()
         made = self.player.run(block, self.limit_seconds) if self.foreign else self.player.run(block)
         self.seconds = self.player.cpu_ns / 1e9 if self.foreign else time.thread_time() - began
         self.calls += 1
         if made is None:
-            raise ModelError(f"call {self.calls}: {self.player.cause}" if self.calls > 1 else self.player.cause)
+            raise ModelError(f"call {self.calls} fails: {self.player.cause}" if self.calls > 1 else self.player.cause)
         return made
 
 
 @dataclass
 class Take:
-    """What came out: ``sounds`` part -> [frames, channels], seconds of each block."""
+    """What came out: ``sounds`` part -> [frames, channels]; computing time of each block."""
 
     sounds: dict[str, np.ndarray]
     seconds: list[float] = field(default_factory=list)
+    leak_mb_s: float = 0.0      # growth of memory in each second of sound, once it is warm
 
 
 def play(player: Timed, feed: signals.Feed, block_seconds: float, most_load: float, patience_seconds: float) -> Take:
     """Feed it everything. Raises ``ModelError`` at the first block that is not a number, or when it is too slow to go on."""
     sounds: dict[str, list[np.ndarray]] = {}
-    take, began = Take({}), time.monotonic()
+    take, began, warm, warm_mb = Take({}), time.monotonic(), 0, player.memory_mb
     for count, (part, block) in enumerate(feed.blocks(), 1):
         made = player.run(block)
         take.seconds.append(player.seconds)
@@ -59,9 +67,12 @@ def play(player: Timed, feed: signals.Feed, block_seconds: float, most_load: flo
             kind = "NaN" if np.isnan(made).any() else "infinite numbers"
             raise ModelError(f"it gives {kind} after {count} blocks ({count * block_seconds:.1f} s), at {part}")
         sounds.setdefault(part, []).append(made)
+        if count * block_seconds < LEAK_FROM_SECONDS:
+            warm_mb, warm = player.memory_mb, count
         slow = len(take.seconds) > 2 * SETTLE_BLOCKS and np.median(take.seconds) > most_load * block_seconds
         if slow and sum(take.seconds) > 1.5 or time.monotonic() - began > patience_seconds:
             break
+    take.leak_mb_s = (player.memory_mb - warm_mb) / max((count - warm) * block_seconds, 1.0)
     take.sounds = {part: np.concatenate(blocks).astype(np.float64) for part, blocks in sounds.items()}
     return take
 

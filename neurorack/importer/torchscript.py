@@ -19,7 +19,7 @@ from neurorack.errors import ModelError
 from neurorack.importer import channel
 from neurorack.importer.fence import Fence, FenceError, Limits
 
-START_SECONDS = 60.0
+START_SECONDS = 20.0                      # for loading and priming; more for a large file, and behind everything else
 MEMORY_MB, MEMORY_PER_FILE = 2048, 6      # torch maps about a gigabyte of itself
 NEVER_SECONDS = 10_000_000                # a worker that plays may compute for ever
 _ADD_SEALS, _SEAL_ALL = 1033, 0b111       # size and seals of the shared memory stand
@@ -55,7 +55,8 @@ class TorchScript:
             raise ModelError(f"{path}: {why}")
         self.path, self.cause = os.path.abspath(path), None
         self._arguments = {"path": self.path, "method": method, "block_frames": block_frames, "attributes": attributes or {}, "seed": seed}
-        memory_mb = MEMORY_MB + MEMORY_PER_FILE * os.path.getsize(path) // (1 << 20)
+        megabytes = os.path.getsize(path) // (1 << 20)
+        memory_mb, self.start_seconds = MEMORY_MB + MEMORY_PER_FILE * megabytes, START_SECONDS + megabytes / 4
         self._fence = Fence(read=[self.path], write=None, low_priority=low_priority,
                             limits=Limits(memory_mb=memory_mb, cpu_seconds=cpu_seconds, file_mb=64))
         self._patience_seconds, self._child, self._ends = patience_seconds, None, ()
@@ -81,9 +82,9 @@ class TorchScript:
 
     def _ready(self) -> dict:
         while True:
-            message = self._child.message(START_SECONDS)
+            message = self._child.message(self.start_seconds)
             if message is None:
-                raise FenceError(f"its first blocks did not come within {START_SECONDS:g} s")
+                raise FenceError(f"its first blocks did not come within {self.start_seconds:.0f} s: it may never end")
             if "ready" in message:
                 return message["ready"]
 
@@ -113,7 +114,7 @@ class TorchScript:
 
     def reset(self, pinned: bool = False) -> bool:
         """State as loaded. ``pinned``: from now on random numbers are the engine's, for comparing. False: see ``cause``."""
-        return self._order(channel.PIN if pinned else channel.RESET, None, START_SECONDS)
+        return self._order(channel.PIN if pinned else channel.RESET, None, self.start_seconds)
 
     def _order(self, order: int, block, timeout_seconds: float | None) -> bool:
         self.cause = self.channel.order(order, block, self.patience_seconds if timeout_seconds is None else timeout_seconds)

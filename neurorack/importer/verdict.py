@@ -20,6 +20,7 @@ MOST_LOAD = 0.8
 MOST_DC, NOTED_DC = 0.25, 0.02
 SEAM_RATIO, SEAM_DBFS = 3.0, -60.0
 SILENT_DBFS = -90.0
+MOST_LEAK_MB_S = 4.0
 LEAST_SNR_DB = 100.0
 LARGEST_BLOCK = 8192
 
@@ -106,6 +107,8 @@ def fault(measured: dict) -> str | None:
         return f"{measured['load'] / MOST_LOAD:.1f}× too slow for this board; try {advice}"
     if measured["p99_ms"] > block_ms:
         return f"it stutters: one block in a hundred takes {measured['p99_ms']:.1f} ms, and lasts {block_ms:.1f} ms; try a larger block"
+    if measured["leak_mb_s"] > MOST_LEAK_MB_S:
+        return f"its memory grows by {measured['leak_mb_s']:.1f} MB in each second of sound; export it without what it keeps"
     if abs(level["dc"]) > MOST_DC:
         return f"its output is offset by {level['dc']:+.2f} of full scale (at most {MOST_DC:g}); export it without that DC"
     if level["lufs"] is not None and level["lufs"] > TARGET_LUFS + MATCH_LIMIT_DB:
