@@ -343,7 +343,7 @@ def test_a_verdict_holds_for_its_board_and_importer_only(own, tone, monkeypatch)
         patch.setattr(lifted, "board", lambda: "another board")
         assert not entries.entry("mine").record()
     with monkeypatch.context() as patch:
-        patch.setattr(lifted, "IMPORTER", lifted.IMPORTER + 1)
+        patch.setattr(lifted, "CHECKS", lifted.CHECKS + 1)
         assert not entries.entry("mine").record()
     assert entries.entry("mine").record()
 
@@ -352,20 +352,21 @@ def test_a_verdict_holds_for_its_board_and_importer_only(own, tone, monkeypatch)
                                     lambda path: path.write_bytes(b"\0" * path.stat().st_size)])
 def test_a_damaged_lifted_file_is_noticed(own, tone, damage):
     record = lifted.keep("a" * 64, {}, {"verdict": "plays"}, tone)
-    path = lifted.ready(record)
+    path = lifted.ready(record, Path("source.ts"))
     assert path.read_bytes() == tone.read_bytes()
     damage(path)
-    assert lifted.ready(record) is None
+    assert lifted.ready(record, Path("source.ts")) is None
 
 
 def test_silent_damage_is_noticed_by_a_thorough_look(own, tone):
     record = lifted.keep("a" * 64, {}, {"verdict": "plays"}, tone)
-    path, data = lifted.ready(record), bytearray(tone.read_bytes())
+    source = Path("source.ts")
+    path, data = lifted.ready(record, source), bytearray(tone.read_bytes())
     stat = path.stat()
     data[-5] ^= 1
     path.write_bytes(data)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert lifted.ready(record) == path and lifted.ready(record, thorough=True) is None
+    assert lifted.ready(record, source) == path and lifted.ready(record, source, thorough=True) is None
 
 
 def test_damaged_notes_are_as_none(own, tone):

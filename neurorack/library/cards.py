@@ -64,9 +64,14 @@ def card_of(path: Path) -> dict:
 
 
 def description_of(path: Path) -> dict:
-    """The description in a file of the engine, not checked further. Raises ``ModelError``."""
+    """Card and methods in a file that plays, not checked further. Raises ``ModelError``."""
     from neurorack.engine.store import Store
+    from neurorack.importer import players
 
+    if path.name.endswith(players.SUFFIX):
+        told = players.read_player(path)
+        return {"card": told["card"], "methods": {name: {**vars(method), "programs": {str(block): {} for block in method.blocks}}
+                                                  for name, method in told["methods"].items()}}
     try:
         data = json.loads(Store(path).metadata["neurorack"])
     except (KeyError, ValueError, RecursionError):

@@ -20,9 +20,7 @@ def plays(record: dict) -> bool:
 
 def _ready(file: Path, record: dict) -> Path | None:
     """What plays by this record, if it is there."""
-    if not plays(record):
-        return None
-    return lifted.ready(record) if record["lifted"] else file
+    return lifted.ready(record, file) if plays(record) else None
 
 
 def playable(entry: entries.Entry) -> Path | None:
@@ -110,9 +108,13 @@ def check_model(wanted: str, options: dict, *, block_frames: int | None = None, 
 
 
 def _examine(file: Path, options: dict, scratch: Path, *, block_frames: int | None = None, rate_hz: int | None = None) -> tuple[dict, Path | None]:
-    """The verdict on a file, and the lifted file in ``scratch`` where there is one."""
+    """The verdict on a file, and what plays it in ``scratch`` (None for a model of the engine itself)."""
     from neurorack.importer.admit import admit
+    from neurorack.library.playing import finish
 
     verdict = admit(file, out_folder=scratch, block=block_frames, rate_hz=rate_hz or 48000, attributes=options.get("attributes"),
                     sample_rate_hz=options.get("sample_rate_hz"))
-    return verdict.to_json(), scratch / verdict.lifted if verdict.lifted else None
+    told, made = verdict.to_json(), scratch / verdict.lifted if verdict.lifted else None
+    if verdict.plays:
+        made = finish(file, told, made, options, scratch)
+    return told, made

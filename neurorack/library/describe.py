@@ -24,7 +24,7 @@ def _description(entry: entries.Entry) -> dict:
     """Card and methods of the file that plays; empty where there is none yet."""
     path = entry.file if entry.native else check.playable(entry)
     try:
-        return cards.description_of(path) if path and path.suffix == ".safetensors" else {}
+        return cards.description_of(path) if path else {}
     except ModelError:
         return {}
 
@@ -73,7 +73,7 @@ def info(entry: entries.Entry) -> dict:
         "source_file": source.get("file") or entry.file.name, "format": source.get("format"), "sha256": entry.sha256(),
         "channels": card.get("channels"), "delay_frames": card.get("delay_frames"), "methods": methods,
         "inputs": [put["name"] for put in card.get("inputs", [])],
-        "controls": [{key: control.get(key) for key in ("name", "label", "unit", "default", "doc", "kind")} for control in card.get("controls", [])],
+        "controls": [{key: control.get(key) for key in ("name", "label", "unit", "default", "doc", "kind", "measured")} for control in card.get("controls", [])],
         "gestures": [gesture["name"] for gesture in card.get("gestures", [])] + _recorded(entry, card),
         "attributes": card.get("attributes") or {}, "options": entry.options,
         "check": verdict or None, "checked_at": record.get("checked_at"), "board": record.get("board"),
@@ -103,6 +103,16 @@ def table(found: list[dict]) -> str:
     return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in [head, *lines])
 
 
+def _measured(measured: dict | None) -> str:
+    """What the whole way of a control does to the sound, in words."""
+    if not measured:
+        return ""
+    parts = [f"{name.rpartition('_')[0]} {value:+.1f} {name.rpartition('_')[2].replace('db', 'dB')}" for name, value in measured.items() if name != "change_db"]
+    if "change_db" in measured:
+        parts.insert(0, f"changes the sound by {measured['change_db']:.1f} dB")
+    return ": " + ", ".join(parts)
+
+
 def page(told: dict) -> str:
     """``info`` as text."""
     def say(value) -> str:
@@ -122,7 +132,7 @@ def page(told: dict) -> str:
         lines.append(f"  {name:9s} {method['in_channels']} in at 1/{method['in_ratio']}, {method['out_channels']} out at 1/{method['out_ratio']}, "
                      f"blocks {', '.join(map(str, method['blocks']))}")
     for control in told["controls"]:
-        lines.append(f"  control   {control['name']}{': ' + control['doc'] if control['doc'] else ''}")
+        lines.append(f"  control   {control['name']}{': ' + control['doc'] if control['doc'] else _measured(control['measured'])}")
     for name, attribute in told["attributes"].items():
         lines.append(f"  attribute {name} = {attribute}")
     if told["gestures"]:

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from neurorack.errors import NeurorackError
-from neurorack.library import changes, entries, files, lifted
+from neurorack.library import changes, check, entries, files, lifted
 from neurorack.process import tell
 
 POLL_SECONDS = 1.0
@@ -129,7 +129,7 @@ class Watcher:
             return self.say(f"warning: {path.name} is not available: another file is called {taken!r} too; rename one of them")
         entry = known[path]
         record = entry.record()
-        if record and (record["lifted"] is None or lifted.ready(record, thorough=True)):
+        if record and (not check.plays(record) or lifted.ready(record, path, thorough=True)):
             return None
         self.say(f"{path.name} is new: it is being checked")
         line = self._check(entry.name)

@@ -1,0 +1,82 @@
+"""From an admitted foreign file to what the voice plays: its card made playable, its knobs named, its loudness noted.
+
+A lifted file gets a new card; a file that is only replayed, or played by TorchScript, gets a *player file* (``importer/players.py``).
+Listening to the model happens inside the fence, like everything that runs foreign numbers; TorchScript has a fenced worker of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from neurorack.engine import Method, Model
+from neurorack.errors import ModelError
+from neurorack.importer import players
+from neurorack.importer.fence import Fence, Limits
+from neurorack.importer.knobs import apply_knobs, name_knobs
+from neurorack.importer.lift import first_card, rewrite_card, sample_rate_of
+from neurorack.importer.probe import probe
+from neurorack.voice.card import drone_card
+
+KNOB_SECONDS = 4.0           # of listening: enough for the first sixteen latents of a light model
+MEMORY_MB = 2048
+
+
+def finish(file: Path, verdict: dict, lifted: Path | None, options: dict, scratch: Path) -> Path | None:
+    """What plays for ``file``, in ``scratch``; None for a model of the engine, which plays as it is. Raises ``ModelError``."""
+    if verdict["path"] == "native":
+        return None
+    if lifted:
+        card = _fenced("lifted_card", [lifted], {"path": str(lifted), "lufs": verdict["lufs"]})
+        rewrite_card(lifted, lambda _: card)
+        return lifted
+    told = _fenced("player_card", [file], {"path": str(file), "block_frames": verdict["block_frames"],
+                                           "rate_hz": verdict["sample_rate_hz"], "options": options})
+    card, methods = told["card"], {name: Method(**{**method, "blocks": tuple(method["blocks"])}) for name, method in told["methods"].items()}
+    path = scratch / f"{file.stem}{players.SUFFIX}"
+    players.write_player(path, plays=verdict["path"], card=card, methods=methods, source=file, attributes=options.get("attributes"))
+    card = _fenced("listened", [path, file], {"path": str(path)}) if verdict["path"] == "list" else _named(players.load_model(path))
+    players.write_player(path, plays=verdict["path"], card={**card, "loudness_lufs": verdict["lufs"]}, methods=methods, source=file,
+                         attributes=options.get("attributes"))
+    return path
+
+
+def _fenced(function: str, read: list[Path], arguments: dict):
+    megabytes = sum(path.stat().st_size for path in read) >> 20
+    limits = Limits(memory_mb=MEMORY_MB + 8 * megabytes, cpu_seconds=60, wall_seconds=240.0)
+    return Fence(read=[os.fspath(path) for path in read], limits=limits).run(f"{__name__}:{function}", arguments)
+
+
+def _named(model) -> dict:
+    """The model's card with its knobs named; as it was where they cannot be."""
+    try:
+        return apply_knobs(model.card, name_knobs(model, KNOB_SECONDS))
+    except ModelError:
+        return model.card
+
+
+# -- inside the fence
+
+def lifted_card(talk, path: str, lufs: float | None) -> dict:
+    """The card that a lifted file should have."""
+    model = Model.load(path)
+    model.card = {**drone_card(model.card, model.methods), "loudness_lufs": lufs}
+    return _named(model)
+
+
+def listened(talk, path: str) -> dict:
+    """The card of a player file, its knobs named."""
+    return _named(players.load_model(path))
+
+
+def player_card(talk, path: str, block_frames: int, rate_hz: int, options: dict) -> dict:
+    """The card of a file that cannot be lifted, and its methods at the one block length that was proven."""
+    from neurorack.importer.archive import open_archive
+
+    archive = open_archive(path)
+    found = probe(archive)
+    methods = {name: Method(name, spec.in_channels, spec.in_ratio, spec.out_channels, spec.out_ratio, (block_frames,), 0)
+               for name, spec in found.methods.items()}
+    source = {"file": Path(path).name, "sha256": archive.sha256, "format": archive.version, "attributes": options.get("attributes") or {}}
+    card = drone_card(first_card(Path(path).stem, found, sample_rate_of(found, rate_hz), source), methods)
+    return {"card": card, "methods": {name: vars(method) for name, method in methods.items()}}
