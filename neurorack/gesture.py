@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neurorack.engine import Model, store
+from neurorack.engine import store
 from neurorack.errors import ModelError
 
 SUFFIX = ".gestures.safetensors"
@@ -25,7 +25,7 @@ SILENCE_DB = -60.0            # what is quieter at the ends of the file is left 
 def gestures_path(model_path) -> Path:
     """The file of a model's recorded gestures, beside it."""
     path = Path(model_path)
-    return path.with_name(path.name.removesuffix(".safetensors") + SUFFIX)
+    return path.with_name(path.name.removesuffix(".safetensors").removesuffix(".player.json") + SUFFIX)
 
 
 def load_gestures(model_path, inputs: int) -> tuple[dict[str, np.ndarray], str | None]:
@@ -60,7 +60,9 @@ def record_gesture(model_path, wav_path, name: str) -> Path:
     """
     if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise ModelError(f"a gesture's name is {name[:60]!r}; it must have 1 to {LONGEST_NAME} printable letters")
-    model = Model.load(model_path)
+    from neurorack.importer.players import load_model
+
+    model = load_model(model_path)
     audio, rate_hz = read_sound(wav_path, LONGEST_SECONDS)
     loud = np.flatnonzero(np.abs(audio).max(axis=1, initial=0) > 10 ** (SILENCE_DB / 20))
     if not len(loud):

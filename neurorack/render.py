@@ -101,12 +101,12 @@ def render(score: Score, *, model: str | None = None, block_frames: int = 64, ra
 
     ``input_path``: a sound file at the audio input, followed by a model that can. ``encoder``: the model that encodes it.
     """
-    from neurorack.engine import Model
+    from neurorack.importer.players import load_model
 
     check_audio_settings(block_frames, rate_hz)
     seed = score.seed if seed is None else seed
-    loaded = Model.load(library.find(model or score.model, score.folder), seed)
-    other = Model.load(library.find(encoder, score.folder), seed) if encoder else None
+    loaded = load_model(library.find(model or score.model, score.folder), seed)
+    other = load_model(library.find(encoder, score.folder), seed) if encoder else None
     voice = Voice(loaded, block_frames, rate_hz, encoder=other, listen=input_path is not None)
     if input_path is not None and not voice.listens:
         raise NeurorackError(f"{loaded.path}: has no encoder for its inputs, so it cannot follow {input_path}; take --encoder MODEL or another model")

@@ -60,7 +60,7 @@ static int take_back(nr_synth_loop *s, uint32_t index) {
   nr_voice_set_patch(s->voice, &s->patch);
   uint64_t from = s->placed_count > NR_PLACED ? s->placed_count - NR_PLACED : 0;
   for (uint64_t i = from; i < s->placed_count; i++)
-    if (s->placed[i % NR_PLACED].frame >= saved->frame + NR_GLIDE_FRAMES) nr_voice_add_edge(s->voice, &s->placed[i % NR_PLACED]);
+    if (s->placed[i % NR_PLACED].frame >= saved->frame + nr_least_delay(s->voice)) nr_voice_add_edge(s->voice, &s->placed[i % NR_PLACED]);
   s->saved_next = (s->saved_next + s->saved_room - 1 - index) % s->saved_room;
   s->saved_count -= index + 1;
   s->takebacks++;
@@ -70,7 +70,7 @@ static int take_back(nr_synth_loop *s, uint32_t index) {
 
 /* Ring frames to the voice's frames. */
 static uint64_t voice_frame(const nr_synth_loop *s, double place) {
-  double frame = (place - (double)s->first_frame - s->inside_frames) * s->model_per_ring + NR_GLIDE_FRAMES;
+  double frame = (place - (double)s->first_frame - s->inside_frames) * s->model_per_ring + nr_least_delay(s->voice);
   return frame > 0 ? (uint64_t)(frame + 0.5) : 0;
 }
 

@@ -41,7 +41,7 @@ NR_EXPORT nr_synth_loop *nr_synth_new(nr_rack *rack, uint32_t slot, nr_voice *vo
   s->voice = voice;
   s->lead_frames = lead_frames;
   s->model_per_ring = voice->resampler ? (double)voice->resampler->down / voice->resampler->up : 1.0;
-  s->inside_frames = ((voice->resampler ? NR_TAPS / 2 : 0) + NR_GLIDE_FRAMES) / s->model_per_ring;
+  s->inside_frames = ((voice->resampler ? NR_TAPS / 2 : 0) + nr_least_delay(voice)) / s->model_per_ring;
   s->chunk_frames = (uint32_t)ceil(voice->chunk_frames / s->model_per_ring);
   uint32_t rate = rack->header.sample_rate_hz, block = rack->header.block_frames;
   double settle = 1e-6 * rack->header.settle_us * rate, slack = 1e-9 * (double)SLACK_NS * rate;

@@ -39,11 +39,11 @@ def voice_controls(plays: str, methods) -> list[dict]:
 def drone_card(card: dict, methods) -> dict:
     """``card`` of a foreign model, made playable: its own controls first, as many as there is room for, then the voice's.
 
-    ``methods``: the names of the model's methods. A model whose hop is one frame plays the audio input and has no inputs of
-    its own. Else the card's own controls are those with links; without any, each input gets one of its name from -3 to 3,
+    ``methods``: the names of the model's methods. A model without ``decode`` whose hop is one frame plays the audio input and has
+    no inputs of its own. Else the card's own controls are those with links; without any, each input gets one of its name from -3 to 3,
     where a normal latent nearly always lies. What the card says of an input's ``rest`` and ``wander`` stays.
     """
-    plays = "drone" if card["hop_frames"] > 1 else "input"
+    plays = "input" if card["hop_frames"] == 1 and card.get("method", "decode") != "decode" else "drone"
     entries = card["inputs"] if plays == "drone" else []
     own = [c for c in card.get("controls") or [] if c.get("links")] if entries else []
     if not own:

@@ -5,7 +5,6 @@
 #include "voice/voice.h"
 
 static const double BRIDGE_SECONDS = 0.01;
-static const uint32_t LONGEST_FADE_FRAMES = 256;
 
 /* A block that did not come: the last moments backwards, fading out; then silence; what comes again fades in. */
 static void bridge(nr_voice *v, float *to, int came) {
@@ -64,7 +63,7 @@ static void glide_row(nr_voice *v, uint32_t row, float *stereo) {
 }
 
 /* Long hops. A read position that hurried over a thousand frames would be heard as a chirp; instead two of them crossfade,
- * the new one whole when the onset comes (or so soon after as the fade is long). A fade that runs is finished first. */
+ * from the old to the new, before either comes to the gesture's first frame. A fade that still runs is finished first. */
 static void begin_fade(nr_placement *p, double to, uint64_t from, uint32_t length) {
   p->to = to;
   p->next = 0;
@@ -74,11 +73,11 @@ static void begin_fade(nr_placement *p, double to, uint64_t from, uint32_t lengt
 
 static void fade_row(nr_voice *v, uint32_t row, float *stereo) {
   nr_placement *p = &v->placement;
-  uint32_t hop = v->spec.hop_frames, length = hop / 8 < LONGEST_FADE_FRAMES ? hop / 8 : LONGEST_FADE_FRAMES;
+  uint32_t hop = v->spec.hop_frames, length = nr_least_delay(v);
   uint64_t start = v->frame + (uint64_t)row * hop;
   double wanted = v->row[row].delay_frames;
   if (wanted > 0 && p->to > 0) p->next = wanted;
-  else if (wanted > 0) begin_fade(p, wanted, start + (wanted > length ? (uint64_t)(wanted - length) : 0), length);
+  else if (wanted > 0) begin_fade(p, wanted, start + (uint64_t)fmin(p->delay, wanted) - length, length);
   for (uint32_t i = 0; i < hop; i++) {
     uint64_t frame = start + i;
     double at = nr_past_frames(v) + (double)(row * hop + i);

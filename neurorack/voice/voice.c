@@ -53,7 +53,7 @@ NR_EXPORT nr_voice *nr_voice_new(const nr_voice_spec *spec) {
   }
   for (int r = 0; r < NR_ROUTES; r++) v->patch.route_jack[r] = -1;
   v->gesture.index = -1;
-  v->placement.delay = NR_GLIDE_FRAMES;
+  v->placement.delay = nr_least_delay(v);
   memcpy(v->idle.last, v->rest, sizeof v->rest);
   v->dc_pole = (float)exp(-2 * M_PI * 10.0 / spec->sample_rate_hz);               /* 10 Hz */
   v->limiter_release = (float)exp(-1.0 / (0.08 * spec->sample_rate_hz));          /* 80 ms */
@@ -115,7 +115,7 @@ static void trigger(nr_voice *v, const nr_voice_edge *edge, uint32_t row) {
   v->gesture.starting = 1;
   v->triggers++;
   nr_envelope_gate(&v->envelope, edge->frame, 1);
-  if (v->spec.gestures) v->row[row].delay_frames = wanted < NR_GLIDE_FRAMES ? NR_GLIDE_FRAMES : wanted;
+  if (v->spec.gestures) v->row[row].delay_frames = fmax(wanted, nr_least_delay(v));
 }
 
 /* Edges whose onset belongs to this row. */
@@ -123,7 +123,7 @@ static void take_edges(nr_voice *v, uint32_t row) {
   uint64_t row_start = v->frame + (uint64_t)row * v->spec.hop_frames;
   uint32_t taken = 0;
   v->row[row].delay_frames = 0;
-  for (; taken < v->pending_count && v->pending[taken].frame < row_start + v->spec.hop_frames + NR_GLIDE_FRAMES; taken++) {
+  for (; taken < v->pending_count && v->pending[taken].frame < row_start + v->spec.hop_frames + nr_least_delay(v); taken++) {
     const nr_voice_edge *edge = &v->pending[taken];
     if (edge->jack != 0 && v->patch.gate2_action == NR_GATE2_FREEZE) {
       nr_gesture_freeze(v, (int)edge->rising);

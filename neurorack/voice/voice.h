@@ -25,8 +25,8 @@
 #include "voice/resample.h"
 #include "voice/stage.h"
 
-/* Room for the read position to glide to its new delay at a trigger: a jump of nearly a hop spread over so many frames. */
-enum { NR_GLIDE_FRAMES = 16, NR_LONGEST_GLIDING_HOP = 256 };
+/* Room for the read position to glide, or to fade, to its new delay at a trigger. */
+enum { NR_GLIDE_FRAMES = 16, NR_LONGEST_GLIDING_HOP = 256, NR_LONGEST_FADE_FRAMES = 256 };
 enum { NR_MAX_INPUTS = 256, NR_MAX_LINKS = 1024, NR_MAX_PENDING = 256 };
 enum { NR_PLAYS_HITS = 0, NR_PLAYS_DRONE = 1, NR_PLAYS_INPUT = 2 };
 enum { NR_GATE2_FREEZE = 0, NR_GATE2_NEXT = 1, NR_GATE2_TRIGGER = 2 };
@@ -128,6 +128,13 @@ typedef struct nr_voice {
   nr_resampler *resampler;           /* NULL when the rates agree */
 } nr_voice;
 
+/* The shortest delay of the output behind the decoder; the constant part of every onset's way. */
+static inline uint32_t nr_least_delay(const nr_voice *v) {
+  uint32_t hop = v->spec.hop_frames;
+  if (hop <= NR_LONGEST_GLIDING_HOP) return NR_GLIDE_FRAMES;
+  return hop / 8 < NR_LONGEST_FADE_FRAMES ? hop / 8 : NR_LONGEST_FADE_FRAMES;
+}
+
 nr_voice *nr_voice_new(const nr_voice_spec *spec);
 void nr_voice_free(nr_voice *v);
 void nr_voice_set_patch(nr_voice *v, const nr_patch *patch);
@@ -137,7 +144,7 @@ uint32_t nr_voice_render(nr_voice *v, float *out);             /* one run; frame
 void nr_voice_follow_input(nr_voice *v, nr_rack *rack, uint32_t slot); /* what came in since; slot A's synth owns the ring's tail */
 
 /* The whole voice between two runs, its programs and its filters, but for the pending edges: those are the caller's to
- * add again (an edge is taken by the row that contains frame - NR_GLIDE_FRAMES). Real-time safe. A voice with a stage that
+ * add again (an edge is taken by the row that contains frame - nr_least_delay). Real-time safe. A voice with a stage that
  * is a function cannot be saved: its blocks are made once. */
 int nr_voice_can_save(const nr_voice *v);
 size_t nr_voice_state_bytes(const nr_voice *v);
@@ -156,7 +163,7 @@ void nr_gesture_controls(nr_voice *v);
 int nr_gesture_runs_out(const nr_voice *v); /* it runs, and ends by itself */
 double nr_gesture_row(nr_voice *v, float *inputs);
 /* place.c */
-static inline uint32_t nr_past_frames(const nr_voice *v) { return v->spec.hop_frames + NR_GLIDE_FRAMES + 2; }
+static inline uint32_t nr_past_frames(const nr_voice *v) { return v->spec.hop_frames + nr_least_delay(v) + 2; }
 void nr_decode(nr_voice *v);
 void nr_place_row(nr_voice *v, uint32_t row, float *stereo);
 /* output.c */

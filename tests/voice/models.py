@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurorack.engine import ModelWriter
+from neurorack.voice.card import drone_card
 from tests.models import BLOCKS, HOP, RATE
 
 FRAMES = 150      # rows of the probe's gestures: 0.2 s
@@ -114,4 +115,41 @@ def wild(path):
         b.output(sine + b.unary("log", 0.75 - heat) * 0.0)      # the logarithm of a negative number is none
 
     writer.method("decode", decode, blocks=BLOCKS, in_channels=1, in_ratio=HOP)
+    return writer.save(path)
+
+
+def codec(path, *, hop: int = 512, blocks=(512, 1024, 2048), rate: int = RATE, channels: int = 2, methods=("decode", "encode", "prior"), rest=(0.3, 0.0), **more):
+    """A drone with known insides. decode: as the probe's, the first two latents held, left and right. encode: the mean of the
+    rectified input of each hop, and half of that. prior: a tenth of the temperature, and 0.2."""
+    inputs = [{"name": f"latent {i + 1}", "rest": r} for i, r in enumerate(rest)]
+    card = drone_card({"name": "codec", "sample_rate_hz": rate, "hop_frames": hop, "inputs": inputs, "controls": []}, methods)
+    writer = ModelWriter({**card, **more})
+
+    def decode(b):
+        x = b.input()
+        carrier = b.constant((-1.0) ** np.arange(x.rows * hop))[:, None]
+        b.output(b.hold(x, hop)[:, :channels] * carrier.expand(x.rows * hop, channels))
+
+    def encode(b):
+        x = b.input()
+        level = b.reduce("add", b.unary("abs", x.reshape(x.rows // hop, hop)), 1, 1.0 / hop)
+        b.output(b.linear(level, np.array([[1.0], [0.5]], np.float32)))
+
+    def prior(b):
+        b.output(b.linear(b.input(), np.array([[0.1], [0.0]], np.float32), np.array([0.0, 0.2], np.float32)))
+
+    if "decode" in methods:
+        writer.method("decode", decode, blocks=blocks, in_channels=2, in_ratio=hop, out_channels=channels)
+    if "encode" in methods:
+        writer.method("encode", encode, blocks=blocks, in_channels=1, in_ratio=1, out_channels=2, out_ratio=hop)
+    if "prior" in methods:
+        writer.method("prior", prior, blocks=blocks, in_channels=1, in_ratio=hop, out_channels=2, out_ratio=hop)
+    return writer.save(path)
+
+
+def effect(path, gain: float = 0.5, blocks=(256, 512)):
+    """A model that only has ``forward``: the audio input, quieter."""
+    card = drone_card({"name": "effect", "sample_rate_hz": RATE, "hop_frames": 1, "method": "forward", "inputs": [{"name": "in"}], "controls": []}, ["forward"])
+    writer = ModelWriter(card)
+    writer.method("forward", lambda b: b.output(b.input() * gain), blocks=blocks, in_channels=1)
     return writer.save(path)
