@@ -302,6 +302,14 @@ class Compiler:
             return lambda frame: not frame[0].truth(inner(frame))
         raise self.unknown(node)
 
+    def get_BinOp(self, node: ast.BinOp) -> Callable:
+        """Only in a complex constant, as ``1.+2.j``."""
+        try:
+            constant = ast.literal_eval(node)
+        except (ValueError, RecursionError):
+            raise self.unknown(node) from None
+        return lambda frame: constant
+
     def get_IfExp(self, node: ast.IfExp) -> Callable:
         test, then, other = self.condition(node.test), self.value(node.body), self.value(node.orelse)
         return lambda frame: then(frame) if test(frame) else other(frame)

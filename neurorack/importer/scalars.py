@@ -46,15 +46,32 @@ def _divide(a, b):
 
 def _power(a, b):
     try:
-        return float(a) ** b if not isinstance(a, complex) and not isinstance(b, complex) else a ** b
-    except OverflowError:
-        return math.inf
-    except ZeroDivisionError:
+        if isinstance(a, complex) or isinstance(b, complex):
+            return a ** b
+        result = float(a) ** b  # of two integers, too: TorchScript gives a float
+        return math.nan if isinstance(result, complex) else result
+    except (OverflowError, ZeroDivisionError):
         return math.inf
 
 
-def _quiet(function: Callable, outside=math.nan, zero=None) -> Callable:
-    """A function of ``math`` that gives what C gives where Python raises."""
+def _floor_divide(a, b):
+    if isinstance(a, float) or isinstance(b, float):
+        quotient = _divide(a, b)
+        return float(math.floor(quotient)) if math.isfinite(quotient) and quotient != 0 else quotient
+    return wrap(a // b)
+
+
+def _remainder(a, b):
+    if isinstance(a, float) or isinstance(b, float):
+        try:
+            return math.fmod(b + math.fmod(a, b), b)
+        except ValueError:
+            return math.nan
+    return a % b
+
+
+def _quiet(function: Callable, outside=math.nan, at: tuple | None = None) -> Callable:
+    """A function of ``math`` that gives what C gives where Python raises: ``outside`` its domain, ``at`` a pole (place, value)."""
 
     def run(*values):
         try:
@@ -62,7 +79,7 @@ def _quiet(function: Callable, outside=math.nan, zero=None) -> Callable:
         except OverflowError:
             return math.inf
         except ValueError:
-            return zero if zero is not None and values[0] == 0 else outside
+            return at[1] if at is not None and values[0] == at[0] else outside
 
     return run
 
@@ -73,6 +90,8 @@ def _whole(function: Callable) -> Callable:
 
 
 def _round(x, digits=None):
+    if isinstance(x, float) and not math.isfinite(x):
+        return x
     return float(round(x)) if digits is None else float(round(x, digits))
 
 
@@ -95,32 +114,36 @@ def _add(a, b):
     return wrap(a + b)
 
 
-def _least(function: Callable) -> Callable:
-    def run(*values):
-        if len(values) == 1 and isinstance(values[0], list):
-            return function(values[0])
-        return function(values)
+def _extreme(of_list: Callable, of_two: Callable) -> Callable:
+    """min and max: of a list, of two numbers (which take their common type), or of two lists."""
+
+    def run(a, b=None):
+        if b is None:
+            return of_list(a)
+        if isinstance(a, list):
+            return of_list(a, b)
+        return of_two(float(a), float(b)) if isinstance(a, float) or isinstance(b, float) else of_two(int(a), int(b))
 
     return run
 
 
 NUMBERS: dict[str, Callable] = {
     "add": _add, "sub": lambda a, b: wrap(a - b), "mul": _multiply, "div": _divide,
-    "floordiv": lambda a, b: wrap(a // b), "remainder": lambda a, b: a % b, "fmod": _quiet(math.fmod), "mod": lambda a, b: a % b,
+    "floordiv": _floor_divide, "remainder": _remainder, "fmod": _quiet(math.fmod), "mod": _remainder,
     "__round_to_zero_floordiv": lambda a, b: wrap(int(a / b) if isinstance(a, float) else abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)),
-    "pow": _power, "neg": lambda a: wrap(-a), "abs": abs, "divmod": divmod,
+    "pow": _power, "neg": lambda a: wrap(-a), "abs": lambda a: wrap(abs(a)), "divmod": divmod,
     "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
     "__and__": operator.and_, "__or__": operator.or_, "__xor__": operator.xor, "__not__": operator.not_,
     "bitwise_and": operator.and_, "bitwise_or": operator.or_, "bitwise_xor": operator.xor, "bitwise_not": operator.invert,
     "__lshift__": _shift(operator.lshift), "__rshift__": _shift(operator.rshift),
-    "min": _least(min), "max": _least(max),
+    "min": _extreme(min, lambda a, b: a if a < b else b), "max": _extreme(max, lambda a, b: a if a > b else b),
     "floor": _whole(math.floor), "ceil": _whole(math.ceil), "trunc": _whole(math.trunc), "round": _round,
-    "sqrt": _quiet(math.sqrt), "exp": _quiet(math.exp), "log": _quiet(math.log, zero=-math.inf),
-    "log2": _quiet(math.log2, zero=-math.inf), "log10": _quiet(math.log10, zero=-math.inf), "log1p": _quiet(math.log1p),
+    "sqrt": _quiet(math.sqrt), "exp": _quiet(math.exp), "log": _quiet(math.log, at=(0, -math.inf)),
+    "log2": _quiet(math.log2, at=(0, -math.inf)), "log10": _quiet(math.log10, at=(0, -math.inf)), "log1p": _quiet(math.log1p, at=(-1, -math.inf)),
     "expm1": _quiet(math.expm1), "sin": _quiet(math.sin), "cos": _quiet(math.cos), "tan": _quiet(math.tan),
     "asin": _quiet(math.asin), "acos": _quiet(math.acos), "atan": math.atan, "atan2": math.atan2, "sinh": _quiet(math.sinh),
-    "cosh": _quiet(math.cosh), "tanh": math.tanh, "asinh": math.asinh, "acosh": _quiet(math.acosh), "atanh": _quiet(math.atanh),
-    "erf": math.erf, "erfc": math.erfc, "gamma": _quiet(math.gamma), "lgamma": _quiet(math.lgamma), "hypot": math.hypot,
+    "cosh": _quiet(math.cosh), "tanh": math.tanh, "asinh": math.asinh, "acosh": _quiet(math.acosh), "atanh": _quiet(math.atanh, at=(1, math.inf)),
+    "erf": math.erf, "erfc": math.erfc, "gamma": _quiet(math.gamma), "lgamma": _quiet(math.lgamma, outside=math.inf), "hypot": math.hypot,
     "degrees": math.degrees, "radians": math.radians, "copysign": math.copysign, "fabs": math.fabs, "gcd": math.gcd,
     "isnan": math.isnan, "isinf": math.isinf, "isfinite": math.isfinite, "mathremainder": _quiet(math.remainder),
     "frexp": math.frexp, "ldexp": _quiet(math.ldexp), "modf": math.modf,

@@ -238,10 +238,11 @@ class _Machine:
         target.state = state
 
     def reduce(self) -> None:
-        arguments, function = self.check(self.pop(), tuple), self.check(self.pop(), Name)
-        if _is_ours(function) and len(arguments) == 1:
-            self.stack.append(EnumRecord(str(function), arguments[0]))
+        arguments, function = self.pop(), self.check(self.pop(), Name)
+        if _is_ours(function):  # a member of an enumeration, by its value
+            self.stack.append(EnumRecord(str(function), arguments))
             return
+        self.check(arguments, tuple)
         build = _REDUCE.get((function.module, function.name))
         if build is None:
             raise _refused(self.what, function)
