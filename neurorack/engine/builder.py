@@ -199,4 +199,4 @@ class Weights:
 
 def _floats(array) -> np.ndarray:
     array = np.asarray(array)
-    return array.view(np.float32) if array.dtype == np.uint32 else array.astype(np.float32)
+    return array.view(np.float32) if array.dtype == np.uint32 else array.astype(np.float32, copy=False)

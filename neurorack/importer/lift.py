@@ -112,12 +112,14 @@ def lift(path, *, blocks=None, attributes=None, sample_rate_hz: int | None = Non
     rate = sample_rate_of(found, sample_rate_hz)
     writer = ModelWriter({})
     result = Lifted(None, found, archive.sha256, rate)
-    for method, spec in found.methods.items():
+    shelf: dict = {}
+    first = playing_method(found)
+    for method, spec in sorted(found.methods.items(), key=lambda item: item[0] != first):
         lengths = list(blocks) if blocks else block_lengths(spec, found.granularity_frames)
         programs, result.reports[method] = {}, {}
         for frames in lengths:
             check_block(frames, found.granularity_frames)
-            report, program = _one(archive, method, spec, frames, attributes, seed, writer, rate)
+            report, program = _one(archive, method, spec, frames, attributes, seed, writer, rate, shelf)
             result.reports[method][frames] = report
             if program is not None:
                 programs[str(frames)] = program
@@ -141,11 +143,11 @@ def check_block(frames: int, granularity_frames: int) -> None:
         raise ModelError(f"a block of {frames} frames; it must be a multiple of {granularity_frames} up to {MOST_BLOCK_FRAMES}")
 
 
-def _one(archive, method, spec, frames, attributes, seed, writer, rate_hz):
+def _one(archive, method, spec, frames, attributes, seed, writer, rate_hz, shelf):
     """The report of one method at one block length, and its listing as JSON where it was lifted."""
     where = {"in_channels": spec.in_channels, "in_ratio": spec.in_ratio, "attributes": attributes, "seed": seed}
     try:
-        trace = record(archive, method, frames, **where)
+        trace = record(archive, method, frames, **where, shelf=shelf)
     except UnsupportedError as error:
         return MethodReport("none", reason=str(error)), None
     want = (frames // spec.out_ratio, spec.out_channels)

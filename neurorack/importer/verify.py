@@ -8,7 +8,7 @@ import numpy as np
 
 LEAST_SNR_DB = 100.0
 MOST_SNR_DB = 200.0          # what is said of two equal signals
-LEAST_BLOCKS, PROVEN_SECONDS, PATIENCE_SECONDS = 8, 3.0, 6.0
+LEAST_BLOCKS, PROVEN_SECONDS, PATIENCE_SECONDS = 12, 3.0, 1.5
 
 
 def latent_signal(rows: int, channels: int, seed: int = 0) -> np.ndarray:
