@@ -22,13 +22,14 @@ from neurorack.shm.rack import Rack
 
 ROLES = {"audio": "neurorack.audio.process", "synth": "neurorack.synth.process", "inputs": "neurorack.inputs.process"}
 BAD_INPUT, FAILED = 2, 3
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")   # others' threads would spin beside the sound
 _PR_SET_PDEATHSIG = 1
 
 
 def spawn(role: str, rack: Rack, config: dict, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen:
-    """Start a child. Its standard input is closed: the terminal belongs to the supervisor."""
+    """Start a child. Its standard input is closed: the terminal belongs to the supervisor; numpy keeps to one thread."""
     command = [sys.executable, "-m", "neurorack.process", role, json.dumps({**config, "rack_fd": rack.fd})]
-    return subprocess.Popen(command, pass_fds=(rack.fd, *pass_fds), stdin=subprocess.DEVNULL)
+    return subprocess.Popen(command, pass_fds=(rack.fd, *pass_fds), stdin=subprocess.DEVNULL, env={**os.environ, **ONE_THREAD})
 
 
 def name_process(title: str) -> None:
