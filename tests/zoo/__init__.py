@@ -1,6 +1,6 @@
 """Models in the shapes that real exporters write, made here with torch: what the tests read, lift, check and play.
 
-``path("v2")`` gives a file; ``FAMILIES`` says what each is. Weights are random with fixed seeds, scaled to sane levels, so
+``path("v2")`` gives a file; ``FAMILIES`` says what each is, ``STRANGERS`` holds those in other people's style. Weights are random with fixed seeds, scaled to sane levels, so
 files are made at every capacity, small ones in a second. Files are kept in a folder of the system's temporary files, under a
 key of this package's source and torch's version.
 
@@ -25,7 +25,7 @@ class Family:
 
     ``methods``: name -> (in_channels, in_ratio, out_channels, out_ratio). ``random``: whether it draws random numbers.
     ``streaming``: whether blocks of any length give what the whole gives. ``feeds``: method -> (centre, spread) of each input,
-    where that is not 0 and 1 (for audio 0.3).
+    where that is not 0 and 1 (for audio 0.3). ``unit_frames``: what blocks are to be multiples of, where that is more than the ratio.
     """
 
     name: str
@@ -39,11 +39,12 @@ class Family:
     notes: str = ""
     attributes: dict = field(default_factory=dict)
     feeds: dict = field(default_factory=dict)
+    unit_frames: int = 1
 
     @property
     def ratio(self) -> int:
         """The largest ratio of any method: blocks are multiples of it."""
-        return max(max(m[1], m[3]) for m in self.methods.values())
+        return max(self.unit_frames, *(max(m[1], m[3]) for m in self.methods.values()))
 
     def feed(self, method: str, frames: int, seed: int = 0):
         """A typical input of ``frames`` audio frames, float32 [in_channels, rows]: audio is noise, controls wander."""
@@ -66,17 +67,18 @@ class Family:
             return module if isinstance(module, torch.jit.ScriptModule) else torch.jit.script(module)
 
 
-def _families() -> dict[str, Family]:
-    from . import catalogue
-
-    return {family.name: family for family in catalogue.families()}
-
-
 def __getattr__(name):  # torch is imported when the first family is asked for
     if name == "FAMILIES":
-        globals()[name] = _families()
-        return globals()[name]
-    raise AttributeError(name)
+        from . import catalogue
+
+        globals()[name] = {family.name: family for family in catalogue.families()}
+    elif name == "STRANGERS":
+        from . import strangers, strangers_more
+
+        globals()[name] = {family.name: family for module in (strangers, strangers_more) for family in module.families()}
+    else:
+        raise AttributeError(name)
+    return globals()[name]
 
 
 def _key() -> str:
@@ -110,9 +112,9 @@ def kept(file: Path, write: Callable[[Path], None]) -> Path:
 def path(name: str, capacity: int | None = None, folder: str | Path | None = None, sample_rate: int | None = None,
          quiet: bool = False) -> Path:
     """The file of a family, built when it is missing. ``folder``: where it lies (default: the cache)."""
-    from . import FAMILIES
+    from . import FAMILIES, STRANGERS
 
-    family = FAMILIES[name]
+    family = FAMILIES.get(name) or STRANGERS[name]
     capacity, sample_rate = capacity or family.capacity, sample_rate or family.sample_rate
     file = Path(folder or cache_folder()) / f"{name}-c{capacity}-{sample_rate}{'-quiet' if quiet else ''}.ts"
     return kept(file, lambda part: family.build(capacity, sample_rate, quiet).save(str(part)))
