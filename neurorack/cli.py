@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from neurorack import __version__, models_cli
+from neurorack import __version__, control_cli, models_cli
 from neurorack.errors import NeurorackError
 
 
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", action="store_true")
 
     models_cli.register(commands)
+    control_cli.register(commands)
 
     doctor = commands.add_parser("doctor", help="look for what could go wrong", description="Look at audio, scheduling, buses, board and models; every finding names its remedy.")
     doctor.add_argument("--json", action="store_true")
@@ -116,7 +117,7 @@ def _doctor(args) -> int:
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
-        return {"play": _play, "render": _render, "bench": _bench, "doctor": _doctor, "models": models_cli.run}[args.command](args)
+        return {"play": _play, "render": _render, "bench": _bench, "doctor": _doctor, "models": models_cli.run, "ctl": control_cli.run}[args.command](args)
     except NeurorackError as error:
         if str(error):
             print(f"neurorack: {' '.join(str(error).split())}", file=sys.stderr)

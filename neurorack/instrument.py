@@ -1,46 +1,49 @@
 """The supervisor: starts the processes, watches them, starts them again, and ends the run with a fade.
 
-It owns the shared block and the patch. It never stops the sound because something else failed.
+It owns the shared block and the patch. It never stops the sound because something else failed. Models, slots and the mix
+are in ``slots.py``; what others ask for comes through ``wishes.py``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import queue
 import signal
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from neurorack import library, runfiles
 from neurorack.audio.recorder import check_target
+from neurorack.control import Server
 from neurorack.desk.hands import BuiltInPatch, ScoreHand
 from neurorack.desk.keyboard import HELP, Keyboard, status_line
 from neurorack.drivers import board as boards
 from neurorack.drivers.desk import Wires
 from neurorack.engine import Model
 from neurorack.errors import NeurorackError
-from neurorack.process import BAD_INPUT, name_process, spawn, tell
+from neurorack.process import BAD_INPUT, name_process, tell
 from neurorack.render import check_audio_settings, drive_indices, write_atomically
 from neurorack.report import play_report
 from neurorack.score import Score
 from neurorack.shm.rack import Rack
+from neurorack.slots import PLAYING, Slots
 from neurorack.voice.card import check_card
 from neurorack.voice.patch import default_patch
+from neurorack.watched import Watched
+from neurorack.wishes import Wishes
 
-WATCH_SECONDS = 0.02
-START_SECONDS = 30.0          # a child that has not beaten by then hangs; a large model from a slow card takes its time
-STALE_SECONDS = 1.0           # a child without any sign of life for so long hangs
-SLEEPY_SECONDS = 10.0         # its compiled thread works, but its interpreter does not come to its turn
-RESTART_PAUSE_SECONDS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+WATCH_SECONDS, ROUTED_SECONDS, BUSY_SECONDS = 0.02, 0.004, 0.002    # between two looks: usually; the mix follows a jack; a model changes
 FAILURES_AT_START = 5         # so many before the first sound end the run
 INPUTS_PATIENCE_SECONDS = 2.0
-CALM_SECONDS = 30.0           # after so long without a failure the pauses start over
 FADE_PATIENCE_SECONDS = 0.25
 LEAVE_PATIENCE_SECONDS = 0.5
 PLAY, FADE, LEAVE = 1, 2, 3
-DETACHED, PLAYING = 0, 1
 
 
 @dataclass
@@ -62,40 +65,6 @@ class Settings:
     report: Path | None = None
     seed: int = 0
     quiet: bool = False
-
-
-class Watched:
-    """One child: its process, its heartbeat, its restarts."""
-
-    def __init__(self, role: str, index: int, section, config: dict, pass_fds: tuple[int, ...] = (), working_ns=lambda: 0):
-        self.role, self.index, self.section, self.config, self.pass_fds = role, index, section, config, pass_fds
-        self.working_ns = working_ns     # when its compiled thread last did its work
-        self.process = None
-        self.failures, self.failed_at, self.start_at, self.started_at = 0, 0.0, 0.0, 0.0
-
-    def start(self, rack: Rack) -> None:
-        self.section.heartbeat_ns = 0
-        self.process = spawn(self.role, rack, self.config, self.pass_fds)
-        self.started_at = time.monotonic()
-
-    def state(self, now: float) -> str:
-        """"runs", "hangs", "died" (with ``self.process.returncode``) or "waits" for its next start."""
-        if self.process is None:
-            return "waits"
-        if self.process.poll() is not None:
-            return "died"
-        beat = self.section.heartbeat_ns
-        if beat == 0:
-            return "hangs" if now - self.started_at > START_SECONDS else "runs"
-        asleep, still = now - beat / 1e9, now - max(beat, self.working_ns()) / 1e9
-        return "hangs" if still > STALE_SECONDS or asleep > SLEEPY_SECONDS else "runs"
-
-    def plan_restart(self, now: float) -> None:
-        self.failures = 0 if now - self.failed_at > CALM_SECONDS else self.failures
-        self.failed_at, self.process = now, None
-        self.start_at = now + RESTART_PAUSE_SECONDS[min(self.failures, len(RESTART_PAUSE_SECONDS) - 1)]
-        self.failures += 1
-        self.config["restarted"] = True
 
 
 class Instrument:
@@ -121,23 +90,30 @@ class Instrument:
             self.rack.run.monitor_gain = 10 ** (settings.monitor_db / 20)
         self.rack.run.recording = int(settings.record is not None)
         self.patch = default_patch(self.card, listens=settings.input_channels > 0)
-        self.patch.publish(self.rack.patch[0], self.card["controls"])
+        self.slots = Slots(self.rack, settings, self.patch, self.say, self.note_children)
+        self.slots.begin(self.model_path, self.card)
+        self.posted: queue.SimpleQueue = queue.SimpleQueue()
         self.wires = Wires(self.rack, self.board)
         self.run_file = runfiles.RunFile()
         self.leaving = self.sounding_at = None
         self.hands: list = []
-        self.restart_late_blocks = self._late_seen = 0
-        self.children = self._children()
+        self.wishes = Wishes(self)
+        self.server: Server | None = None
+        self.others = self._others()
 
-    def _children(self) -> list[Watched]:
+    def _others(self) -> list[Watched]:
+        """The children beside the synths."""
         s, rack, gate_fd = self.settings, self.rack, self.wires.far.fileno()
         audio = {"device": s.device, "record": str(Path(s.record).absolute()) if s.record else None}
-        synth = {"slot": 0, "model": str(Path(self.model_path).absolute()), "lead_frames": s.lead_frames, "seed": s.seed}
         return [
-            Watched("synth", 1, rack.synth[0], synth, working_ns=lambda: rack.synth[0].render_ns),
             Watched("audio", 0, rack.audio, audio, working_ns=lambda: rack.clock.callback_ns),
             Watched("inputs", 3, rack.inputs, {"board": self.board, "gate_fd": gate_fd}, (gate_fd,)),
         ]
+
+    @property
+    def children(self) -> list[Watched]:
+        """Everyone who is watched now; a synth that was told to leave is not."""
+        return [slot.child for slot in self.slots.slots if slot.holds] + self.others
 
     # -- the run
 
@@ -155,6 +131,7 @@ class Instrument:
             for child in self.children:
                 child.start(self.rack)
             self.note_children()
+            self._listen()
             self._loop()
         finally:
             self._stop()
@@ -173,7 +150,34 @@ class Instrument:
             tell(f"neurorack: {message}\n")
 
     def note_children(self) -> None:
-        self.run_file.write({c.role: c.process.pid for c in self.children if c.process})
+        others = {c.role: c.process.pid for c in self.others if c.process}
+        self.run_file.write(others | self.slots.processes)
+
+    def _listen(self) -> None:
+        try:
+            self.server = Server(self.wishes.handle)
+        except NeurorackError as error:      # it plays without
+            self.say(f"warning: ControlSocket: {error}")
+
+    def call(self, function: Callable, *arguments):
+        """Run this in the supervisor's loop and return its result, or raise its error. From any other thread."""
+        done: Future = Future()
+
+        def work() -> None:
+            try:
+                done.set_result(function(*arguments))
+            except Exception as error:   # noqa: BLE001 - it belongs to the caller
+                done.set_exception(error)
+        self.posted.put(work)
+        return done.result(10)
+
+    def _wait(self) -> None:
+        """Until the next look, or until something is posted; then do it."""
+        pause = BUSY_SECONDS if self.slots.busy else ROUTED_SECONDS if self.slots.mix_routes else WATCH_SECONDS
+        with contextlib.suppress(queue.Empty):
+            self.posted.get(timeout=pause)()
+            while True:
+                self.posted.get_nowait()()
 
     def _loop(self) -> None:
         show_at, level = 0.0, 0.0
@@ -192,7 +196,8 @@ class Instrument:
                 line = status_line(self.rack, level, keyboard.chosen if keyboard else None)
                 tell("\r" + line[:118] + "\x1b[K")
                 show_at, level = now + 0.2, 0.0
-            time.sleep(WATCH_SECONDS)
+            self.slots.tick()
+            self._wait()
 
     def _ready(self, now: float) -> bool:
         """True once sound flows, and the jacks are looked at (or will not be for a while: that must not keep the sound back)."""
@@ -202,6 +207,8 @@ class Instrument:
     def _sounding(self, now: float) -> None:
         """Everything runs: say what plays, and let the hands play."""
         self.sounding_at = now
+        self.slots.good.append(Path(self.model_path))
+        self.slots.want_spare = True
         audio, s = self.rack.audio, self.settings
         device = audio.device_name or "?"
         self.say(f"{self.card.get('name')} plays on {device}, {s.rate_hz} Hz in blocks of {s.block_frames}, board {self.board['name']} "
@@ -209,12 +216,12 @@ class Instrument:
         if self.board["driver"] != "desk":
             return
         if s.score:
-            self.hands.append(ScoreHand(s.score, self.wires, self.drive))
+            self.hands.append(ScoreHand(s.score, self.wires, self.drive, self.wishes.from_a_hand))
         else:
             patch = BuiltInPatch(self.wires, seed=s.seed)
             self.hands.append(patch)
             if sys.stdin is not None and sys.stdin.isatty():
-                self.hands.append(Keyboard(self.wires, self.leave, patch))
+                self.hands.append(Keyboard(self.wires, self.leave, patch, wish=self.wishes.from_a_hand))
                 self.say(HELP)
             from neurorack.desk.midi import MidiHand
 
@@ -225,17 +232,18 @@ class Instrument:
             hand.start()
 
     def drive(self, control: str, value: float) -> None:
-        """Set one of the model's named controls absolutely, 0..1."""
+        """Set one of the models' named controls absolutely, 0..1; from any thread."""
+        self.posted.put(lambda: self._drive(control, value))
+
+    def _drive(self, control: str, value: float) -> None:
         self.patch.knobs[control], self.patch.drives[control] = value, 1.0
-        self.patch.publish(self.rack.patch[0], self.card["controls"])
+        self.slots.publish()
 
     # -- watching
 
     def _watch(self, child: Watched, now: float) -> None:
         state = child.state(now)
         if state == "runs":
-            if child.role == "synth":
-                self._late_seen = int(self.rack.audio.late_blocks[0])
             return
         if state == "waits":
             if now >= child.start_at:
@@ -253,30 +261,28 @@ class Instrument:
             if child.failures + 1 >= FAILURES_AT_START:
                 raise NeurorackError(f"the {child.role} process {reason}, {FAILURES_AT_START} times before the first sound; "
                                      f"look with `neurorack doctor`{' or try --device null' if child.role == 'audio' else ''}")
-        if child.role == "synth":
-            self._detach_synth()
+        slot = next((slot for slot in self.slots.slots if slot.child is child), None)
+        if slot and not self.slots.lost(slot, reason, code == BAD_INPUT):
+            return
         self.rack.run.restarts[child.index] += 1
         child.plan_restart(now)
         self.say(f"warning: the {child.role} process {reason}; starting it again")
-
-    def _detach_synth(self) -> None:
-        """Its writer is dead, so the supervisor may write the slot: silence from now on is no longer an underrun."""
-        self.rack.synth[0].playing = DETACHED
-        self.restart_late_blocks += int(self.rack.audio.late_blocks[0]) - self._late_seen
 
     # -- the end
 
     def _stop(self) -> None:
         for hand in self.hands:
             hand.stopping.set()
+        self.slots.end()
         self.rack.run.state = FADE
-        audio = next(c for c in self.children if c.role == "audio")
+        audio = self.others[0]
         deadline = time.monotonic() + FADE_PATIENCE_SECONDS
         while time.monotonic() < deadline and not self.rack.audio.faded and audio.process and audio.process.poll() is None and self.sounding_at:
             time.sleep(0.002)
         self.ended = time.monotonic()
         self.rack.run.state = LEAVE
-        alive = [c.process for c in self.children if c.process and c.process.poll() is None]
+        everyone = self.others + [slot.child for slot in self.slots.slots if slot.child]
+        alive = [c.process for c in everyone if c.process and c.process.poll() is None]
         for process in alive:
             process.terminate()
         deadline = time.monotonic() + LEAVE_PATIENCE_SECONDS
@@ -288,6 +294,8 @@ class Instrument:
                 process.wait()
         for hand in self.hands:
             hand.finish()
+        if self.server:
+            self.server.close()
         self.run_file.remove()
         if self.hands and sys.stderr.isatty() and not self.settings.quiet:
             tell("\n")

@@ -50,6 +50,8 @@ class ScorePlayer:
 
     def __init__(self, score: Score, voice: Voice, settle_seconds: float = SETTLE_SECONDS, input_audio: np.ndarray | None = None):
         """``input_audio``: float32 [frames, 2] at the card's rate, what comes in at the audio input; silence follows it."""
+        if score.wishes:
+            raise ScoreError("swap and mix happen in real time only: use `neurorack play --score`")
         self.score, self.voice, self.input_audio, self.heard_frames = score, voice, input_audio, 0
         patch = default_patch(voice.card, listens=voice.listens)
         struct = patch.to_struct(voice.card["controls"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurorack import causes
 from neurorack.shm import table
 
 
@@ -23,26 +24,30 @@ def latencies_ms(synth) -> np.ndarray:
 
 
 def play_report(run) -> dict:
-    """The report of an ``Instrument`` that has ended.
+    """The report of an ``Instrument`` that has ended; what is not summed is of the slot heard at the end.
 
-    ``underruns`` counts blocks by cause: *late* (the synth was late), *stalled* (the whole machine stood still: the
+    ``underruns`` counts blocks of what was heard: *late* (the synth was late), *stalled* (the whole machine stood still: the
     card's own callback came late), *restart* (a process was being replaced), *device* (the card itself ran dry).
+    ``causes`` and ``held_blocks`` name the cause of each (``causes.py``), and of each block replaced by the sound before it.
     ``gate_to_sound_ms``: from the edge to the jack as this run's clock and driver measured it.
     """
-    rack, settings = run.rack, run.settings
-    audio, synth = rack.audio, rack.synth[0]
-    late, stalled = int(audio.late_blocks[0]), int(audio.stalled_blocks[0])
+    rack, settings, slots = run.rack, run.settings, run.slots
+    audio, heard = rack.audio, slots.slots[slots.heard]
+    synth = heard.section
+    by_cause = causes.totals(rack)
+    stalled = sum(slot.watch.stalled_callbacks for slot in slots.slots)
     times = latencies_ms(synth)
     restarts = dict(zip(("audio", "synth", "synth_b", "inputs"), (int(n) for n in rack.run.restarts)))
-    restarts.pop("synth_b")
+    restarts["synth"] += restarts.pop("synth_b")
     seconds = run.ended - run.sounding_at if run.sounding_at else 0.0
     return {
-        "model": run.card.get("name"), "board": run.board["name"], "device": audio.device_name, "rate": settings.rate_hz,
+        "model": heard.card.get("name"), "board": run.board["name"], "device": audio.device_name, "rate": settings.rate_hz,
         "block": settings.block_frames, "lead_frames": synth.lead_frames, "seconds": round(seconds, 3), "blocks": audio.blocks,
         "start_seconds": round(run.sounding_at - run.began, 3) if run.sounding_at else None,
-        "underruns": {"late": late - stalled - run.restart_late_blocks, "stalled": stalled, "restart": run.restart_late_blocks,
+        "underruns": {"late": sum(by_cause.values()) - by_cause["died"] - stalled, "stalled": stalled, "restart": by_cause["died"],
                       "device": audio.device_underflows},
-        "silent_blocks": audio.silent_blocks, "finished_blocks": int(audio.finished_blocks[0]),
+        "causes": by_cause, "held_blocks": causes.totals(rack, "held"), "swaps": {"done": slots.swaps_done, "failed": slots.swaps_failed},
+        "silent_blocks": audio.silent_blocks, "finished_blocks": int(audio.finished_blocks[slots.heard]),
         "restarts": restarts, "reconnects": audio.reconnects,
         "block_load_median": histogram_percentile(synth.load_histogram, 50), "block_load_p99": histogram_percentile(synth.load_histogram, 99),
         "callback_load_median": histogram_percentile(audio.load_histogram, 50), "callback_load_p99": histogram_percentile(audio.load_histogram, 99),

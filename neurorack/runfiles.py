@@ -79,5 +79,6 @@ def recover() -> list[str]:
                 os.kill(pid, signal.SIGKILL)
             told.append(f"ended the {role} process {pid} of a run that was killed")
         path.unlink(missing_ok=True)
+        path.with_suffix(".sock").unlink(missing_ok=True)
         told.append(f"cleaned up after a run that was killed (process {data['pid']})")
     return told

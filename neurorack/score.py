@@ -8,6 +8,8 @@
     events:                        # steps, in order of time
       - {at: 0.5, jack: gate1, volts: 5}
       - {at: 0.6, jack: gate1, volts: 0}
+      - {at: 2, swap: other}       # in real time: change to another model (with fade_ms: 50), or
+      - {at: 3, mix: 0.5}          # the mix of slots A (0) and B (1)
     curves:                        # straight lines between points
       cv1: [[0, -5], [4, 5]]
     controls:                      # drive one of the model's named controls directly, 0..1
@@ -35,6 +37,7 @@ SECONDS_LIMIT = 3600.0
 GATE_THRESHOLD_VOLTS = 1.6  # rising; falls below 1.0 V
 GATE_RELEASE_VOLTS = 1.0
 RETRIGGER_GAP_SECONDS = 0.001
+EVENTS = (("jack", "volts"), ("swap", "fade_ms"), ("mix",))      # what an event may be: its first key, and the others it may have
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Score:
     curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)    # jack -> (seconds, volts)
     controls: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # control -> (seconds, 0..1)
     folder: Path = Path(".")
+    wishes: list[tuple[float, dict]] = field(default_factory=list)                # (seconds, request of control.py)
 
     def gate_steps(self) -> list[tuple[float, int, float]]:
         """Steps of the gate jacks ``(seconds, gate index, volts)``, with the gap before a step up from high."""
@@ -119,22 +123,32 @@ def _points(raw, what: str, low: float, high: float, seconds: float) -> list[tup
     return points
 
 
-def _events(raw, seconds: float) -> list[tuple[float, str, float]]:
+def _events(raw) -> tuple[list[tuple[float, str, float]], list[tuple[float, dict]]]:
+    """Steps at the jacks, and wishes to the instrument."""
     if not isinstance(raw, list):
         raise ScoreError("events must be a list of {at, jack, volts}")
-    events, last = [], 0.0
+    events, wishes, last = [], [], 0.0
     for number, entry in enumerate(raw, 1):
-        if not isinstance(entry, dict) or set(entry) - {"at", "jack", "volts"} or "at" not in entry or "jack" not in entry:
-            raise ScoreError(f"event {number} is {entry!r}; it must be {{at: seconds, jack: name, volts: number}}")
+        keys = next((keys for keys in EVENTS if isinstance(entry, dict) and keys[0] in entry and set(entry) <= {"at", *keys}), None)
+        if keys is None or "at" not in entry:
+            raise ScoreError(f"event {number} is {entry!r}; it must be {{at: seconds, jack: name, volts: number}}, or have swap or mix instead of a jack")
         at = _number(entry["at"], f"event {number}, at", 0, SECONDS_LIMIT)
         if at < last:
             raise ScoreError(f"event {number}: time {at:g} s comes after {last:g} s; put the events in order of time")
+        last = at
+        if keys[0] == "swap":
+            if not isinstance(entry["swap"], str):
+                raise ScoreError(f"event {number}, swap is {entry['swap']!r}; it must be a model's name or file")
+            wishes.append((at, {"do": "swap", "model": entry["swap"], "fade_ms": _number(entry.get("fade_ms", 50), f"event {number}, fade_ms", 1, 10000)}))
+            continue
+        if keys[0] == "mix":
+            wishes.append((at, {"do": "mix", "value": _number(entry["mix"], f"event {number}, mix", 0, 1)}))
+            continue
         if entry["jack"] not in JACKS:
             raise ScoreError(f"event {number}: there is no jack {entry['jack']!r}; the jacks are {', '.join(JACKS)}")
         volts = _number(entry.get("volts", 5), f"event {number}, volts", -VOLTS_LIMIT, VOLTS_LIMIT)
         events.append((at, entry["jack"], volts))
-        last = at
-    return events
+    return events, wishes
 
 
 def parse(raw, folder: Path = Path(".")) -> Score:
@@ -151,7 +165,8 @@ def parse(raw, folder: Path = Path(".")) -> Score:
     if model is not None and not isinstance(model, str):
         raise ScoreError(f"model is {model!r}; it must be a model's name or file")
     seed = _number(raw.get("seed", 0), "seed", 0, 2**31 - 1)
-    score = Score(seconds, model, int(seed), _events(raw.get("events") or [], seconds), folder=folder)
+    events, wishes = _events(raw.get("events") or [])
+    score = Score(seconds, model, int(seed), events, folder=folder, wishes=wishes)
     for key, limits in (("curves", (-VOLTS_LIMIT, VOLTS_LIMIT)), ("controls", (0.0, 1.0))):
         table = raw.get(key) or {}
         if not isinstance(table, dict):

@@ -180,6 +180,8 @@ static void take_input(nr_rack *rack, const float *in, float *out, uint32_t n) {
     if (fabsf(in[i]) > peak[i & 1]) peak[i & 1] = fabsf(in[i]);
     if (gain != 0.0f) out[i] += gain * in[i];
   }
+  uint64_t head = nr_peek(&rack->input_ring.head_frames), after = head + n, kept = NR_RING_CAPACITY_FRAMES / 2;
+  if (after - nr_load(&rack->input_ring.tail_frames) > NR_RING_CAPACITY_FRAMES) nr_store(&rack->input_ring.tail_frames, after - kept);
   nr_ring_push(&rack->input_ring.head_frames, &rack->input_ring.tail_frames, rack->input_ring.frames, NR_RING_CAPACITY_FRAMES, in, n);
   for (int c = 0; c < 2; c++) nr_store_f32(&rack->audio.input_peak[c], peak[c]);
 }

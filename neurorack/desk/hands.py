@@ -40,11 +40,12 @@ class Hand(threading.Thread):
 
 
 class ScoreHand(Hand):
-    """A score in real time: its steps at their times, its curves every 4 ms, its controls driven in the patch."""
+    """A score in real time: its steps at their times, its curves every 4 ms, its controls driven in the patch, its wishes
+    (swaps, the mix) told to ``wish``."""
 
-    def __init__(self, score: Score, wires, drive=None):
+    def __init__(self, score: Score, wires, drive=None, wish=None):
         super().__init__("score")
-        self.score, self.wires, self.drive = score, wires, drive
+        self.score, self.wires, self.drive, self.wish = score, wires, drive, wish
         self.edge_ns: list[int] = []    # when gate 1 really rose
         self.done = threading.Event()
 
@@ -52,11 +53,13 @@ class ScoreHand(Hand):
         """Wait for each step and tick in turn; sleeps on its stop, so that it ends at once."""
         start = time.monotonic()
         steps = [(at, "gate", gate, volts) for at, gate, volts in self.score.gate_steps()]
+        wishes = list(self.score.wishes) if self.wish else []
         moving = bool(self.score.curves or self.score.controls or any(j.startswith("cv") for _, j, _ in self.score.events))
         next_tick, ticks, free_at = 0.0, 0, [0.0, 0.0]
         while True:
             next_step = steps[0][0] if steps else math.inf
-            at = min(next_step, next_tick if moving else math.inf, self.score.seconds)
+            next_wish = wishes[0][0] if wishes else math.inf
+            at = min(next_step, next_wish, next_tick if moving else math.inf, self.score.seconds)
             if not self.wait_until(start + at):
                 return
             if at >= self.score.seconds:
@@ -65,6 +68,8 @@ class ScoreHand(Hand):
                 ticks += 1
                 next_tick = ticks * TICK_SECONDS
                 self._move(at)
+            if at == next_wish:
+                threading.Thread(target=self.wish, args=(wishes.pop(0)[1],), daemon=True).start()     # finding a model may take a while
             if at == next_step:
                 _, _, gate, volts = steps.pop(0)
                 if not self.wait_until(free_at[gate]):

@@ -10,17 +10,18 @@ import tty
 
 from neurorack.desk.hands import TRIGGER_SECONDS, Hand
 
-HELP = "space hit · f freeze · 1-4 choose a CV · up/down turn it · 0 centre · p built-in patch on/off · q quit"
-STEP_VOLTS = 0.25
+HELP = "space hit · f freeze · 1-4 choose a CV · up/down turn it · 0 centre · n next model · [ ] mix A and B · p built-in patch on/off · q quit"
+STEP_VOLTS, STEP_MIX = 0.25, 0.1
 LIMIT_VOLTS = 10.0
 
 
 class Keyboard(Hand):
-    """Reads keys without waiting for Enter. ``on_quit`` is called for q; ``patch`` is the built-in patch or None."""
+    """Reads keys without waiting for Enter. ``on_quit`` is called for q; ``patch`` is the built-in patch or None; ``wish``
+    takes the requests of ``control.py``."""
 
-    def __init__(self, wires, on_quit, patch=None, stream=None):
+    def __init__(self, wires, on_quit, patch=None, stream=None, wish=None):
         super().__init__("keyboard")
-        self.wires, self.on_quit, self.patch = wires, on_quit, patch
+        self.wires, self.on_quit, self.patch, self.wish = wires, on_quit, patch, wish
         self.stream = stream or sys.stdin
         self.chosen, self.volts, self.frozen = 0, [0.0] * 4, False
 
@@ -54,6 +55,8 @@ class Keyboard(Hand):
             elif key == "p" and self.patch:
                 self.patch.playing.clear() if self.patch.playing.is_set() else self.patch.playing.set()
                 self.patch.hold = [False] * 4
+            elif key in "n[]" and self.wish:
+                self.wish({"do": "next"} if key == "n" else {"do": "mix", "relative": True, "value": STEP_MIX if key == "]" else -STEP_MIX})
             elif key in "q\x04":
                 self.on_quit()
 
@@ -67,12 +70,15 @@ class Keyboard(Hand):
 
 
 def status_line(rack, level: float, chosen: int | None) -> str:
-    """Meter (peak 0..1 since the last line), gates, CVs, load and underruns in one line."""
-    audio, synth = rack.audio, rack.synth[0]
+    """Meter (peak 0..1 since the last line), gates, CVs, models, load and underruns in one line."""
+    audio = rack.audio
+    heard = [i for i, share in enumerate((1 - audio.mix, audio.mix)) if share > 0]
+    synth = rack.synth[heard[0]]
+    names = " + ".join(rack.synth[i].model_name[:12] for i in heard) + (f" mix {audio.mix:.2f}" if len(heard) > 1 else "")
     bar = "#" * min(20, int(20 * level ** 0.5))
     snapshot = rack.read_controls()
     volts, gates = (snapshot[0], snapshot[1]) if snapshot else ([0.0] * 8, 0)
     cvs = " ".join(f"{'>' if i == chosen else ''}cv{i + 1} {volts[i]:+.2f}" for i in range(4))
-    late = int(audio.late_blocks[0])
-    return (f"[{bar:<20}] {'G' if gates & 1 else '.'}{'F' if synth.frozen else '.'} {cvs}  "
-            f"load {100 * synth.load:.0f} %  underruns {late}")
+    late = sum(int(count) for slot in rack.underruns for count in slot.late)
+    load = 100 * sum(rack.synth[i].load for i in heard)
+    return f"[{bar:<20}] {'G' if gates & 1 else '.'}{'F' if synth.frozen else '.'} {cvs}  {names}  load {load:.0f} %  underruns {late}"

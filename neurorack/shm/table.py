@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAGIC = 0x4B4341524F52554E  # "NURORACK" read as a little-endian word
-VERSION = 1
+VERSION = 2
 
 SLOTS = 2                  # model slots A and B
 CV_JACKS = 8               # cv1..cv8; boards use the first four
@@ -33,6 +33,9 @@ CAPTURE_CAPACITY_FRAMES = 262144  # a power of two; 5.5 s at 48 kHz
 LOAD_BUCKETS = 128         # histogram of load: bucket = round(16 * log2(load * 1024)), clamped
 LATENCIES = 1024           # gate-to-sound times kept
 NAME_BYTES = 64
+#: Why a slot lacked sound: its model is too slow; the machine stood still; the processor was slowed down (heat, supply);
+#: a swap was going on; its process died.
+CAUSES = ("slow", "stall", "throttled", "swap", "died")
 
 SIZES = {"u32": 4, "i32": 4, "u64": 8, "i64": 8, "f32": 4, "f64": 8, "char": 1}
 C_TYPES = {"u32": "uint32_t", "i32": "int32_t", "u64": "uint64_t", "i64": "int64_t", "f32": "float", "f64": "double", "char": "char"}
@@ -181,6 +184,12 @@ TABLE: tuple[Section, ...] = (
         Field("load_max", "f32", 1, "largest since start"),
         Field("block_frames", "u32", 1, "frames the program makes at once"),
         Field("lead_frames", "u32", 1, "frames kept ready beyond the callback's need"),
+        Field("quick_lead_frames", "u32", 1, "of these, the time to make a block anew; a part of the latency"),
+        Field("block_us", "f32", 1, "processor time of a block: the median of the last 64"),
+        Field("block_high_us", "f32", 1, "and the second largest of them"),
+        Field("slow_blocks", "u64", 1, "blocks that took more processor time than they last"),
+        Field("gone_blocks", "u64", 1, "blocks for which the machine kept the thread from running for more than half its lead"),
+        Field("held_blocks", "u64", 1, "blocks that could not be made in time: the last sound went on instead"),
         Field("gesture", "i32", 1, "index of the running gesture, -1 none"),
         Field("gesture_frame", "i32", 1, "its position in model frames"),
         Field("frozen", "u32", 1, "1 while the gesture is held in a loop"),
@@ -193,8 +202,12 @@ TABLE: tuple[Section, ...] = (
         Field("load_histogram", "u32", LOAD_BUCKETS, "blocks by load"),
         Field("model_name", "char", NAME_BYTES, "UTF-8"),
     ), copies=SLOTS),
+    Section("underruns", "supervisor", "atomic", "Why a slot lacked sound, by cause: slow model, machine stalled, processor throttled, swap, process died.", (
+        Field("late", "u64", len(CAUSES), "callbacks that found too few frames; table.CAUSES in order"),
+        Field("held", "u64", len(CAUSES), "blocks replaced by the last sound before it came to that"),
+    ), copies=SLOTS),
     Section("ring", "head: the slot's synth; tail: audio", "ring", "Sound from a slot to the callback.", _ring(RING_CAPACITY_FRAMES), copies=SLOTS),
-    Section("input_ring", "head: audio; tail: slot A's synth", "ring", "Sound from the audio input. Full: the newest frames are dropped.", _ring(RING_CAPACITY_FRAMES)),
+    Section("input_ring", "audio", "ring", "Sound from the audio input, for both synths, each with a place of its own. Full: the oldest half goes.", _ring(RING_CAPACITY_FRAMES)),
     Section("capture_ring", "head: audio; tail: recorder", "ring", "The output as played, for the recorder. Full: frames are dropped and counted.", _ring(CAPTURE_CAPACITY_FRAMES)),
     Section("desk", "supervisor", "atomic", "The wires of the simulated board: what a real jack would carry.", (
         Field("cv_wire_volts", "f64", CV_JACKS, "before the simulated converter"),

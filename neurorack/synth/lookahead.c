@@ -10,11 +10,11 @@ static const double CONTROL_STEP_VOLTS = 0.15;   /* smaller movements wait their
 static const double MOST_EXTRA_LOAD = 0.4;       /* share of the core that remaking for controls may take */
 
 int nr_lookahead_new(nr_synth_loop *s) {
-  size_t bytes = nr_voice_state_bytes(s->voice);
-  uint32_t blocks = (s->lead_frames + s->rack->header.block_frames) / s->chunk_frames + 2;
   s->quick_lead_frames = s->lead_frames;
-  if (!nr_voice_can_save(s->voice)) return 1; /* a foreign decoder's blocks are made once */
+  if (!s->can_save) return 1; /* a foreign decoder's blocks are made once */
   if (s->lead_frames < NR_QUICK_LEAD_FRAMES + s->chunk_frames) return 1; /* too shallow to have anything to take back */
+  size_t bytes = nr_voice_state_bytes(s->voice);
+  uint32_t blocks = (2 * s->lead_frames + s->rack->header.block_frames) / s->chunk_frames + 2; /* room to grow */
   s->saved_room = blocks < NR_MAX_SAVED ? blocks : NR_MAX_SAVED;
   for (uint32_t i = 0; i < s->saved_room; i++)
     if (!(s->saved[i].state = aligned_alloc(64, (bytes + 63) & ~(size_t)63))) return 0;
@@ -46,7 +46,7 @@ static int in_time(const nr_synth_loop *s, uint64_t x, int64_t now) {
   uint64_t tail = nr_load(&s->rack->ring[s->slot].tail_frames), block = s->rack->header.block_frames;
   if (x < tail) return 0;
   double taken_at = (double)(tail + (x - tail) / block * block); /* the callback that will take x starts there */
-  double needed = 12 + 1.5 * s->load * s->chunk_frames;
+  double needed = 12 + 1.2 * nr_cost_high(&s->cost);
   return taken_at - nr_ring_time(s, now) >= needed;
 }
 

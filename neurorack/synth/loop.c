@@ -31,6 +31,29 @@ static void count_on(nr_synth_loop *s) {
   s->late_edges = nr_load(&before->late_edges);
   s->takebacks = nr_load(&before->takebacks);
   s->remade_frames = nr_load(&before->remade_frames);
+  s->slow_blocks = nr_load(&before->slow_blocks);
+  s->gone_blocks = nr_load(&before->gone_blocks);
+  s->held_blocks = nr_load(&before->held_blocks);
+}
+
+static void use_leads(nr_synth_loop *s, uint32_t lead, uint32_t quick) {
+  nr_synth *out = &s->rack->synth[s->slot];
+  s->lead_frames = lead;
+  s->quick_lead_frames = s->saved_room && quick < lead ? quick : lead;
+  s->edge_delay_frames = (uint32_t)ceil(s->fixed_delay_frames + s->quick_lead_frames);
+  nr_store(&out->lead_frames, lead);
+  nr_store(&out->quick_lead_frames, s->quick_lead_frames);
+  nr_store(&out->edge_delay_frames, s->edge_delay_frames);
+}
+
+/* From any thread: the render thread takes them before its next block. A lead is 1..2^31 frames. */
+NR_EXPORT void nr_synth_set_leads(nr_synth_loop *s, uint32_t lead, uint32_t quick) {
+  nr_store(&s->wanted_leads, (uint64_t)lead << 32 | quick);
+}
+
+static void take_leads(nr_synth_loop *s) {
+  uint64_t wanted = __atomic_exchange_n(&s->wanted_leads, 0, __ATOMIC_ACQ_REL);
+  if (wanted) use_leads(s, (uint32_t)(wanted >> 32), (uint32_t)wanted);
 }
 
 NR_EXPORT nr_synth_loop *nr_synth_new(nr_rack *rack, uint32_t slot, nr_voice *voice, uint32_t lead_frames) {
@@ -39,6 +62,7 @@ NR_EXPORT nr_synth_loop *nr_synth_new(nr_rack *rack, uint32_t slot, nr_voice *vo
   s->rack = rack;
   s->slot = slot;
   s->voice = voice;
+  s->can_save = nr_voice_can_save(voice);
   s->lead_frames = lead_frames;
   s->model_per_ring = voice->resampler ? (double)voice->resampler->down / voice->resampler->up : 1.0;
   s->inside_frames = ((voice->resampler ? NR_TAPS / 2 : 0) + nr_least_delay(voice)) / s->model_per_ring;
@@ -48,7 +72,7 @@ NR_EXPORT nr_synth_loop *nr_synth_new(nr_rack *rack, uint32_t slot, nr_voice *vo
   if (!nr_lookahead_new(s)) { nr_synth_free(s); return NULL; }
   uint32_t longer = block > s->chunk_frames ? block : s->chunk_frames, shorter = block + s->chunk_frames - longer;
   uint32_t misfit = voice->resampler || longer % shorter ? shorter : 0; /* blocks that drift against the card's */
-  s->edge_delay_frames = (uint32_t)ceil(settle + slack + s->inside_frames) + s->quick_lead_frames + longer + misfit;
+  s->fixed_delay_frames = ceil(settle + slack + s->inside_frames) + longer + misfit;
   s->edge_cursor = nr_load(&rack->edges.head);
   count_on(s);
   s->patch.revision = nr_load(&rack->patch[slot].revision) - 1; /* the first look reads it, whole */
@@ -139,6 +163,27 @@ static void fill_rows(nr_synth_loop *s) {
   s->rendered_revision = s->patch.revision;
 }
 
+static int64_t thread_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* What the block cost, and whether the machine let the thread run: the governor and the report tell causes by it. */
+static void measure(nr_synth_loop *s, int64_t began, int64_t worked_ns) {
+  nr_synth *out = &s->rack->synth[s->slot];
+  double rate = 1e-9 * s->rack->header.sample_rate_hz;
+  int64_t gone_ns = nr_now_ns() - began - worked_ns + (s->due_ns && began > s->due_ns ? began - s->due_ns : 0);
+  nr_cost_add(&s->cost, (float)((double)worked_ns * rate));
+  if ((double)worked_ns * rate > s->chunk_frames) s->slow_blocks++;
+  if ((double)gone_ns * rate > 0.5 * s->lead_frames) s->gone_blocks++;
+  nr_store_f32(&out->block_us, (float)(1e-3 * nr_cost_median(&s->cost) / rate));
+  nr_store_f32(&out->block_high_us, (float)(1e-3 * nr_cost_high(&s->cost) / rate));
+  nr_store(&out->slow_blocks, s->slow_blocks);
+  nr_store(&out->gone_blocks, s->gone_blocks);
+  s->due_ns = 0;
+}
+
 static void publish(nr_synth_loop *s, int64_t began, int64_t done, uint32_t frames) {
   nr_synth *out = &s->rack->synth[s->slot];
   const nr_voice *v = s->voice;
@@ -167,6 +212,37 @@ static void push_all(nr_synth_loop *s, uint32_t frames, const uint32_t *stop) {
   }
 }
 
+/* A voice that begins beside a playing one finds the jacks as they stand. */
+static void take_the_jacks_as_they_stand(nr_synth_loop *s, int64_t now) {
+  read_clock(s, now);
+  take_controls(s);
+  memcpy(s->voice->latched_cv, s->cv_volts, sizeof s->cv_volts);
+  if (nr_load(&s->rack->controls.gates_high) & 2u && s->patch.gate2_action == NR_GATE2_FREEZE) {
+    nr_voice_edge frozen = {.frame = 0, .jack = 1, .rising = 1};
+    memcpy(frozen.cv_volts, s->cv_volts, sizeof frozen.cv_volts);
+    nr_voice_add_edge(s->voice, &frozen);
+  }
+}
+
+/* One block into the ring: a new one, or the last sound where a new one would come too late. */
+static void make_block(nr_synth_loop *s, int64_t began, const uint32_t *stop) {
+  uint32_t frames = s->chunk_frames;
+  if (nr_hold_due(s, began)) {
+    nr_hold_block(s);
+    nr_store(&s->rack->synth[s->slot].held_blocks, s->held_blocks);
+    push_all(s, frames, stop);
+    return;
+  }
+  int64_t worked = thread_ns();
+  nr_lookahead_save(s, nr_peek(&s->rack->ring[s->slot].head_frames));
+  fill_rows(s);
+  frames = nr_voice_render(s->voice, s->out);
+  nr_hold_end(s, frames);
+  measure(s, began, s->can_save ? thread_ns() - worked : nr_now_ns() - began); /* other stages may work elsewhere */
+  push_all(s, frames, stop);
+  publish(s, began, nr_now_ns(), frames ? frames : s->chunk_frames);
+}
+
 NR_EXPORT void nr_synth_run(nr_synth_loop *s, const uint32_t *stop) {
   nr_rack *rack = s->rack;
   nr_synth *out = &rack->synth[s->slot];
@@ -174,14 +250,15 @@ NR_EXPORT void nr_synth_run(nr_synth_loop *s, const uint32_t *stop) {
   /* what a dead predecessor left belongs to a sound that broke off; nobody reads a detached slot */
   nr_ring *ring = &rack->ring[s->slot];
   nr_ring_take_back(&ring->head_frames, &ring->claim_frames, nr_load(&ring->tail_frames));
-  s->first_frame = nr_load(&ring->head_frames);
+  s->began_head = s->first_frame = nr_load(&ring->head_frames);
   nr_store(&out->block_frames, s->chunk_frames);
-  nr_store(&out->lead_frames, s->lead_frames);
-  nr_store(&out->edge_delay_frames, s->edge_delay_frames);
+  use_leads(s, s->lead_frames, s->quick_lead_frames);
+  take_the_jacks_as_they_stand(s, nr_now_ns());
   int playing = 0;
   while (!nr_load(stop)) {
     uint32_t seen = nr_load(&rack->audio.callback_count);
     int64_t began = nr_now_ns();
+    take_leads(s);
     read_clock(s, began);
     take_controls(s);
     nr_voice_follow_input(s->voice, rack, s->slot);
@@ -194,14 +271,12 @@ NR_EXPORT void nr_synth_run(nr_synth_loop *s, const uint32_t *stop) {
         nr_store(&out->playing, NR_PLAYING);
         continue;
       }
-      nr_futex_wait(&rack->audio.callback_count, seen, wait < LONGEST_SLEEP_NS ? wait : LONGEST_SLEEP_NS);
+      if (wait > LONGEST_SLEEP_NS) wait = LONGEST_SLEEP_NS;
+      s->due_ns = began + wait;
+      nr_futex_wait(&rack->audio.callback_count, seen, wait);
       continue;
     }
-    nr_lookahead_save(s, nr_peek(&rack->ring[s->slot].head_frames));
-    fill_rows(s);
-    uint32_t frames = nr_voice_render(s->voice, s->out);
-    push_all(s, frames, stop);
-    publish(s, began, nr_now_ns(), frames ? frames : s->chunk_frames);
+    make_block(s, began, stop);
   }
   nr_store(&out->playing, NR_FINISHED);
 }

@@ -15,11 +15,17 @@
  * frames of time before the callback can ask for it.
  *
  * Where an edge goes. An edge at time e belongs to ring frame r(e) + C, with the constant
- * C = settle + slack + quick lead + max(card block, our block) (+ the shorter block where they do not fit): the least that always leaves `quick lead` frames to make
- * the block anew. So the distance from jack to sound is constant, and its jitter is that of the timestamps. */
+ * C = settle + slack + quick lead + max(card block, our block) (+ the shorter block where they do not fit): the least
+ * that always leaves `quick lead` frames to make the block anew. So the distance from jack to sound is constant, and its
+ * jitter is that of the timestamps. The quick lead follows from what a block costs (governor.py); a voice that cannot
+ * be saved takes nothing back, and its quick lead is the whole lead.
+ *
+ * When it is too late. A block that cannot be made before the callback comes for it is not begun: the last sound goes on
+ * in its place (hold.c), counted. So a model that is somewhat too slow repeats itself instead of falling silent. */
 #ifndef NR_LOOP_H
 #define NR_LOOP_H
 #include "shm/queue.h"
+#include "synth/cost.h"
 #include "voice/voice.h"
 
 enum { NR_QUICK_LEAD_FRAMES = 64, NR_MAX_SAVED = 64, NR_PLACED = 256 };
@@ -34,8 +40,12 @@ typedef struct {
   nr_rack *rack;
   uint32_t slot;
   nr_voice *voice;
+  int can_save;
   uint32_t chunk_frames; /* our block in ring frames, rounded up */
   uint32_t lead_frames, quick_lead_frames, edge_delay_frames;
+  uint64_t wanted_leads; /* lead << 32 | quick lead, as the governor last set them; 0 = nothing new */
+  double fixed_delay_frames; /* the part of edge_delay_frames that no lead changes */
+  uint64_t began_head;   /* ring frame at which this process began */
   uint64_t first_frame;  /* ring frame of the voice's frame 0 */
   double model_per_ring; /* model frames a ring frame */
   double inside_frames;  /* the voice's own placement and the resampler's delay, in ring frames */
@@ -48,6 +58,10 @@ typedef struct {
   uint64_t ring_frame;
   int clock_running;
   double load;           /* smoothed */
+  nr_cost cost;
+  int64_t due_ns;        /* when the thread meant to wake for its next block; 0 = at once */
+  uint64_t slow_blocks, gone_blocks, held_blocks;
+  int holding;           /* the block before was a held one */
   uint64_t control_takeback_head; /* no further one for a control before head passed this */
   float *out;
   /* look-ahead */
@@ -63,6 +77,11 @@ void nr_lookahead_free(nr_synth_loop *s);
 void nr_lookahead_save(nr_synth_loop *s, uint64_t head);
 void nr_place_edge(nr_synth_loop *s, const nr_edge *edge, int64_t now);
 void nr_lookahead_for_controls(nr_synth_loop *s, int64_t now);
+
+/* hold.c: is a held block the only one that would come in time; make it in `out`; fade a real one in after it */
+int nr_hold_due(const nr_synth_loop *s, int64_t now);
+void nr_hold_block(nr_synth_loop *s);
+void nr_hold_end(nr_synth_loop *s, uint32_t frames);
 
 /* loop.c: the ring frame the callback would take at this time, were it continuous. */
 static inline double nr_ring_time(const nr_synth_loop *s, int64_t ns) {

@@ -79,7 +79,7 @@ def test_unknown_keys_are_ignored(keyboard):
 def test_the_status_line_fits_a_terminal():
     rack = Rack.create(sample_rate_hz=48000, block_frames=64)
     rack.write_controls([1.0, -2.5, 0, 0, 0, 0, 0, 0], 1, 1)
-    rack.audio.late_blocks[0] = 3
+    rack.underruns[0].late[0] = 3
     line = status_line(rack, 0.25, None)
     assert "cv1 +1.00" in line and "cv2 -2.50" in line and "underruns 3" in line and len(line) < 119 and "##########" in line
 

@@ -1,0 +1,123 @@
+"""The instrument's control socket: requests from the command line, the panel and other programs, as lines of JSON.
+
+The socket ``PID.sock`` lies in the folder of the run files, for its owner alone. Each request is one line, an object with
+``do``; each answer one line, ``{"ok": true, ...}`` or ``{"ok": false, "error": "one line"}``.
+
+    {"do": "status"}
+    {"do": "swap", "model": "name or file", "fade_ms": 50, "wait": true}
+    {"do": "next"}                                the library's next model, as swap
+    {"do": "load", "slot": "B", "model": "name"}   beside what plays
+    {"do": "unload", "slot": "A"}
+    {"do": "mix", "value": 0.5}                    0 is slot A, 1 slot B
+    {"do": "set", "control": "brightness", "value": 0.7, "drive": null}
+    {"do": "route", "jack": "cv2", "control": "brightness", "amount_per_volt": 0.1, ...}   the fields of a Route; control "mix" too
+    {"do": "unroute", "jack": "cv2", "control": null}
+    {"do": "level", "db": -6}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from neurorack import runfiles
+from neurorack.errors import NeurorackError
+
+MOST_LINE_BYTES = 65536
+MOST_CLIENTS = 16
+ANSWER_SECONDS = 90.0
+
+
+def socket_path(pid: int) -> Path:
+    return runfiles.folder() / f"{pid}.sock"
+
+
+class Server:
+    """Listens while the instrument runs.
+
+    Args:
+        handle: called with each request, in a thread of its client; returns the answer's fields or raises ``NeurorackError``.
+    """
+
+    def __init__(self, handle: Callable[[dict], dict]):
+        self.handle, self.path = handle, socket_path(os.getpid())
+        self.clients = threading.Semaphore(MOST_CLIENTS)
+        self.path.unlink(missing_ok=True)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        before = os.umask(0o177)
+        try:
+            self.socket.bind(str(self.path))
+        except OSError as error:
+            self.socket.close()
+            raise NeurorackError(f"cannot open the control socket {self.path}: {error.strerror or error}") from None
+        finally:
+            os.umask(before)
+        self.socket.listen(MOST_CLIENTS)
+        threading.Thread(target=self._accept, name="control", daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.socket.accept()
+            except OSError:
+                return      # closed: the run is over
+            if self.clients.acquire(blocking=False):
+                threading.Thread(target=self._serve, args=(client,), name="control client", daemon=True).start()
+            else:
+                client.close()
+
+    def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client, client.makefile("rwb") as stream:
+            while line := stream.readline(MOST_LINE_BYTES):
+                stream.write(json.dumps(self._answer(line)).encode() + b"\n")
+                stream.flush()
+        self.clients.release()
+
+    def _answer(self, line: bytes) -> dict:
+        try:
+            request = json.loads(line)
+            if not isinstance(request, dict) or not isinstance(request.get("do"), str):
+                raise ValueError
+        except (ValueError, RecursionError):
+            return {"ok": False, "error": f"a request is one line of JSON with \"do\", of at most {MOST_LINE_BYTES} bytes"}
+        try:
+            return {"ok": True, **self.handle(request)}
+        except NeurorackError as error:
+            return {"ok": False, "error": " ".join(str(error).split())}
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)     # wakes the thread that waits in accept
+        self.socket.close()
+        self.path.unlink(missing_ok=True)
+
+
+def request(what: dict, pid: int | None = None, seconds: float = ANSWER_SECONDS) -> dict:
+    """The running instrument's answer. Raises ``NeurorackError``: none runs, it does not answer, or it refuses."""
+    path = socket_path(pid or _running())
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(seconds)
+            client.connect(str(path))
+            client.sendall(json.dumps(what).encode() + b"\n")
+            with client.makefile("rb") as stream:
+                answer = json.loads(stream.readline())
+    except (OSError, ValueError) as error:
+        raise NeurorackError(f"the instrument does not answer ({error}); is it still running?") from None
+    if not answer.pop("ok", False):
+        raise NeurorackError(answer.get("error", "the instrument refused without a reason"))
+    return answer
+
+
+def _running() -> int:
+    pids = [data["pid"] for data in runfiles.running()]
+    if not pids:
+        raise NeurorackError("no instrument is running: start one with `neurorack play`")
+    if len(pids) > 1:
+        raise NeurorackError(f"{len(pids)} instruments are running ({', '.join(map(str, sorted(pids)))}): say which with --pid")
+    return pids[0]

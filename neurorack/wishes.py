@@ -1,0 +1,201 @@
+"""What others ask the instrument for: requests of the control socket, keys, events of a score. ``control.py`` lists them.
+
+``handle`` runs in the asker's thread: it finds files and waits; what changes the instrument runs in the supervisor's loop.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from pathlib import Path
+
+from neurorack import causes, library
+from neurorack.errors import NeurorackError
+from neurorack.slots import MIX
+from neurorack.swap import Job
+from neurorack.voice.patch import JACKS, Route
+
+WAIT_SECONDS = 80.0
+ROUTE_NUMBERS = {"amount_per_volt": (-10, 10), "offset": (-10, 10), "curve": (0.25, 4), "smooth_ms": (0, 5000)}
+
+
+def number(request: dict, key: str, low: float, high: float, default: float | None = None) -> float:
+    """A number of the request within its limits."""
+    value = request.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not low <= value <= high:
+        raise NeurorackError(f"{key} is {value!r}; it must be a number from {low:g} to {high:g}")
+    return float(value)
+
+
+def text(request: dict, key: str) -> str:
+    """A name in the request."""
+    value = request.get(key)
+    if not isinstance(value, str) or not value:
+        raise NeurorackError(f"{key} is {value!r}; it must be a name")
+    return value
+
+
+class Wishes:
+    """Carries wishes to the ``Instrument``."""
+
+    def __init__(self, run):
+        self.run = run
+
+    def handle(self, request: dict) -> dict:
+        """The answer's fields. Raises ``NeurorackError``."""
+        does = {"status": self._status, "swap": self._swap, "next": self._next, "load": self._load, "unload": self._unload,
+                "mix": self._mix, "set": self._set, "route": self._route, "unroute": self._unroute, "level": self._level}
+        if request["do"] not in does:
+            raise NeurorackError(f"there is no request {request['do']!r}; there are {', '.join(sorted(does))}")
+        return does[request["do"]](request)
+
+    def from_a_hand(self, request: dict) -> None:
+        """A wish from a key or a score, which read no answer: what fails is said."""
+        try:
+            self.handle({"wait": False, **request})
+        except NeurorackError as error:
+            self.run.say(f"warning: {error}")
+
+    # -- models
+
+    def _file(self, request: dict, key: str = "model") -> Path:
+        score = self.run.settings.score
+        return library.find(text(request, key), score.folder if score else None)
+
+    def _encoder(self, request: dict) -> Path | None:
+        return self._file(request, "encoder") if request.get("encoder") else None
+
+    def _waited(self, job: Job, request: dict) -> dict:
+        if request.get("wait", True):
+            job.ended.wait(WAIT_SECONDS)
+        if job.error:
+            raise NeurorackError(f"{job.name} is not played: {job.error}")
+        return {"job": job.told()}
+
+    def _swap(self, request: dict) -> dict:
+        fade_ms, path, encoder = number(request, "fade_ms", 1, 10000, 50.0), self._file(request), self._encoder(request)
+        asked = time.monotonic()
+        job = self.run.call(self.run.slots.swap, text(request, "model"), path, fade_ms, encoder)
+        job.times["asked"] = asked
+        return self._waited(job, request)
+
+    def _next(self, request: dict) -> dict:
+        names, slots = sorted(library.available()), self.run.slots
+        if len(names) < 2:
+            raise NeurorackError("the library holds no other model; `neurorack models add FILE` brings one")
+        playing = [str(path) for path in (slots.job and slots.job.path, slots.slots[slots.heard].path) if path]
+        files = {str(path): name for name, path in library.available().items()}
+        at = next((names.index(files[path]) for path in playing if path in files), -1)
+        return self._swap({**request, "model": names[(at + 1) % len(names)]})
+
+    def _slot(self, request: dict) -> int:
+        name = request.get("slot")
+        if name not in ("A", "B", "a", "b"):
+            raise NeurorackError(f"slot is {name!r}; it must be A or B")
+        return "AB".index(name.upper())
+
+    def _load(self, request: dict) -> dict:
+        job = self.run.call(self.run.slots.load, self._slot(request), text(request, "model"), self._file(request), self._encoder(request))
+        return self._waited(job, request)
+
+    def _unload(self, request: dict) -> dict:
+        self.run.call(self.run.slots.unload, self._slot(request))
+        return {}
+
+    def _mix(self, request: dict) -> dict:
+        slots = self.run.slots
+        value = number(request, "value", -1, 1) + slots.knob if request.get("relative") else number(request, "value", 0, 1)
+        self.run.call(slots.mix, min(1.0, max(0.0, value)))
+        return {"mix": slots.knob}
+
+    # -- the patch
+
+    def _edit(self, change) -> None:
+        """Change the patch and publish it; a patch that cannot be is left as it was."""
+        def work():
+            patch, before = self.run.patch, dataclasses.replace(self.run.patch)
+            before.knobs, before.drives, before.routes = dict(patch.knobs), dict(patch.drives), list(patch.routes)
+            try:
+                change(patch)
+                self.run.slots.publish()
+            except NeurorackError:
+                patch.knobs, patch.drives, patch.routes, patch.level_db = before.knobs, before.drives, before.routes, before.level_db
+                self.run.slots.publish()
+                raise
+        self.run.call(work)
+
+    def _set(self, request: dict) -> dict:
+        name, value = text(request, "control"), number(request, "value", 0, 1)
+        if name == MIX:
+            return self._mix({"value": value})
+        drive = None if request.get("drive") is None else number(request, "drive", 0, 1)
+
+        def change(patch):
+            patch.knobs[name] = value
+            if drive is not None:
+                patch.drives[name] = drive
+        self._edit(change)
+        return {}
+
+    def _route(self, request: dict) -> dict:
+        control, jack = text(request, "control"), text(request, "jack")
+        if jack not in JACKS:
+            raise NeurorackError(f"there is no jack {jack!r}; the CV jacks are {', '.join(JACKS)}")
+        route = Route(jack, control, latched=bool(request.get("latched", False)))
+        for key, (low, high) in ROUTE_NUMBERS.items():
+            setattr(route, key, number(request, key, low, high, getattr(route, key)))
+
+        def change(patch):
+            patch.routes = [r for r in patch.routes if (r.jack, r.control) != (jack, control)] + [route]
+            self.run.slots.cleared -= {jack, control}
+        self._edit(change)
+        return {}
+
+    def _unroute(self, request: dict) -> dict:
+        jack, control = request.get("jack"), request.get("control")
+        if jack is None and control is None:
+            raise NeurorackError("say which jack or which control to unroute")
+
+        def change(patch):
+            patch.routes = [r for r in patch.routes if (jack is not None and r.jack != jack) or (control is not None and r.control != control)]
+            self.run.slots.cleared |= {jack} if jack else {control}
+        self._edit(change)
+        return {}
+
+    def _level(self, request: dict) -> dict:
+        db = number(request, "db", -90, 12)
+        self._edit(lambda patch: setattr(patch, "level_db", db))
+        return {}
+
+    # -- status
+
+    def _status(self, request: dict) -> dict:
+        return self.run.call(status, self.run)
+
+
+def status(run) -> dict:
+    """All there is to know of a running instrument."""
+    rack, slots = run.rack, run.slots
+    return {
+        "pid": rack.header.supervisor_pid, "device": rack.audio.device_name, "rate": rack.header.sample_rate_hz, "block": rack.header.block_frames,
+        "mix": rack.audio.mix, "heard": "AB"[slots.heard], "swaps": {"done": slots.swaps_done, "failed": slots.swaps_failed},
+        "job": slots.job.told() if slots.job else None, "underruns": causes.totals(rack), "held_blocks": causes.totals(rack, "held"),
+        "patch": {"knobs": run.patch.knobs, "drives": run.patch.drives, "level_db": run.patch.level_db, "gate2": run.patch.gate2,
+                  "routes": [route.__dict__ for route in run.patch.routes]},
+        "slots": {slot.name: slot_status(slot, rack) for slot in slots.slots},
+    }
+
+
+def slot_status(slot, rack) -> dict | None:
+    """One slot's; None where it is empty."""
+    if not slot.child:
+        return None
+    section, names = slot.section, [c["name"] for c in slot.card.get("controls", [])]
+    return {
+        "model": slot.card.get("name"), "file": str(slot.path), "playing": slot.playing, "leaving": slot.leaving_at is not None, "pid": section.pid,
+        "load": round(section.load, 4), "block_frames": section.block_frames, "block_us": round(section.block_us, 1),
+        "block_high_us": round(section.block_high_us, 1), "lead_frames": section.lead_frames, "quick_lead_frames": section.quick_lead_frames,
+        "underruns": causes.of_slot(rack, slot.index), "held_blocks": causes.of_slot(rack, slot.index, "held"),
+        "controls": {name: round(float(section.control[i]), 4) for i, name in enumerate(names)},
+    }
