@@ -9,8 +9,8 @@ from tests.voice import models
 def made(tmp_path_factory):
     """Name -> model file."""
     folder = tmp_path_factory.mktemp("models")
-    paths = {name: folder / f"{name}.safetensors" for name in ("probe", "steps", "network", "wild", "tone", "low")}
-    for name in ("probe", "steps", "network", "wild"):
+    paths = {name: folder / f"{name}.safetensors" for name in ("probe", "steps", "network", "wild", "codec", "effect", "tone", "low")}
+    for name in ("probe", "steps", "network", "wild", "codec", "effect"):
         getattr(models, name)(paths[name])
     tones.tone(paths["tone"])
     tones.tone(paths["low"], hertz=100.0, hit_seconds=0.3)

@@ -18,8 +18,8 @@ class Driven:
     ``cv`` (float64 [8]) and the patch's knobs hold for every row of a run, as in real time.
     """
 
-    def __init__(self, model, *, block_frames: int = 64, rate_hz: int = 48000, patch: Patch | None = None):
-        self.voice = Voice(model, block_frames, rate_hz)
+    def __init__(self, model, *, block_frames: int = 64, rate_hz: int = 48000, patch: Patch | None = None, **voice):
+        self.voice = Voice(model, block_frames, rate_hz, **voice)
         self.cv = np.zeros(table.CV_JACKS)
         self.set_patch(patch or default_patch(model.card))
 
@@ -31,9 +31,11 @@ class Driven:
         """An edge whose onset belongs to output frame ``frame`` (model frames)."""
         self.voice.add_edge(frame, jack, rising, list(self.cv) if cv is None else cv)
 
-    def run(self, frames: int) -> np.ndarray:
-        """At least so many model frames, in whole blocks: float32 [n, 2]."""
+    def run(self, frames: int, heard: np.ndarray | None = None) -> np.ndarray:
+        """At least so many model frames, in whole blocks: float32 [n, 2]. ``heard``: written to the audio input first."""
         parts = []
+        if heard is not None:
+            self.voice.write_input(heard)
         for _ in range(-(-frames // self.voice.block_frames)):
             for row in range(self.voice.rows):
                 self.voice.set_row(row, self.cv, np.array(self.struct.knob), np.array(self.struct.drive), self.patch.level_db)

@@ -104,6 +104,24 @@ def test_a_restored_voice_goes_on_bit_by_bit(loaded, seed, block, rate, save_at,
     assert np.array_equal(first, blocks(save_at, go_on))
 
 
+def test_a_restored_drone_goes_on_bit_by_bit_and_hears_the_same_input_again(loaded):
+    """Wandering, a prior, an encoder, gates; more input comes in between, as it does in real time."""
+    driven = Driven(loaded["codec"], block_frames=512, listen=True)
+    driven.struct.knob[driven.voice.controls.index("input")] = driven.struct.knob[driven.voice.controls.index("prior")] = 0.5
+    random = np.random.default_rng(0)
+    for again in range(2):
+        driven.hit(5000 + 1000 * again, 0, not again)
+    driven.run(1, random.uniform(-1, 1, (12000, 2)))
+    driven.run(4096)
+    saved = Saved(driven)
+    first = driven.run(4096)
+    driven.voice.write_input(random.uniform(-1, 1, (2000, 2)))
+    saved.restore()
+    for again in range(2):
+        driven.hit(5000 + 1000 * again, 0, not again)
+    assert np.array_equal(first, driven.run(4096)) and np.abs(first).max() > 0.01
+
+
 def test_a_hit_placed_after_a_restore_is_heard_where_the_first_rendering_had_none(loaded):
     driven = Driven(loaded["tone"], block_frames=64)
     driven.run(9600)

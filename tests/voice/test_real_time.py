@@ -17,14 +17,18 @@ from neurorack.core import library
 from neurorack.engine import Model
 from tests.voice.drive import Driven
 from tests.voice.test_blocks import Saved
+import numpy as np
 
 here, core = ctypes.CDLL(None), library()
 here.counted.restype = ctypes.c_long
 def call(counter, name, a, b, n):
     return counter(getattr(core, name), ctypes.c_void_p(a), ctypes.c_void_p(b), ctypes.c_long(n))
 
-for rate in (48000, 44100):
-    driven = Driven(Model.load(sys.argv[1]), block_frames=128, rate_hz=rate)
+for rate, path in ((48000, sys.argv[1]), (44100, sys.argv[1]), (44100, sys.argv[2])):
+    driven = Driven(Model.load(path), block_frames=128, rate_hz=rate, listen=True)
+    if driven.voice.listens:
+        driven.voice.write_input(np.ones((40000, 2), np.float32))
+        driven.struct.knob[:32] = [1.0] * 32
     for i in range(200):
         driven.hit(500 + 97 * i, i % 3 == 0, i % 2 == 0)
     out = driven.voice._out.ctypes.data
@@ -34,7 +38,6 @@ for rate in (48000, 44100):
         print(call(counter, "nr_voice_render", driven.voice.handle, out, 300), call(counter, "nr_voice_save", driven.voice.handle, saved.address, 50),
               call(counter, "nr_voice_restore", driven.voice.handle, saved.address, 50))
 
-import numpy as np
 from neurorack.core import declare
 from neurorack.shm.rack import Rack
 rack = Rack.create(sample_rate_hz=48000, block_frames=128)
@@ -52,23 +55,23 @@ print(here.counted(ctypes.cast(core.nr_voice_new, ctypes.c_void_p), ctypes.byref
 def answers(made, tmp_path_factory):
     library = tmp_path_factory.mktemp("count") / "count_calls.so"
     subprocess.run([*build_core.find_compiler(), "-shared", "-fPIC", "-O1", str(HERE / "count_calls.c"), "-o", str(library), "-ldl"], check=True)
-    done = subprocess.run([sys.executable, "-c", SCRIPT, str(made["network"])], env={**os.environ, "LD_PRELOAD": str(library)},
+    done = subprocess.run([sys.executable, "-c", SCRIPT, str(made["network"]), str(made["codec"])], env={**os.environ, "LD_PRELOAD": str(library)},
                           capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout.split("\n")
 
 
 def test_nothing_is_allocated_or_locked(answers):
-    assert answers[0] == answers[2] == "0 0 0"
-    assert answers[5] == "True", "the counter counts: making a voice allocates"
+    assert answers[0] == answers[2] == answers[4] == "0 0 0"
+    assert answers[7] == "True", "the counter counts: making a voice allocates"
 
 
 def test_the_callback_allocates_and_locks_nothing(answers):
     """With frames, without (underruns), in a crossfade and recording; its thread's first call asks for real-time scheduling."""
-    assert answers[4] == "0"
+    assert answers[6] == "0"
 
 
 def test_nothing_asks_the_system(answers):
     if "-1" in answers[1]:
         pytest.skip("the kernel offers no seccomp here")
-    assert answers[1] == answers[3] == "0 0 0"
+    assert answers[1] == answers[3] == answers[5] == "0 0 0"
