@@ -1,0 +1,1 @@
+"""Torch's operators on recorded numpy tensors: ``machine.Ops`` runs them, the other modules hold one family each."""

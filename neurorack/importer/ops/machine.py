@@ -1,0 +1,340 @@
+"""Runs operators on numpy at once and, with a recorder, writes them down as the pure operations of a trace."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...errors import ModelError
+from ..errors import UnsupportedError
+from ..tensors import (BFLOAT16, BOOL, COMPLEX, COMPLEX_DOUBLE, DOUBLE, FLOAT, FLOATS, HALF, HELD, INT64, INTEGERS, KIND, Random,
+                       Storage, Tensor, Value, held, strides_of)
+from ..trace import DTYPES
+from .kernels import KERNELS
+from .operators import OPERATORS
+
+#: elements of the largest tensor; 1 GiB of float32
+MOST_ELEMENTS = 1 << 28
+
+
+class Ops:
+    """The engine under an interpreter: ``call`` runs an operator of torch.
+
+    ``recorder`` (see ``graph.Recorder``) is None for plain interpretation. ``random`` draws the random numbers.
+    ``version`` is the format of the archive (before 4, division of integers truncates).
+    """
+
+    def __init__(self, recorder=None, random=None, version: int = 10, most_elements: int = MOST_ELEMENTS):
+        self.recorder, self.random, self.version, self.most_elements = recorder, random or Random(), version, most_elements
+        self.storages: dict[int, Storage] = {}  # of the archive's tensors, by the address of the memory they came from
+        self._kept: list = []
+        self.random_calls = 0
+
+    # what an interpreter needs
+
+    def call(self, name: str, args=(), kwargs=None):
+        """Run ``torch.name(*args, **kwargs)``. Raises ``UnsupportedError`` for an operator or form that is not known."""
+        kwargs = dict(kwargs) if kwargs else {}
+        name = name.removeprefix("prim.")
+        out = kwargs.pop("out", None)
+        function = OPERATORS.get(name)
+        try:
+            if function is not None:
+                result = function(self, *args, **kwargs)
+            elif name.endswith("_") and name[:-1] in OPERATORS and args and isinstance(args[0], Tensor):
+                result = self.store(args[0], OPERATORS[name[:-1]](self, *args, **kwargs))
+            else:
+                raise UnsupportedError(f"the operator {name} is not known here; export the model without it")
+        except ModelError:
+            raise
+        except (TypeError, AttributeError, IndexError, ValueError, OverflowError, KeyError) as error:
+            raise UnsupportedError(f"the operator {name} can't be used this way here ({str(error)[:160]})") from error
+        if isinstance(out, Tensor):
+            return self.store(out, result)
+        return result
+
+    def truth(self, x) -> bool:
+        """A tensor as a condition."""
+        return bool(self.number(x)) if isinstance(x, Tensor) else bool(x)
+
+    def number(self, x):
+        """The one number of a tensor, as Python's. Raises ``UnsupportedError`` where a recording would depend on it."""
+        if not isinstance(x, Tensor):
+            return x
+        if x.size != 1:
+            raise UnsupportedError(f"a tensor of {x.size} elements is used as one number")
+        numbers = self.known(x, "a number is read from a tensor").reshape(-1).tolist()
+        return complex(*numbers) if x.complex else numbers[0]
+
+    def known(self, x: Tensor, what: str) -> np.ndarray:
+        """The array of a tensor that does not depend on input, state or chance."""
+        value = self.read(x)
+        if value.node is not None:
+            raise UnsupportedError(f"{what} that depends on the input, a state or chance; the model can't be written down as a list")
+        return value.array
+
+    def tensor(self, array: np.ndarray, state_name: str | None = None) -> Tensor:
+        """A parameter or buffer of the archive; arrays over the same memory become tensors of one storage."""
+        root = array
+        while isinstance(getattr(root, "base", None), np.ndarray) or hasattr(getattr(root, "base", None), "__array_interface__"):
+            root = root.base
+        root = root if isinstance(root, np.ndarray) else np.asarray(root)
+        address = root.__array_interface__["data"][0]
+        storage = self.storages.get(address) if array.size else None
+        whole = array.size == root.size and array.flags.c_contiguous
+        if storage is None:
+            base = array if whole else root.reshape(-1)
+            storage = Storage(Value(held(base)[0]), state_name)
+            if array.size:
+                self.storages[address] = storage
+                self._kept.append(root)
+        strides = tuple(s // array.itemsize for s in array.strides)
+        offset = (array.__array_interface__["data"][0] - address) // array.itemsize
+        return self.over(storage, array.shape, strides, offset, held(array[:0] if array.ndim else array)[1])
+
+    def over(self, storage: Storage, shape, strides, offset, dtype) -> Tensor:
+        """A tensor of that shape, strides and offset over a storage, as a chain of simple views where there is one."""
+        flat = storage.value.array.shape[:-1] if dtype in (COMPLEX, COMPLEX_DOUBLE) else storage.value.array.shape
+        count, size = math.prod(flat), math.prod(shape)
+        shape, strides = tuple(int(n) for n in shape), tuple(int(s) for s in strides)
+        base = Tensor(storage, flat, strides_of(flat), 0, dtype)
+        if shape == flat and (offset == 0 and (base.strides == strides or size <= 1)):
+            return base
+        line = self.view(base, "reshape", (count,), (1,), 0)
+        order = sorted(range(len(shape)), key=lambda i: (-strides[i], -shape[i]))
+        dense = tuple(shape[i] for i in order)
+        if size and all(n == 1 or s == strides[i] for n, s, i in zip(dense, strides_of(dense), order)) and offset + size <= count:
+            part = self.slice_view(line, [(offset, offset + size, 1)])
+            tidy = self.view(part, "reshape", dense, strides_of(dense), offset)
+            back = tuple(order.index(i) for i in range(len(shape)))
+            return self.view(tidy, "permute", shape, strides, offset, order=back)
+        places = np.full(shape, offset, np.int64)
+        for axis, stride in enumerate(strides):
+            places += (np.arange(shape[axis]) * stride).reshape((-1,) + (1,) * (len(shape) - axis - 1))
+        if size and not 0 <= places.min() <= places.max() < count:
+            raise UnsupportedError(f"as_strided reaches outside its storage of {count} elements")
+        if dtype in (COMPLEX, COMPLEX_DOUBLE):
+            raise UnsupportedError("as_strided of complex numbers is not known here")
+        return Tensor(storage, shape, strides, offset, dtype, (("reshape", {"shape": (count,)}), ("gather", {"places": places})))
+
+    # values: one pure operation each
+
+    def run(self, op: str, inputs, shape=None, dtype=None, **params) -> Value:
+        """One primitive of ``trace.py``; ``shape`` is needed where the kernel can't find it out, ``dtype`` defaults to the first input's."""
+        arrays = [v.array for v in inputs]
+        dtype = dtype or KIND[arrays[0].dtype]
+        if shape is not None and math.prod(shape) > self.most_elements:
+            raise UnsupportedError(f"{op} makes {math.prod(shape)} numbers; at most {self.most_elements} are allowed")
+        with np.errstate(all="ignore"):
+            array = KERNELS[op](params, shape, dtype)(*arrays)
+        if array.size > self.most_elements:
+            raise UnsupportedError(f"{op} makes {array.size} numbers; at most {self.most_elements} are allowed")
+        if self.recorder is None or all(v.node is None for v in inputs):
+            return Value(array)
+        nodes = tuple(self.recorder.constant(v.array) if v.node is None else v.node for v in inputs)
+        return Value(array, self.recorder.add(op, nodes, params, array.shape, KIND[array.dtype]))
+
+    def constant(self, x, dtype: str) -> Value:
+        return Value(np.asarray(x, DTYPES[dtype]))
+
+    def unary(self, fn: str, x: Value, a: float = 0.0, b: float = 0.0) -> Value:
+        return self.run("unary", [x], fn=fn, a=a, b=b)
+
+    def binary(self, fn: str, a: Value, b: Value) -> Value:
+        dtype = "bool" if fn in ("eq", "ne", "lt", "le", "gt", "ge", "and", "or") else None
+        return self.run("binary", [a, b], dtype=dtype, fn=fn)
+
+    def scaled(self, x: Value, factor: float, offset: float = 0.0) -> Value:
+        """x·factor + offset."""
+        return self.unary("affine", x, float(factor), float(offset))
+
+    def reshape(self, x: Value, shape) -> Value:
+        shape = tuple(int(n) for n in shape)
+        return x if shape == x.array.shape else self.run("reshape", [x], shape)
+
+    def permute(self, x: Value, order) -> Value:
+        order = tuple(int(i) for i in order)
+        return x if order == tuple(range(len(order))) else self.run("permute", [x], order=order)
+
+    def cut(self, x: Value, axis: int, start: int, stop: int | None, step: int = 1) -> Value:
+        """Part of one dimension."""
+        shape = x.array.shape
+        start_, stop_, step_ = [0] * len(shape), list(shape), [1] * len(shape)
+        start_[axis], stop_[axis], step_[axis] = start, stop, step
+        return self.run("slice", [x], start=tuple(start_), stop=tuple(stop_), step=tuple(step_))
+
+    def expand(self, x: Value, shape) -> Value:
+        shape = tuple(int(n) for n in shape)
+        return x if shape == x.array.shape else self.run("expand", [x], shape)
+
+    def cat(self, parts, axis: int) -> Value:
+        return parts[0] if len(parts) == 1 else self.run("cat", parts, axis=axis)
+
+    def pad(self, x: Value, before, after, value=0.0) -> Value:
+        if not any(before) and not any(after):
+            return x
+        shape = tuple(b + n + a for b, n, a in zip(before, x.array.shape, after))
+        return self.run("pad", [x], shape, before=tuple(before), after=tuple(after), value=value)
+
+    def cast(self, x: Value, dtype: str) -> Value:
+        return x if KIND[x.array.dtype] == dtype else self.run("cast", [x], dtype=dtype)
+
+    def where(self, c: Value, a: Value, b: Value) -> Value:
+        return self.run("where", [c, a, b], dtype=KIND[a.array.dtype])
+
+    def reduce(self, fn: str, x: Value, axes, scale: float = 1.0) -> Value:
+        return self.run("reduce", [x], fn=fn, axes=tuple(axes), scale=scale)
+
+    # tensors
+
+    def fresh(self, value: Value, dtype: int | None = None) -> Tensor:
+        """A new tensor with a storage of its own."""
+        dtype = {"f32": FLOAT, "f64": DOUBLE, "i64": INT64, "bool": BOOL}[KIND[value.array.dtype]] if dtype is None else dtype
+        shape = value.array.shape[:-1] if dtype in (COMPLEX, COMPLEX_DOUBLE) else value.array.shape
+        return Tensor(Storage(value), shape, strides_of(shape), 0, dtype, (), value)
+
+    def read(self, x: Tensor) -> Value:
+        """The present value of a tensor; complex numbers as pairs in a last dimension."""
+        if x.version != x.storage.version:
+            value = x.storage.value
+            for op, params in x.chain:
+                value = self._seen(value, op, params)
+            x.value, x.version = value, x.storage.version
+        return x.value
+
+    def write(self, x: Tensor, value: Value) -> Tensor:
+        """Put ``value``, of the type held and of a shape that spreads to x's, in the place of what ``x`` shows."""
+        shape = x.shape + (2,) * x.complex
+        value = self.expand(self.cast(value, HELD[x.dtype]), shape)
+        x.storage.value = self._put(x.storage.value, x.chain, value)
+        x.storage.version += 1
+        x.value, x.version = value, x.storage.version
+        return x
+
+    def store(self, x: Tensor, result) -> Tensor:
+        """In-place form of an operator: x takes the values of its result."""
+        if not isinstance(result, Tensor):
+            raise UnsupportedError("an in-place operator gave no tensor")
+        if result.complex and not x.complex:
+            raise UnsupportedError("complex numbers are written into real ones")
+        return self.write(x, self.as_value(result, x.dtype))
+
+    def view(self, x: Tensor, op: str, shape, strides, offset=None, dtype=None, **params) -> Tensor:
+        """Another view of the storage of x: one of reshape, permute, slice, expand, or none (``op`` empty) for another type."""
+        dtype = x.dtype if dtype is None else dtype
+        shape = tuple(shape)
+        pair = (2,) * (dtype in (COMPLEX, COMPLEX_DOUBLE))
+        if op in ("reshape", "expand"):
+            params = {"shape": shape + pair}
+        elif op == "permute" and pair:
+            params = {"order": tuple(params["order"]) + (len(shape),)}
+        elif op == "slice" and x.complex:
+            params = {"start": params["start"] + (0,), "stop": params["stop"] + (2,), "step": params["step"] + (1,)}
+        value = self.read(x)
+        chain = x.chain
+        idle = not op or op != "slice" and params.get("shape") == value.array.shape or (
+            op == "permute" and params["order"] == tuple(range(len(params["order"]))))
+        if not idle:
+            value, chain = self._seen(value, op, params), chain + ((op, params),)
+        return Tensor(x.storage, shape, tuple(strides), x.offset if offset is None else offset, dtype, chain, value)
+
+    def slice_view(self, x: Tensor, parts) -> Tensor:
+        """A view by (start, stop, step) for each dimension; 0 <= start, stop <= size, step > 0."""
+        shape = tuple(max(0, -(-(b - a) // c)) for a, b, c in parts)
+        if shape == x.shape:
+            return self.view(x, "", x.shape, x.strides)
+        offset = x.offset + sum(a * s for (a, _, _), s in zip(parts, x.strides))
+        start, stop, step = (tuple(int(p[i]) for p in parts) for i in range(3))
+        return self.view(x, "slice", shape, tuple(s * c for s, (_, _, c) in zip(x.strides, parts)), offset,
+                         start=start, stop=stop, step=step)
+
+    def _seen(self, value, op, params):
+        if op == "gather":
+            return self.run("gather", [value, Value(params["places"])])
+        if op in ("reshape", "expand"):
+            return self.run(op, [value], params["shape"])
+        return self.run(op, [value], **params)
+
+    def _put(self, base: Value, chain, value: Value) -> Value:
+        if not chain:
+            return value
+        op, params = chain[0]
+        inner = self._put(self._seen(base, op, params), chain[1:], value) if len(chain) > 1 else value
+        if op == "slice":
+            return self.run("assign", [base, inner], **params)
+        if op == "permute":
+            return self.permute(inner, [params["order"].index(i) for i in range(len(params["order"]))])
+        if op == "reshape":
+            return self.reshape(inner, base.array.shape)
+        raise UnsupportedError("an overlapping view is written to")
+
+    # arguments
+
+    def as_value(self, x, dtype: int) -> Value:
+        """A tensor or number as the numbers that a tensor of type ``dtype`` holds."""
+        kind, pair = HELD[dtype], dtype in (COMPLEX, COMPLEX_DOUBLE)
+        if not isinstance(x, Tensor):
+            if isinstance(x, complex) or pair:
+                x = [complex(x).real, complex(x).imag]
+            elif kind == "i64" and isinstance(x, float):
+                x = int(x)
+            return Value(np.asarray(x, DTYPES[kind]))
+        value = self.cast(self.read(x), kind)
+        if pair and not x.complex:
+            zero = Value(np.zeros(x.shape + (1,), DTYPES[kind]))
+            return self.cat([self.reshape(value, x.shape + (1,)), zero], len(x.shape))
+        return value
+
+    def promote(self, *args) -> int:
+        """Type of a result as torch finds it: of tensors with dimensions, then of those without, then of numbers."""
+        best = [None, None, None]
+        for x in args:
+            if isinstance(x, Tensor):
+                place, dtype = (0 if x.shape else 1), x.dtype
+                if dtype in (HALF, BFLOAT16):
+                    raise UnsupportedError("arithmetic in half precision is not known here; export the model with float32")
+            else:
+                place = 2
+                dtype = BOOL if isinstance(x, bool) else INT64 if isinstance(x, int) else COMPLEX if isinstance(x, complex) else FLOAT
+            best[place] = dtype if best[place] is None else _joined(best[place], dtype)
+        result = None
+        for dtype in best:
+            if dtype is None:
+                continue
+            if result is None:
+                result = dtype
+            elif _category(dtype) > _category(result):
+                result = dtype if result != DOUBLE or dtype != COMPLEX else COMPLEX_DOUBLE
+        return result
+
+    def floating(self, x) -> tuple[Value, int]:
+        """Argument of a function that gives real numbers: its value and type, integers as float32."""
+        dtype = self.promote(x)
+        dtype = dtype if dtype in FLOATS else FLOAT
+        return self.as_value(x, dtype), dtype
+
+    def draw(self, shape, kind: str) -> Value:
+        """The next random call of this block."""
+        shape, call = tuple(int(n) for n in shape), self.random_calls
+        self.random_calls += 1
+        if math.prod(shape) > self.most_elements:
+            raise UnsupportedError(f"{math.prod(shape)} random numbers at once; at most {self.most_elements} are allowed")
+        array = np.asarray((self.random.uniform if kind == "uniform" else self.random.normal)(shape, call), np.float32)
+        node = None if self.recorder is None else self.recorder.leaf("random", {"kind": kind, "stream": call}, shape, "f32")
+        return Value(array, node)
+
+
+def _category(dtype: int) -> int:
+    return 0 if dtype == BOOL else 1 if dtype in INTEGERS else 2 if dtype in FLOATS else 3
+
+
+def _joined(a: int, b: int) -> int:
+    if a == b:
+        return a
+    if _category(a) != _category(b):
+        low, high = sorted((a, b), key=_category)
+        return COMPLEX_DOUBLE if high == COMPLEX and low == DOUBLE else high
+    if _category(a) == 1:
+        return INT64 if 0 in (a, b) and 1 in (a, b) else max(a, b)
+    return max(a, b, FLOAT)
