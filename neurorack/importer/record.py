@@ -41,7 +41,7 @@ class Interpreted:
         self.ops = Ops(random=self.random, version=self.archive.version)
         self.interpreter = Interpreter(self.archive, self.ops, self.limits)
         for name, value in self.attributes.items():
-            self.interpreter.set_attribute_values(name, *(value if isinstance(value, (list, tuple)) else [value]))
+            self.interpreter.set_attribute(name, *(value if isinstance(value, (list, tuple)) else [value]))
         for storage in self.ops.storages.values():
             storage.value = Value(_without_nan(storage.value.array))
             storage.version += 1
