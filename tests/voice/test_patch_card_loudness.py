@@ -5,7 +5,7 @@ import pytest
 
 from neurorack.errors import ModelError, PatchError
 from neurorack.shm.rack import Rack
-from neurorack.voice.card import check_card
+from neurorack.voice.card import check_card, drone_card
 from neurorack.voice.loudness import lufs, onsets_seconds
 from neurorack.voice.patch import Patch, Route, default_patch
 
@@ -47,6 +47,7 @@ GOOD = {"name": "x", "sample_rate_hz": 48000, "hop_frames": 64, "inputs": [{"nam
 
 @pytest.mark.parametrize("change, what", [
     ({"sample_rate_hz": None}, "'sample_rate_hz'"), ({"sample_rate_hz": 100}, "100 Hz; it must lie from 8000"), ({"hop_frames": 0}, "hop of 0"),
+    ({"hop_frames": 8193}, "hop of 8193 frames; it must lie from 1 to 8192"), ({"plays": "loud"}, "plays 'loud'; it must be one of hits, drone, input"),
     ({"inputs": []}, "0 inputs"), ({"inputs": [{"name": "in"}, {"name": "in"}]}, "name of its own"), ({"inputs": ["in"]}, "name of its own"),
     ({"controls": [{"name": f"c{i}"} for i in range(33)]}, "33 controls; at most 32"), ({"controls": [{}]}, "control needs a name"),
     ({"controls": [{"name": "c", "links": [{"input": "gone", "low": 0, "high": 1}]}]}, "linked to 'gone'"),
@@ -55,6 +56,21 @@ def test_a_card_that_cannot_be_played_is_named(change, what):
     check_card(GOOD, "good")
     with pytest.raises(ModelError, match=what):
         check_card({**GOOD, **change}, "bad")
+
+
+def test_a_foreign_card_is_made_playable():
+    """Its own knobs first, as many as fit; the voice's behind them; what an input is said to rest at stays."""
+    raw = {"name": "x", "sample_rate_hz": 44100, "hop_frames": 8192, "inputs": [{"name": f"latent {i}", "rest": 0.5} for i in range(256)], "controls": []}
+    card = drone_card(raw, ["decode", "encode", "prior"])
+    check_card(card, "foreign")
+    names = [c["name"] for c in card["controls"]]
+    assert len(names) == 32 and names[:2] == ["latent 0", "latent 1"] and {"wander", "decay", "position", "input", "prior", "temperature"} <= set(names)
+    assert card["inputs"][0] == {"rest": 0.5, "wander": 1.0, "name": "latent 0"}
+    assert drone_card(card, ["decode", "encode", "prior"]) == card, "once is enough"
+    assert "prior" not in [c["name"] for c in drone_card(raw, ["decode"])["controls"]]
+    effect = drone_card({**raw, "hop_frames": 1, "method": "forward"}, ["forward"])
+    check_card(effect, "effect")
+    assert effect["plays"] == "input" and effect["inputs"] == [] and [c["name"] for c in effect["controls"]] == ["attack", "decay"]
 
 
 @pytest.mark.parametrize("rate", [44100, 48000, 96000])
