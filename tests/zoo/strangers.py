@@ -117,53 +117,6 @@ class Choir(Exported):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-class Tapes(Exported):
-    """Two tape loops with moving read heads: an integer write pointer walks a ring; audio in, audio out."""
-
-    def __init__(self, size: int = 6000):
-        super().__init__()
-        self.add_method("forward", 1, 1, 2, 1)
-        self.add_attribute("time_ms", 35.0)
-        self.add_attribute("feedback", 0.6)
-        self.size, self.pointer, self.blocks = size, 0, 0
-        self.ring = torch.zeros(2, size)
-
-    def forward(self, x: Tensor) -> Tensor:
-        n = x.shape[-1]
-        now = (self.pointer + torch.arange(n)) % self.size
-        wobble = 20.0 * math.sin(0.05 * self.blocks)
-        behind = max(int(self.time_ms[0] * 48.0 + wobble), n)
-        heads: List[Tensor] = []
-        for side in range(2):
-            at = (now - behind - side * 377) % self.size
-            heads.append(self.ring[side].index_select(0, at))
-        heard = torch.stack(heads)
-        for side in range(2):
-            self.ring[side, now] = torch.tanh(x[0, 0] + self.feedback[0] * heard[1 - side])
-        self.pointer = int((self.pointer + n) % self.size)
-        self.blocks += 1
-        return (0.6 * x[:1].expand(1, 2, n) + 0.5 * heard[None])
-
-    @torch.jit.export
-    def get_time_ms(self) -> float:
-        return self.time_ms[0]
-
-    @torch.jit.export
-    def set_time_ms(self, time_ms: float) -> int:
-        self.time_ms = (time_ms,)
-        return 0
-
-    @torch.jit.export
-    def get_feedback(self) -> float:
-        return self.feedback[0]
-
-    @torch.jit.export
-    def set_feedback(self, feedback: float) -> int:
-        self.feedback = (feedback,)
-        return 0
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 class Resonators(Exported):
     """Noise through a bank of two-pole filters, sample by sample; the latents tune and excite it."""
 
@@ -305,8 +258,6 @@ class Moods(Exported):
 def families():
     yield Family("image_vocoder", lambda c, *_: ImageVocoder(c), {"decode": (8, 256, 1, 1)}, random=False)
     yield Family("choir", lambda c, *_: Choir(4 * c), {"encode": (1, 1, 4, 512), "decode": (4, 512, 1, 1)}, random=False)
-    yield Family("tapes", lambda *_: Tapes(), {"forward": (1, 1, 2, 1)}, random=False, streaming=False,
-                 attributes={"time_ms": 35.0, "feedback": 0.6}, unit_frames=256)
     yield Family("resonators", lambda *_: Resonators(), {"decode": (3, 64, 1, 1)}, random=False)
     yield Family("tables", lambda c, rate, q: Tables(rate), {"decode": (4, 128, 1, 1)}, random=False)
     yield Family("moods", lambda c, *_: Moods(2 * c), {"decode": (2, 256, 1, 1)}, random=False, attributes={"mood": "calm"})

@@ -11,6 +11,52 @@ from . import Family
 from .wrappers import Exported
 
 
+class Tapes(Exported):
+    """Two tape loops with moving read heads: an integer write pointer walks a ring; audio in, audio out."""
+
+    def __init__(self, size: int = 6000):
+        super().__init__()
+        self.add_method("forward", 1, 1, 2, 1)
+        self.add_attribute("time_ms", 35.0)
+        self.add_attribute("feedback", 0.6)
+        self.size, self.pointer, self.blocks = size, 0, 0
+        self.ring = torch.zeros(2, size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n = x.shape[-1]
+        now = (self.pointer + torch.arange(n)) % self.size
+        wobble = 20.0 * math.sin(0.05 * self.blocks)
+        behind = max(int(self.time_ms[0] * 48.0 + wobble), n)
+        heads: List[Tensor] = []
+        for side in range(2):
+            at = (now - behind - side * 377) % self.size
+            heads.append(self.ring[side].index_select(0, at))
+        heard = torch.stack(heads)
+        for side in range(2):
+            self.ring[side, now] = torch.tanh(x[0, 0] + self.feedback[0] * heard[1 - side])
+        self.pointer = int((self.pointer + n) % self.size)
+        self.blocks += 1
+        return (0.6 * x[:1].expand(1, 2, n) + 0.5 * heard[None])
+
+    @torch.jit.export
+    def get_time_ms(self) -> float:
+        return self.time_ms[0]
+
+    @torch.jit.export
+    def set_time_ms(self, time_ms: float) -> int:
+        self.time_ms = (time_ms,)
+        return 0
+
+    @torch.jit.export
+    def get_feedback(self) -> float:
+        return self.feedback[0]
+
+    @torch.jit.export
+    def set_feedback(self, feedback: float) -> int:
+        self.feedback = (feedback,)
+        return 0
+
+
 class Freezer(Exported):
     """A short-time spectrum, blurred over time and turned back: complex numbers all the way, window and hop by torch.stft."""
 
@@ -208,6 +254,8 @@ class Pools(Exported):
 
 
 def families():
+    yield Family("tapes", lambda *_: Tapes(), {"forward": (1, 1, 2, 1)}, random=False, streaming=False,
+                 attributes={"time_ms": 35.0, "feedback": 0.6}, unit_frames=256)
     yield Family("freezer", lambda *_: Freezer(), {"encode": (1, 1, 4, 256), "forward": (1, 1, 1, 1)}, random=False)
     yield Family("experts", lambda c, *_: Experts(4 * c), {"decode": (4, 128, 1, 1)}, random=False)
     yield Family("hyper", lambda c, *_: Hyper(c), {"decode": (5, 64, 1, 1)}, random=False, streaming=False)

@@ -81,7 +81,45 @@ class Toy(Exported):
         return self.decode(self.encode(x))
 
 
+class Quirky(Exported):
+    """Habits of older and stranger files: an attribute "none" without a getter, one of four values whose params look like a
+    method's, a rate of -1 until the host sets one, getters that give tuples, a line printed in each call, frozen weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.rate = -1
+        self.add_method("forward", 1, 1, 1, 1)
+        self.add_attribute("mix", 1, 1, 2.0, 1.0)
+        self._attributes.append("none")
+        self.color = nn.Parameter(torch.tensor([0.25, 0.5, 0.25])[None, None])
+        self.register_buffer("pad", torch.zeros(64, 1, 2))
+
+    def forward(self, x):
+        print("block of", x.shape[-1])
+        joined = torch.cat([self.pad[: x.shape[0]], x], 2)
+        self.pad[: x.shape[0]] = joined[:, :, -2:]
+        return torch.conv1d(joined, self.color) * self.mix[2] * self.mix[3] / 2
+
+    @torch.jit.export
+    def get_mix(self) -> tuple[int, int, float, float]:
+        return self.mix
+
+    @torch.jit.export
+    def set_mix(self, a: int, b: int, c: float, d: float) -> int:
+        self.mix = (a, b, c, d)
+        return 0
+
+    @torch.jit.export
+    def get_sample_rate(self) -> int:
+        return self.rate
+
+    @torch.jit.export
+    def set_sample_rate(self, rate: int):
+        self.rate = rate
+
+
 def families():
+    yield Family("quirky", lambda *_: Quirky(), {"forward": (1, 1, 1, 1)}, random=False, notes="old and odd habits of exporters")
     yield Family("gain", lambda *_: Gain(), {"forward": (1, 1, 1, 1)}, random=False, attributes={"gain": 0.5, "invert": False},
                  notes="an attribute toy; ratio 1")
     yield Family("toy", lambda capacity, *_: Toy(capacity),
