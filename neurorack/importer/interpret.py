@@ -278,8 +278,6 @@ class Interpreter:
             return owner[list(owner.kind.fields).index(name)]
         elif isinstance(owner, Member) and name in ("name", "value"):
             return getattr(owner, name)
-        elif type(owner) is Tensor:
-            return self.engine_call(name, [owner], {})
         raise ModelError(f"{getattr(owner, 'class_name', type(owner).__name__)} has no attribute {name}")
 
     def assign(self, owner, name: str, value) -> None:
@@ -293,8 +291,8 @@ class Interpreter:
             if method is None:
                 raise ModelError(f"{owner.class_name} has no method {name}")
             return self.call_function(method, [owner, *arguments], keywords)
-        if type(owner) is Tensor:
-            return self.engine_call(name, [owner, *arguments], keywords)
+        if type(owner) is Tensor and name == "tolist":
+            return self.engine_call(name, [owner], {})
         raise ModelError(f"{type(owner).__name__} has no method {name}")
 
     def call_value(self, target, arguments: list, keywords: dict):

@@ -5,6 +5,7 @@ import numpy as np
 from neurorack.importer.tensors import Tensor
 
 torch = __import__("pytest").importorskip("torch")
+torch.set_num_threads(1)
 
 # operators of the language that torch offers under other names, or not at all, in Python
 _OTHER = {
