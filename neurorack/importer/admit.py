@@ -24,7 +24,7 @@ from pathlib import Path
 from neurorack.errors import ModelError
 from neurorack.importer import torchscript
 from neurorack.importer.fence import Fence, Limits, open_to_all
-from neurorack.importer.verdict import LEAST_SNR_DB, PLAYS, Verdict, fault, gain_db, notes, refused
+from neurorack.importer.verdict import LEAST_SNR_DB, MOST_LOAD, PLAYS, Verdict, fault, gain_db, notes, refused
 
 MOST_BYTES = 2 << 30
 LIFT_CPU_SECONDS, JUDGE_CPU_SECONDS = 40, 60
@@ -151,19 +151,36 @@ class _Case:
             raise ModelError(f"it has no program for blocks of {block} frames; it has {', '.join(map(str, told['blocks']))}")
         if told["path"] == "none":
             return self.torchscript(told, block, told["reason"])
-        worker, reason = None, ""
-        if not self.native and torchscript.why_not() is None:
-            worker, reason = self.worker(told["method"], blocks[0])
-        with worker or contextlib.nullcontext():
-            measured = self.judge(told, told["path"], blocks, worker)
-        snr = measured.get("snr_db")
-        if snr is not None and not snr >= LEAST_SNR_DB:
-            return self.torchscript(told, block, f"lifted, it agrees with TorchScript to {snr:.0f} dB only")
-        found = {"snr_db": snr, "reference": "torchscript", "speedup": measured.get("speedup")} if snr is not None else \
-                {"snr_db": told["snr_db"], "reference": None if told["snr_db"] is None else "interpreter"}
-        if reason:
-            measured["notes"] = [f"not compared with TorchScript: {reason}"]
-        return self.verdict(told, measured, told["path"], "" if told["path"] != "list" else f"not compiled: {told['reason']}", **found)
+        measured = self.judge(told, told["path"], blocks)
+        if self.native:
+            return self.verdict(told, measured, "native")
+        wrong = fault(measured)
+        if told["path"] == "list" and wrong and measured["load"] > MOST_LOAD and torchscript.why_not() is None:
+            return self.torchscript(told, block, f"not compiled ({told['reason']}), and its list is {measured['load'] / MOST_LOAD:.1f}× too slow")
+        found = {"snr_db": told["snr_db"], "reference": "interpreter"}
+        if not wrong and torchscript.why_not() is None:
+            compared = self.compared(told, blocks[0])
+            if compared.get("snr_db") is not None:
+                if not compared["snr_db"] >= LEAST_SNR_DB:
+                    return self.torchscript(told, block, f"lifted, it agrees with TorchScript to {compared['snr_db']:.0f} dB only")
+                found = {"snr_db": compared["snr_db"], "reference": "torchscript"}
+            found["speedup"] = compared.get("speedup")
+            measured["notes"] = compared.get("notes", [])
+        return self.verdict(told, measured, told["path"], "" if told["path"] == "lifted" else f"replayed in numpy: {told['reason']}", **found)
+
+    def compared(self, told: dict, block: int) -> dict:
+        """The playing method beside TorchScript; only ``notes`` where that could not be."""
+        worker, reason = self.worker(told["method"], block)
+        if worker is None:
+            return {"notes": [f"not compared with TorchScript: {reason}"]}
+        with worker:
+            try:
+                result = self.inside_run("compare", self.arguments(told, told["path"], worker), JUDGE_CPU_SECONDS, 1536, worker.channel.ends)
+            except ModelError as error:
+                return {"notes": [f"not compared with TorchScript: {error}"]}
+        if result["snr_db"] is None:
+            result["notes"] = ["not the same twice in TorchScript, so compared with the interpreter"]
+        return result
 
     def torchscript(self, told: dict, block: int | None, why: str) -> Verdict:
         """Judge the file as TorchScript, because it cannot be lifted."""
@@ -192,16 +209,20 @@ class _Case:
         self.layers |= {f"torchscript: {name}": state for name, state in worker.layers.items()}
         return worker, ""
 
-    def judge(self, told: dict, way: str, blocks: list[int], worker) -> dict:
-        file = self.lifted if way == "lifted" else self.file
-        arguments = {"file": str(file), "way": way, "method": told["method"], "blocks": blocks, "in_ratio": told["in_ratio"],
-                     "sample_rate_hz": told["sample_rate_hz"], "attributes": self.attributes}
-        ends = tuple(worker.channel.ends) if worker else ()
+    def arguments(self, told: dict, way: str, worker=None) -> dict:
+        """What every child that plays is told."""
+        said = {"file": str(self.lifted if way == "lifted" else self.file), "way": way, "method": told["method"], "in_ratio": told["in_ratio"],
+                "sample_rate_hz": told["sample_rate_hz"], "attributes": self.attributes}
         if worker:
-            arguments["worker"] = {"ends": ends, "in_shape": worker.in_shape, "out_shape": worker.out_shape, "block_frames": worker.block_frames}
-        return self.inside_run("judge", arguments, JUDGE_CPU_SECONDS, 1536, ends)
+            said["worker"] = {"ends": worker.channel.ends, "in_shape": worker.in_shape, "out_shape": worker.out_shape,
+                              "block_frames": worker.block_frames}
+        return said
 
-    def verdict(self, told: dict, measured: dict, way: str, reason: str, **found) -> Verdict:
+    def judge(self, told: dict, way: str, blocks: list[int], worker=None) -> dict:
+        ends = tuple(worker.channel.ends) if worker else ()
+        return self.inside_run("judge", {**self.arguments(told, way, worker), "blocks": blocks}, JUDGE_CPU_SECONDS, 1536, ends)
+
+    def verdict(self, told: dict, measured: dict, way: str, reason: str = "", **found) -> Verdict:
         """The measures in the words of a verdict."""
         wrong, rate, late, level = fault(measured), measured["sample_rate_hz"] / 1000, measured["delay"], measured["levels"]
         fields = {

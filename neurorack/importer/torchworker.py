@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import resource
 import time
 import warnings
@@ -191,6 +192,8 @@ def clear(torch, model) -> None:
 
 def last_line(error: BaseException) -> str:
     """TorchScript's errors are pages long; what was wrong is in their last line."""
+    if found := re.search(r"allocate (\d+) bytes", str(error)):
+        return f"it asks for {int(found[1]) / 1e9:.1f} GB of memory at once"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     last = lines[-1] if lines else type(error).__name__
     return last.removeprefix("builtins.").removeprefix("RuntimeError: ").split(". ")[0][:200]
