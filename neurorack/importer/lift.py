@@ -19,7 +19,7 @@ from neurorack.engine import Model, ModelWriter, store
 from neurorack.engine.builder import ProgramBuilder
 from neurorack.engine.model import program_of
 from neurorack.errors import ModelError
-from neurorack.importer import verify
+from neurorack.importer import LIFTER, verify
 from neurorack.importer.archive import open_archive
 from neurorack.importer.compile import lower
 from neurorack.importer.errors import UnsupportedError
@@ -27,7 +27,6 @@ from neurorack.importer.probe import MethodSpec, Probe, probe
 from neurorack.importer.record import Interpreted, record
 from neurorack.importer.replay import Replay
 
-LIFTER = 1                            # grows when lifted files of before must be made anew
 LEAST_BLOCK_FRAMES = 64               # shorter programs gain nothing
 SMALL_BLOCKS_FRAMES = (64, 128, 256, 512)
 MOST_BLOCK_FRAMES = 1 << 16

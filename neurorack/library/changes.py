@@ -13,6 +13,7 @@ from neurorack.errors import ModelError, NeurorackError
 from neurorack.library import cards, check, entries, files, lifted, names
 
 KEEP_TRASH = 5               # removed models that can be had back
+_TYPES = {"bool": bool, "int": int, "float": (int, float), "str": str}
 _STAMP, _OPTIONS = "%Y%m%dT%H%M%S", "options.json"
 
 
@@ -229,6 +230,7 @@ def set_attributes(name: str, changes: dict) -> dict:
     if entries.entry(name).native:
         raise ModelError(f"{name} is a model of the engine itself and has no attributes; they belong to nn~ files")
     entry = _own(name)
+    changes = {key: value if value is None else _typed(entry, key, value) for key, value in changes.items()}
     attributes = {**entry.options.get("attributes", {}), **changes}
     attributes = {key: value for key, value in attributes.items() if value is not None}
     options = {**entry.options, "attributes": attributes}
@@ -238,3 +240,21 @@ def set_attributes(name: str, changes: dict) -> dict:
             entries.note(entries.Entry(entry.name, entry.where, entry.file, options, entry.known))
             lifted.take_gestures(entry.sha256(), entry.options, options)
     return {"name": entry.name, "attributes": attributes, "verdict": record["verdict"]}
+
+
+def _typed(entry: entries.Entry, attribute: str, value):
+    """The value as the attribute's type, where the model is known. Raises ``ModelError`` for what it does not have or take."""
+    player = check.playable(entry)
+    known = cards.card_of(player).get("attributes") if player else None
+    if known is None:
+        return value
+    if attribute not in known:
+        raise ModelError(f"{entry.name} has no attribute {attribute!r}; it has {', '.join(known) or 'none'}")
+    types, values = known[attribute]["types"], value if isinstance(value, list) else [value]
+    if not known[attribute].get("settable") or not set(types) <= _TYPES.keys():
+        raise ModelError(f"{entry.name}'s attribute {attribute!r} cannot be set")
+    wrong = len(values) != len(types) or any(not isinstance(v, _TYPES[t]) or t != "bool" and isinstance(v, bool) for v, t in zip(values, types))
+    if wrong:
+        raise ModelError(f"{entry.name}'s attribute {attribute!r} takes {', '.join(types)}, not {', '.join(map(str, values))}")
+    values = [float(v) if t == "float" else v for v, t in zip(values, types)]
+    return values if len(values) > 1 else values[0]

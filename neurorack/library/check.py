@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from neurorack.errors import ModelError
-from neurorack.library import entries, files, lifted
+from neurorack.library import background, entries, files, lifted
 from neurorack.process import tell
 
 
@@ -38,7 +38,8 @@ def made_playable(entry: entries.Entry) -> Path:
         return entry.file
     if not record or (plays(record) and not _ready(entry.file, record)):
         _tell(entry.file)
-        record = check_entry(entry)
+        background.run(entry.name)
+        record = lifted.recall(entry.sha256(), entry.options)
     return _path(entry.name, entry.file, record)
 
 
@@ -50,7 +51,8 @@ def made_playable_file(file: Path) -> Path:
     record = lifted.recall(sha256, {})
     if not _ready(file, record):
         _tell(file)
-        record = checked(file, sha256, {})
+        background.run("--file", str(file.absolute()))
+        record = lifted.recall(sha256, {})
     return _path(file.name, file, record)
 
 
@@ -60,6 +62,8 @@ def _tell(file: Path) -> None:
 
 def _path(name: str, file: Path, record: dict) -> Path:
     path = _ready(file, record)
+    if path is None and not record:
+        raise ModelError(f"{name} changed while it was being checked; try again when it is complete")
     if path is None:
         raise ModelError(f"{name} is {record['verdict']['line']}; see: neurorack models check {name!r}")
     return path

@@ -113,6 +113,10 @@ def _measured(measured: dict | None) -> str:
     return ": " + ", ".join(parts)
 
 
+def _values(value) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def page(told: dict) -> str:
     """``info`` as text."""
     def say(value) -> str:
@@ -134,7 +138,9 @@ def page(told: dict) -> str:
     for control in told["controls"]:
         lines.append(f"  control   {control['name']}{': ' + control['doc'] if control['doc'] else _measured(control['measured'])}")
     for name, attribute in told["attributes"].items():
-        lines.append(f"  attribute {name} = {attribute}")
+        lines.append(f"  attribute {name} = {_values(attribute.get('value'))} ({', '.join(attribute.get('types', []))})")
+    for name, value in told["options"].get("attributes", {}).items():
+        lines.append(f"  set here  {name} = {_values(value)}")
     if told["gestures"]:
         lines.append(f"  gestures  {', '.join(told['gestures'])}")
     lines.append(f"  verdict   {told['line']} ({told['checked_at'][:10]}, {told['board']})" if told["line"]

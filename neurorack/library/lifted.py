@@ -17,7 +17,7 @@ from pathlib import Path
 
 from neurorack.engine.store import Store
 from neurorack.errors import ModelError, NeurorackError
-from neurorack.importer import players
+from neurorack.importer import LIFTER, players
 from neurorack.library import files
 
 CHECKS = 1                   # grows when admission or the naming of knobs changed so that earlier results must not be trusted
@@ -57,8 +57,6 @@ def recall(sha256: str, options: dict) -> dict:
 
 def importer() -> str:
     """The version of what made a record: of the lifter and of the checks."""
-    from neurorack.importer.lift import LIFTER
-
     return f"{LIFTER}.{CHECKS}"
 
 

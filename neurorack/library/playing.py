@@ -28,7 +28,7 @@ def finish(file: Path, verdict: dict, lifted: Path | None, options: dict, scratc
         return None
     if lifted:
         card = _fenced("lifted_card", [lifted], {"path": str(lifted), "lufs": verdict["lufs"]})
-        rewrite_card(lifted, lambda _: card)
+        rewrite_card(lifted, lambda _: {**card, "name": file.stem, "source": {**card["source"], "file": file.name}})
         return lifted
     told = _fenced("player_card", [file], {"path": str(file), "block_frames": verdict["block_frames"],
                                            "rate_hz": verdict["sample_rate_hz"], "options": options})

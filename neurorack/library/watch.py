@@ -11,13 +11,12 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 from neurorack.errors import NeurorackError
-from neurorack.library import changes, check, entries, files, lifted
+from neurorack.library import background, changes, check, entries, files, lifted
 from neurorack.process import tell
 
 POLL_SECONDS = 1.0
@@ -140,8 +139,7 @@ class Watcher:
 
     def _check(self, name: str) -> str | None:
         """The verdict's line, from a child process; None when the watcher is to stop."""
-        child = subprocess.Popen([sys.executable, "-m", "neurorack.library.background", name], stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        child = background.start(name)
         deadline = time.monotonic() + CHECK_SECONDS
         while True:
             try:
@@ -158,6 +156,5 @@ class Watcher:
                 child.communicate()
             return None if self._stop.is_set() else f"gave no verdict within {CHECK_SECONDS:.0f} s; try: neurorack models check {name!r}"
         if child.returncode != 0:
-            lines = err.strip().splitlines()
-            return f"could not be checked ({lines[-1] if lines else f'code {child.returncode}'}); try: neurorack models check {name!r}"
+            return f"could not be checked ({background.reason(child, err)}); try: neurorack models check {name!r}"
         return out.strip()
