@@ -84,7 +84,7 @@ def unpickle(data: bytes, what: str, folder: str) -> tuple[object, set[StorageRe
         return machine.run(), machine.storages
     except (IndexError, struct.error, UnicodeDecodeError, KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         if isinstance(error, ModelError):
-            raise
+            raise error if str(error).startswith(what) else ModelError(f"{what}: {error}") from None
         raise ModelError(f"{what} is damaged ({type(error).__name__} while reading); copy the file again") from None
 
 
