@@ -24,7 +24,8 @@ LATENT_RANGE = 3.0                   # a normal latent hardly ever lies farther 
 POSITIONS, FEW_POSITIONS = 7, 5      # of an input, from one end to the other
 CONTEXT_SPREAD = 0.7                 # standard deviations of the random place
 MOST_SWEPT = 20
-DEAD_DB = 0.5                        # what changes the bands by less is dead
+DEAD_DB, DEAD_SHARE = 0.5, 0.2       # what changes the bands by less, and by less than this share of the best, is dead
+LEAST_DB = 0.02                      # and this in any case
 FLAT_SHARE = 0.1                     # of the steepest change: below it an end of the range does nothing more
 SILENCE_DB = -55.0
 NAMED_SCALES = (1.0, 10.0, 100.0, 1000.0, 5000.0)     # an input with a name may be in hertz
@@ -67,9 +68,9 @@ def name_knobs(model, seconds_budget: float = 10.0, seed: int = 0) -> list[dict]
     if base is None:
         raise ModelError(f"{model.path}: is not finite or far too loud with its inputs at rest; its knobs cannot be named")
     noise_db = difference_db(base, listener.hear(listener.rest, again=True) or base)
-    dead_db = max(DEAD_DB, 1.5 * noise_db if _unsteady(listener, base) else 0.0)
     knobs = [_Knob(i, name, own[i], _positions(card, listener, base, i, own[i])) for i, name in enumerate(names)]
     heard = _coarse(listener, base, knobs)
+    dead_db = max(LEAST_DB, min(DEAD_DB, DEAD_SHARE * max(k.change_db for k in heard)), 1.5 * noise_db if _unsteady(listener, base) else 0.0)
     context = _context(listener, own, np.random.default_rng(seed))
     elsewhere, kept = listener.hear(context), listener.left() / 2
     for knob in heard:
