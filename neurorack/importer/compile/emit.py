@@ -8,7 +8,7 @@ from neurorack.engine.listing import dense_strides
 from neurorack.engine.value import Value
 from neurorack.importer.compile import products
 from neurorack.importer.compile.graph import Graph, Item
-from neurorack.importer.compile.place import Places
+from neurorack.importer.compile.place import LASTING, Places
 from neurorack.importer.compile.views import at, broadcast, common_shape, fresh_strides, restrided, together
 from neurorack.importer.errors import UnsupportedError
 from neurorack.importer.trace import random_stream
@@ -60,7 +60,7 @@ class Emitter:
         return self.values[item]
 
     def _new_room(self, item: Item) -> Value:
-        lasting = [i for i in self.places.within(item) if i.op in ("state", "pad")]
+        lasting = [i for i in self.places.within(item) if i.op in LASTING]
         if item in self.graph.outputs and not lasting:
             return self._output_room(item)
         strides = fresh_strides(item.shape, self.places.order(item))
@@ -72,7 +72,7 @@ class Emitter:
         memory = np.zeros(max(item.size, 1), np.float32)
         whole = np.lib.stride_tricks.as_strided(memory, item.shape, [4 * s for s in strides])
         for one in lasting:
-            fill = one.value if one.op == "state" else one.params["value"]
+            fill = one.params["value"]
             region = self._region(whole, one, item)
             region[...] = np.asarray(fill, np.float32)
         return memory if memory.any() else None
@@ -160,6 +160,9 @@ class Emitter:
 
     def _constant(self, item: Item) -> None:
         value = item.value
+        if item in self.places.parts:
+            self.room(item)
+            return
         if value.dtype.kind in "iu" and value.size and np.abs(value).max() > EXACT_INTEGER:
             raise UnsupportedError(f"a whole number of {int(np.abs(value).max())} is beyond what float32 holds exactly")
         array = np.asarray(value, np.float32)

@@ -19,6 +19,8 @@ POINTWISE = ("unary", "binary", "ternary", "where")
 #: Operations that write their result wherever they are told to.
 WRITERS = (*POINTWISE, "conv1d", "conv_transpose1d", "linear", "second", "matmul", "reduce", "scan", "gather", "gru",
            "cat", "pad", "assign")
+#: Whose numbers, or some of them, stay where they are from block to block.
+LASTING = ("state", "constant", "pad")
 ROW_MAJOR = ("matmul", "gather", "random", "gru", "arg", "constant")
 
 
@@ -66,8 +68,8 @@ class Places:
             at += source.shape[axis]
 
     def _lend(self, source: Item, owner: Item, start, step) -> None:
-        state = source.op == "state" and owner.op == "cat"
-        if (source.op in WRITERS or state) and source not in self.parts and source not in self.graph.outputs:
+        lasting = source.op in ("state", "constant") and owner.op == "cat"
+        if (source.op in WRITERS or lasting) and source not in self.parts and source not in self.graph.outputs:
             self._set(source, Part(owner, tuple(start), tuple(step)))
 
     def _set(self, source: Item, part: Part) -> None:
@@ -77,7 +79,7 @@ class Places:
     def _assign(self, item: Item) -> None:
         """In place, where nobody reads the old value afterwards."""
         base, value = item.inputs
-        if base.op not in WRITERS or base in self.parts or any(i.op == "state" or i.op == "pad" for i in self.within(base)):
+        if base.op not in WRITERS or base in self.parts or any(i.op in LASTING for i in self.within(base)):
             return
         early = value.op in POINTWISE and value not in self.parts and value.at > base.at and value not in self.graph.kept and len(value.users) == 1
         limits = [value.at, item.at] if early else [item.at]

@@ -43,10 +43,13 @@ def fresh_strides(shape, order) -> tuple[int, ...]:
 
 
 def order_of(shape, strides) -> tuple[int, ...]:
-    """Dimensions by falling stride; dimensions of one element take the place they would have in row-major order."""
-    big = sorted((i for i, n in enumerate(shape) if n > 1), key=lambda i: -abs(strides[i]))
-    ones = [i for i, n in enumerate(shape) if n == 1]
-    return (*ones, *big)
+    """Dimensions by falling stride; those of one element stay before the dimension they are before, or come last."""
+    order = sorted((i for i, n in enumerate(shape) if n > 1), key=lambda i: -abs(strides[i]))
+    for i in reversed(range(len(shape))):
+        if shape[i] == 1:
+            after = [place for place, j in enumerate(order) if j > i]
+            order.insert(after[0] if after else len(order), i)
+    return tuple(order)
 
 
 def together(values: list[Value]) -> list[list[Value]]:
