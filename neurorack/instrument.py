@@ -27,6 +27,7 @@ from neurorack.drivers import board as boards
 from neurorack.drivers.desk import Wires
 from neurorack.engine import Model
 from neurorack.errors import NeurorackError
+from neurorack.library.watch import Watcher
 from neurorack.process import BAD_INPUT, name_process, tell
 from neurorack.render import check_audio_settings, drive_indices, write_atomically
 from neurorack.report import play_report
@@ -99,6 +100,7 @@ class Instrument:
         self.hands: list = []
         self.wishes = Wishes(self)
         self.server: Server | None = None
+        self.watcher = Watcher(self.say)
         self.others = self._others()
 
     def _others(self) -> list[Watched]:
@@ -209,6 +211,7 @@ class Instrument:
         self.sounding_at = now
         self.slots.good.append(Path(self.model_path))
         self.slots.want_spare = True
+        self.watcher.start()
         audio, s = self.rack.audio, self.settings
         device = audio.device_name or "?"
         self.say(f"{self.card.get('name')} plays on {device}, {s.rate_hz} Hz in blocks of {s.block_frames}, board {self.board['name']} "
@@ -296,6 +299,7 @@ class Instrument:
             hand.finish()
         if self.server:
             self.server.close()
+        self.watcher.stop()
         self.run_file.remove()
         if self.hands and sys.stderr.isatty() and not self.settings.quiet:
             tell("\n")

@@ -48,6 +48,9 @@ def register(commands) -> None:
     set_ = action("set", "set attributes of an nn~ model for good; an empty value goes back to the file's own")
     set_.add_argument("name")
     set_.add_argument("attributes", nargs="+", metavar="ATTRIBUTE=VALUE")
+    play = action("play", "have the running instrument change to a model")
+    play.add_argument("model", metavar="FILE|NAME")
+    play.add_argument("--fade-ms", type=float, default=50.0, help="length of the crossfade (default 50)")
     gesture = action("gesture", "record a gesture from a sound, through the model's encoder")
     gesture.add_argument("model", metavar="NAME")
     gesture.add_argument("sound", type=Path, metavar="FILE.wav")
@@ -181,3 +184,11 @@ def _gesture(args):
     name = args.name or args.sound.stem
     path = record_gesture(library.find(args.model), args.sound, name)
     return {"model": args.model, "gesture": name, "file": str(path)}, f"{args.model} has the gesture {name!r} now", 0
+
+
+def _play(args):
+    from neurorack import control, control_cli
+
+    wanted = str(Path(args.model).absolute()) if Path(args.model).is_file() else args.model
+    answer = control.request({"do": "swap", "model": wanted, "fade_ms": args.fade_ms})
+    return answer, control_cli.played(answer["job"]), 0

@@ -74,15 +74,16 @@ def checked(file: Path, sha256: str, options: dict, *, again: bool = False) -> d
 
     Raises ``ModelError``, ``NeurorackError``.
     """
-    record = lifted.recall(sha256, options)
-    if record and not again and _ready(file, record):
-        return record
-    before = files.stamp(file)
-    with tempfile.TemporaryDirectory(prefix="neurorack-check-") as scratch:
-        verdict, made = _examine(file, options, Path(scratch))
-        if not file.exists() or files.stamp(file) != before:
-            raise ModelError(f"{file} changed while it was being checked; check it again when it is complete")
-        return lifted.keep(sha256, options, verdict, made)
+    with files.alone(files.CHECKING):          # two at once would spoil each other's measures
+        record = lifted.recall(sha256, options)
+        if record and not again and _ready(file, record):
+            return record
+        before = files.stamp(file)
+        with tempfile.TemporaryDirectory(prefix="neurorack-check-") as scratch:
+            verdict, made = _examine(file, options, Path(scratch))
+            if not file.exists() or files.stamp(file) != before:
+                raise ModelError(f"{file} changed while it was being checked; check it again when it is complete")
+            return lifted.keep(sha256, options, verdict, made)
 
 
 def check_entry(entry: entries.Entry, *, again: bool = False) -> dict:
@@ -107,7 +108,7 @@ def check_model(wanted: str, options: dict, *, block_frames: int | None = None, 
             return check_entry(entry, again=True)["verdict"]
         if file.is_file():
             return checked(file, files.sha256_of(file), options, again=True)["verdict"]
-    with tempfile.TemporaryDirectory(prefix="neurorack-check-") as scratch:
+    with files.alone(files.CHECKING), tempfile.TemporaryDirectory(prefix="neurorack-check-") as scratch:
         return _examine(file, options, Path(scratch), block_frames=block_frames, rate_hz=rate_hz)[0]
 
 

@@ -1,7 +1,7 @@
 """The library's folder on disk: whole files or none, one writer at a time, never a full disk by surprise.
 
 Everything beside the models themselves is hidden: ``.names`` (what is known of each name), ``.lifted`` (verdicts and lifted
-files by content), ``.trash`` (the last removed models), ``.aliases.json`` and ``.lock``.
+files by content), ``.trash`` (the last removed models), ``.aliases.json``, and ``.lock`` and ``.checking``, which whoever writes or checks holds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from neurorack.errors import ModelError, NeurorackError
 
 PART = ".neurorack-part"                # ours alone: uploads in progress end otherwise
 KEEP_FREE_BYTES = 32 << 20              # what an add leaves for recordings and the system
-NAMES, LIFTED, TRASH, ALIASES, LOCK = ".names", ".lifted", ".trash", ".aliases.json", ".lock"
+NAMES, LIFTED, TRASH, ALIASES, LOCK, CHECKING = ".names", ".lifted", ".trash", ".aliases.json", ".lock", ".checking"
 _CHUNK = 1 << 20
 
 
@@ -40,15 +40,23 @@ def made(name: str = "") -> Path:
 
 
 @contextlib.contextmanager
-def lock():
-    """One writer at a time, also between processes. What a killed writer left half done is removed first."""
+def alone(name: str):
+    """Whoever holds this file of the library is alone, also between processes; others wait. Raises ``NeurorackError``."""
     folder = made()
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(open(folder / LOCK, "w"))
+            file = stack.enter_context(open(folder / name, "w"))
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError as error:
             raise NeurorackError(f"the library {folder} cannot be written to ({error.strerror})") from None
+        yield
+
+
+@contextlib.contextmanager
+def lock():
+    """One writer at a time. What a killed writer left half done is removed first."""
+    folder = own()
+    with alone(LOCK):
         for place in (folder, folder / NAMES, folder / LIFTED):
             for left in place.glob(f".*{PART}"):
                 left.unlink(missing_ok=True)

@@ -78,7 +78,8 @@ class Watcher:
     def stop(self) -> None:
         """Ends within a fraction of a second; a check under way is given up and begun anew at the next start."""
         self._stop.set()
-        self._thread.join(2)
+        if self._thread.is_alive():
+            self._thread.join(2)
 
     def _work(self) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)     # of this thread, and of what it starts
