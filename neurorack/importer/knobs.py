@@ -21,8 +21,9 @@ from neurorack.importer.listener import Listener
 from neurorack.voice.measures import SILENT_DB, Sound, difference_db
 
 LATENT_RANGE = 3.0                   # a normal latent hardly ever lies farther out
-POSITIONS, FEW_POSITIONS = 7, 5      # of an input, from one end to the other
+POSITIONS, FEW = 7, [0, 1, 3, 5, 6]  # places of an input, from one end to the other; those listened to where time is short
 CONTEXT_SPREAD = 0.7                 # standard deviations of the random place
+KNOWN_PLACES = 3                     # around the rest: it, and what ranking has listened to
 MOST_SWEPT = 20
 DEAD_DB, DEAD_SHARE = 0.5, 0.2       # what changes the bands by less, and by less than this share of the best, is dead
 LEAST_DB = 0.02                      # and this in any case
@@ -67,10 +68,9 @@ def name_knobs(model, seconds_budget: float = 10.0, seed: int = 0) -> list[dict]
     base = _wake(listener, own)
     if base is None:
         raise ModelError(f"{model.path}: is not finite or far too loud with its inputs at rest; its knobs cannot be named")
-    noise_db = difference_db(base, listener.hear(listener.rest, again=True) or base)
     knobs = [_Knob(i, name, own[i], _positions(card, listener, base, i, own[i])) for i, name in enumerate(names)]
     heard = _coarse(listener, base, knobs)
-    dead_db = max(LEAST_DB, min(DEAD_DB, DEAD_SHARE * max(k.change_db for k in heard)), 1.5 * noise_db if _unsteady(listener, base) else 0.0)
+    dead_db = max(LEAST_DB, min(DEAD_DB, DEAD_SHARE * max(k.change_db for k in heard)), 1.5 * listener.unsteadiness_db())
     context = _context(listener, own, np.random.default_rng(seed))
     elsewhere, kept = listener.hear(context), listener.left() / 2
     for knob in heard:
@@ -139,12 +139,6 @@ def _wake(listener: Listener, own: list[str | None]) -> Sound | None:
     return base
 
 
-def _unsteady(listener: Listener, base: Sound) -> bool:
-    """Does the same start sound different each time (its random numbers are not ours)?"""
-    again = listener.hear(listener.rest)
-    return again is None or difference_db(base, again) > 0.1
-
-
 def _positions(card: dict, listener: Listener, base: Sound, index: int, own_name: str | None) -> np.ndarray:
     """Where an input is tried: its control's range, -3 to 3, or as far as an input with a name of its own leads to sound."""
     links = [] if "source" in card else [link for c in card.get("controls", []) for link in c.get("links", [])]
@@ -201,11 +195,11 @@ def _sweep(listener: Listener, knobs: list[_Knob], contexts: list[np.ndarray]) -
     """Each input from end to end, in every context as time allows."""
     for knob in knobs:
         shares = listener.left() / max(1, len(knobs) - knobs.index(knob))
-        if shares < FEW_POSITIONS:
+        if shares < len(FEW) - KNOWN_PLACES:
             return
-        if shares < POSITIONS:
-            knob.positions = np.linspace(knob.positions[0], knob.positions[-1], FEW_POSITIONS)
-        taken = contexts[: max(1, int(shares / len(knob.positions)))]
+        if shares < POSITIONS - KNOWN_PLACES:
+            knob.positions = knob.positions[FEW]
+        taken = contexts[: 2 if shares >= 2 * len(knob.positions) - KNOWN_PLACES else 1]
         rows = [[listener.at(context, knob.index, p) for p in knob.positions] for context in taken]
         first, last = working_range(knob.positions, rows, listener.rest[knob.index])
         knob.low, knob.high = knob.positions[first], knob.positions[last]
