@@ -86,11 +86,13 @@ class _Recording:
         self.source, self.ops, self.block_frames, self.seed = source, source.ops, block_frames, seed
         self.noise = np.random.default_rng(1)
         self.first = {path: self.ops.read(tensor).array for path, tensor in source.tensors().items()}
+        self.of_file = set(self.ops.storages.values())
         self.states: set[str] = set()  # storages that are written and attributes that are bound anew, by path
 
     def trace(self) -> Trace:
         for _ in range(WARM_CALLS):
             self.source.block(Value(self._input()))
+        self._note_states()
         for _ in range(ROUNDS):
             trace, more = self._recorded()
             if not more:
@@ -98,11 +100,32 @@ class _Recording:
             self.states |= more
         else:
             raise UnsupportedError(f"{self.source.method} keeps changing other attributes from call to call")
+        counts = self.source.interpreter.numbers()
         again, _ = self._recorded()
         difference = same(trace, again)
         if difference:
             raise UnsupportedError(f"{self.source.method} does not do the same in every call ({difference})")
+        self._look_ahead(trace, counts)
         return trace
+
+    def _look_ahead(self, trace: Trace, counts: dict) -> None:
+        """Whether a model that counts its calls in a plain number does the same after a million of them."""
+        counters = self.source.interpreter.advance(counts, 1_000_000)
+        if not counters:
+            return
+        try:
+            difference = same(trace, self._recorded()[0])
+        except ModelError as error:
+            difference = str(error)
+        if difference:
+            raise UnsupportedError(f"{self.source.method} counts its calls in {counters[0]} and does something else after many ({difference})")
+
+    def _note_states(self) -> None:
+        """What differs from the file after the warm calls is a state, even one that stands still from then on."""
+        for path, tensor in self.source.tensors().items():
+            first, now = self.first.get(path), self.ops.read(tensor).array
+            if first is None or first.shape != now.shape or not np.array_equal(first, now, equal_nan=now.dtype.kind == "f"):
+                self.states.add(path)
 
     def _input(self) -> np.ndarray:
         rows, channels = self.source.in_shape
@@ -118,7 +141,8 @@ class _Recording:
                 tensor.storage, tensor.chain, tensor.version = Storage(self.ops.read(tensor), path), (), -1
             stored.setdefault(tensor.storage, path)
         for storage in self.ops.storages.values():
-            stored.setdefault(storage, storage.name)
+            if storage.name not in before:  # constants of the program; what is bound anew has left its storage behind
+                stored.setdefault(storage, storage.name)
         leaves = {}
         for storage, path in stored.items():
             storage.value = Value(storage.value.array)
@@ -164,7 +188,7 @@ class _Recording:
 
     def _start(self, storage: Storage, path: str) -> np.ndarray:
         """A state's value before the first block."""
-        array = storage.start.array if storage.name == path and storage in self.ops.storages.values() else self.first.get(path)
+        array = storage.start.array if storage in self.of_file else self.first.get(path)
         if array is None or array.shape != storage.value.array.shape:
             return np.zeros_like(storage.value.array)
         return _without_nan(array)

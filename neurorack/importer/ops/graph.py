@@ -112,7 +112,7 @@ def _rebuilt(trace: Trace, shelf: dict | None) -> Trace:
                 shifted[place] = box
                 value = value[tuple(slice(a, b) for a, b in box)]
             if trace.next_state.get(place, place) == place:
-                places.append(recorder.constant(np.ascontiguousarray(value)))
+                places.append(recorder.constant(np.array(value, order="C")))
             else:
                 places.append(recorder.leaf("state", {**params, "value": value}, value.shape, node.dtype))
             continue

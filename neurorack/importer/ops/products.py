@@ -159,10 +159,10 @@ def einsum(ops, equation, tensors, path=None):
     """Pairs of operands are multiplied from the left, each as one product of matrices."""
     left, _, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
+    if "->" not in equation:
+        right = "..." * ("." in left) + "".join(sorted(c for c in set(left) if left.count(c) == 1 and c.isalpha()))
     if "." in left:
         terms, right = _spelled(terms, right, tensors)
-    if "->" not in equation:
-        right = "".join(sorted(c for c in set(left) if left.count(c) == 1 and c.isalpha()))
     dtype = ops.promote(*tensors)
     values = [_diagonal_free(ops, ops.as_value(x, dtype), term) for x, term in zip(tensors, terms)]
     value, have = values[0], terms[0]
