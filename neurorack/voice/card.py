@@ -16,10 +16,11 @@ MOST_INPUTS, MOST_LINKS, LONGEST_HOP = 256, 1024, 8192
 PLAYS = ("hits", "drone", "input")
 #: What a control does besides, or instead of, moving inputs through its links; in the order of ``voice.h``.
 KINDS = ("input", "gesture", "speed", "morph", "wander", "wander_rate", "attack", "decay", "loop", "position", "freeze",
-         "audio_input", "prior", "temperature")
+         "audio_input", "prior", "temperature", "depth")
 #: The controls that the voice itself adds to a model that sounds by itself.
 DRONE_CONTROLS = (
     {"name": "wander", "kind": "wander", "default": 0.7}, {"name": "wander rate", "kind": "wander_rate", "default": 0.5},
+    {"name": "depth", "kind": "depth", "default": 0.5},
     {"name": "attack", "kind": "attack", "default": 0.2}, {"name": "decay", "kind": "decay", "default": 0.5},
     {"name": "gesture", "kind": "gesture", "default": 0.0}, {"name": "speed", "kind": "speed", "default": 0.5},
     {"name": "loop", "kind": "loop", "default": 0.0}, {"name": "position", "kind": "position", "default": 0.0},

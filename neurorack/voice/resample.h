@@ -1,4 +1,4 @@
-/* Rational resampler: from the model's rate to the card's, stereo, streaming.
+/* Rational resampler: from one rate to another (the model's to the card's; the audio input the other way), stereo, streaming.
  *
  * Polyphase windowed sinc (J. O. Smith, "Digital Audio Resampling"): NR_TAPS taps a phase, Kaiser window, pass band
  * to 0.45 of the lower rate. Delay: NR_TAPS / 2 input frames. Allocates only in nr_resampler_new. */

@@ -87,6 +87,13 @@ static void settle(nr_voice *v, int gesture_ended, float *x) {
   idle->offset_left -= v->spec.hop_frames / (SETTLE_SECONDS * v->spec.sample_rate_hz);
 }
 
+/* How far everything strays from its rest: not at all to twice as far. */
+static void scale(const nr_voice *v, float *x) {
+  if (v->kind_control[NR_KIND_DEPTH] < 0) return;
+  float depth = 2.0f * (float)nr_control_of_kind(v, NR_KIND_DEPTH, 0.5);
+  for (uint32_t i = 0; i < v->spec.inputs; i++) x[i] = v->rest[i] + depth * (x[i] - v->rest[i]);
+}
+
 double nr_source_row(nr_voice *v, uint32_t row, float *x) {
   int drone = v->spec.plays == NR_PLAYS_DRONE;
   size_t bytes = v->spec.inputs * sizeof *x;
@@ -107,5 +114,6 @@ double nr_source_row(nr_voice *v, uint32_t row, float *x) {
     v->idle.gesture_ended = 0;
   }
   memcpy(v->idle.last, x, bytes);
+  scale(v, x);
   return bend;
 }

@@ -33,7 +33,7 @@ enum { NR_GATE2_FREEZE = 0, NR_GATE2_NEXT = 1, NR_GATE2_TRIGGER = 2 };
 /* What a control does besides, or instead of, moving inputs through its links. */
 enum {
   NR_KIND_INPUT, NR_KIND_GESTURE, NR_KIND_SPEED, NR_KIND_MORPH, NR_KIND_WANDER, NR_KIND_WANDER_RATE, NR_KIND_ATTACK, NR_KIND_DECAY,
-  NR_KIND_LOOP, NR_KIND_POSITION, NR_KIND_FREEZE, NR_KIND_AUDIO_INPUT, NR_KIND_PRIOR, NR_KIND_TEMPERATURE, NR_KINDS
+  NR_KIND_LOOP, NR_KIND_POSITION, NR_KIND_FREEZE, NR_KIND_AUDIO_INPUT, NR_KIND_PRIOR, NR_KIND_TEMPERATURE, NR_KIND_DEPTH, NR_KINDS
 };
 
 /* What Python hands over, once. Arrays are copied but for the gestures, which must outlive the voice. */

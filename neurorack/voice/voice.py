@@ -172,9 +172,13 @@ class Voice:
         return self._out[: self._render(self.handle, self._out.ctypes.data)]
 
     def close(self) -> None:
+        """Free the compiled voice, and the workers of foreign decoders."""
         if self.handle:
             self._free(self.handle)
             self.handle = None
+        for stage in (self.decoder, self.encode, self.prior):
+            if not stage.spec.program and hasattr(stage.program, "close"):
+                stage.program.close()
 
 
 def match_gain_db(card: dict) -> float:

@@ -82,6 +82,12 @@ def test_a_knob_bends_what_wanders_and_a_driven_one_sets_it(model):
     assert seen == pytest.approx(0.6, **NEAR)
 
 
+def test_depth_scales_what_strays_not_the_rest(model):
+    for depth, prior in ((0.0, 0.3), (0.5, 0.15), (1.0, 0.0), (0.75, 0.075)):
+        seen = rows(driven(model, {"prior": 1.0, "temperature": 0.75, "depth": depth}).run(RATE))[8:, 0]
+        assert seen == pytest.approx(prior, **NEAR), depth
+
+
 # ---- gate 1
 
 
