@@ -16,7 +16,7 @@ from .archive import Archive
 from .errors import UnsupportedError
 from .limits import Budget, Limits
 from .program import Code
-from .scalars import LISTS, NUMBERS, PLAIN, Raised
+from .scalars import LISTS, NUMBERS, PLAIN, Raised, wrap
 from .source import ClassDef, Function
 from .tensors import Tensor
 from .texts import TEXTS
@@ -108,11 +108,30 @@ class Interpreter:
 
     def state(self) -> dict[str, object]:
         """Every value in the object tree by its path: tensors, numbers, texts, None; lists and tuples by position."""
-        found: dict[str, object] = {}
-        self._walk(self.root, "", found, set())
-        return found
+        return {path: value for path, (_holder, _name, value) in self._leaves().items()}
+
+    def numbers(self) -> dict[str, int | float]:
+        """The plain numbers among ``state``, which a recorder does not see."""
+        return {path: value for path, value in self.state().items() if type(value) in (int, float)}
+
+    def advance(self, before: dict[str, int | float], calls: int) -> list[str]:
+        """Moves every number that differs from ``before`` on, as if there had been so many more such changes; gives their paths.
+
+        So a recorder finds out whether a model that counts its calls does something else after many.
+        """
+        moved = []
+        for path, (holder, name, value) in self._leaves().items():
+            if path in before and type(value) in (int, float) and value != before[path] and not isinstance(holder, tuple):
+                holder[name] = wrap(value + (value - before[path]) * calls)
+                moved.append(path)
+        return moved
 
     # The live objects.
+
+    def _leaves(self) -> dict[str, tuple]:
+        found: dict[str, tuple] = {}
+        self._walk(self.root, "", found, set())
+        return found
 
     def _live(self, value, path: str, seen: dict):
         """A pickled value as a live one; what was one object stays one."""
@@ -160,19 +179,18 @@ class Interpreter:
                 return member
         raise ModelError(f"{record.class_name} has no member of the value {record.value!r}")
 
-    def _walk(self, value, path: str, found: dict, seen: set) -> None:
-        if isinstance(value, (Instance, list, dict, tuple)):
-            if id(value) in seen:
-                return
-            seen.add(id(value))
-        if isinstance(value, Instance):
-            value = value.attributes
-        pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else None
-        if pairs is None:
-            found[path] = value
+    def _walk(self, holder, path: str, found: dict, seen: set) -> None:
+        """Enters every leaf below ``holder`` as path -> (what holds it, name or place there, value)."""
+        inner = holder.attributes if isinstance(holder, Instance) else holder
+        if id(inner) in seen:
             return
-        for name, item in pairs:
-            self._walk(item, f"{path}.{name}" if path else str(name), found, seen)
+        seen.add(id(inner))
+        for name, item in inner.items() if isinstance(inner, dict) else enumerate(inner):
+            below = f"{path}.{name}" if path else str(name)
+            if isinstance(item, (Instance, list, dict, tuple)):
+                self._walk(item, below, found, seen)
+            else:
+                found[below] = (inner, name, item)
 
     # What the closures of a program use.
 

@@ -20,13 +20,13 @@ class Limits:
     source_bytes: int = 64 * MIB  # all printed source together
     pickle_bytes: int = 64 * MIB  # data.pkl and constants.pkl together
     unpacked_ratio: float = 20.0  # unpacked against packed size, beyond 64 MiB
-    steps: int = 20_000_000  # statements run in one call of a method
+    steps: int = 5_000_000  # statements run in one call of a method
     depth: int = 100  # calls within calls
     items: int = 1_000_000  # of one list or text
     made_items: int = 50_000_000  # of all lists and texts made in one call together
     tensor_bytes: int = 1024 * MIB  # of one tensor
     made_bytes: int = 16 * 1024 * MIB  # of all tensors made in one call together
-    seconds: float = 60.0  # of one call
+    seconds: float = 20.0  # of one call
 
 
 class Budget:
