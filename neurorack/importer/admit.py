@@ -24,7 +24,8 @@ from pathlib import Path
 from neurorack.errors import ModelError
 from neurorack.importer import torchscript
 from neurorack.importer.fence import Fence, Limits, open_to_all
-from neurorack.importer.verdict import LEAST_SNR_DB, MOST_LOAD, PLAYS, Verdict, fault, gain_db, notes, refused
+from neurorack.importer.judge import COMPARED_SECONDS
+from neurorack.importer.verdict import LEAST_SNR_DB, MOST_LOAD, PLAYS, SEAM_DBFS, SEAM_RATIO, Verdict, agrees, fault, gain_db, notes, refused
 
 MOST_BYTES = 2 << 30
 LIFT_CPU_SECONDS, JUDGE_CPU_SECONDS = 40, 60
@@ -151,36 +152,40 @@ class _Case:
             raise ModelError(f"it has no program for blocks of {block} frames; it has {', '.join(map(str, told['blocks']))}")
         if told["path"] == "none":
             return self.torchscript(told, block, told["reason"])
+        if told["out_ratio"] > 1:
+            raise ModelError(f"it makes no sound: its {told['method']} gives one row in {told['out_ratio']} frames, a control")
         measured = self.judge(told, told["path"], blocks)
         if self.native:
             return self.verdict(told, measured, "native")
+        measured["torn"] = self.torn(told, measured)
         wrong = fault(measured)
         if told["path"] == "list" and wrong and measured["load"] > MOST_LOAD and torchscript.why_not() is None:
             return self.torchscript(told, block, f"not compiled ({told['reason']}), and its list is {measured['load'] / MOST_LOAD:.1f}× too slow")
         found = {"snr_db": told["snr_db"], "reference": "interpreter"}
-        if not wrong and torchscript.why_not() is None:
+        if not wrong:
             compared = self.compared(told, blocks[0])
-            if compared.get("snr_db") is not None:
-                if not compared["snr_db"] >= LEAST_SNR_DB:
-                    return self.torchscript(told, block, f"lifted, it agrees with TorchScript to {compared['snr_db']:.0f} dB only")
-                found = {"snr_db": compared["snr_db"], "reference": "torchscript"}
-            found["speedup"] = compared.get("speedup")
-            measured["notes"] = compared.get("notes", [])
+            measured["notes"] = compared["notes"]
+            if compared["snr_db"] is not None:
+                found = {"snr_db": compared["snr_db"], "reference": compared["reference"]}
+                if not agrees(compared):
+                    return self.torchscript(told, block, f"{told['path']}, it agrees with its own file to {compared['snr_db']:.0f} dB only")
+            found["speedup"] = compared["speedup"]
         return self.verdict(told, measured, told["path"], "" if told["path"] == "lifted" else f"replayed in numpy: {told['reason']}", **found)
 
     def compared(self, told: dict, block: int) -> dict:
-        """The playing method beside TorchScript; only ``notes`` where that could not be."""
-        worker, reason = self.worker(told["method"], block)
-        if worker is None:
-            return {"notes": [f"not compared with TorchScript: {reason}"]}
-        with worker:
-            try:
-                result = self.inside_run("compare", self.arguments(told, told["path"], worker), JUDGE_CPU_SECONDS, 1536, worker.channel.ends)
-            except ModelError as error:
-                return {"notes": [f"not compared with TorchScript: {error}"]}
+        """The playing method beside TorchScript where torch is, else beside the interpreter: what ``judge.compare`` says, with
+        ``reference`` and ``notes``."""
+        worker, reason = self.worker(told["method"], block) if torchscript.why_not() is None else (None, "")
+        reference, ends = ("torchscript", worker.channel.ends) if worker else ("interpreter", ())
+        with worker or contextlib.nullcontext():
+            arguments = {**self.arguments(told, told["path"], worker), "source": str(self.file), "block_frames": block}
+            result = self.inside_run("compare", arguments, JUDGE_CPU_SECONDS, 2048, ends)
+        noted = [f"not compared with TorchScript: {reason}"] if reason else []
         if result["snr_db"] is None:
-            result["notes"] = ["not the same twice in TorchScript, so compared with the interpreter"]
-        return result
+            noted.append("in TorchScript not the same twice, so compared with the interpreter")
+        elif result["snr_db"] < LEAST_SNR_DB:
+            noted.append(f"rounding adds up: {result['start_snr_db']:.0f} dB in the first blocks, {result['snr_db']:.0f} dB in {COMPARED_SECONDS:g} s")
+        return {**result, "reference": reference, "notes": noted}
 
     def torchscript(self, told: dict, block: int | None, why: str) -> Verdict:
         """Judge the file as TorchScript, because it cannot be lifted."""
@@ -192,11 +197,32 @@ class _Case:
         with worker:
             said = worker.described
             method = said["methods"][told["method"]]
+            if method[3] > 1:
+                raise ModelError(f"it makes no sound: its {told['method']} gives one row in {method[3]} frames, a control")
             rate = self.sample_rate_hz or said["sample_rate_hz"] or 48000
-            told = {**told, "in_ratio": method[1], "sample_rate_hz": rate,
+            told = {**told, "in_ratio": method[1], "sample_rate_hz": rate, "labels": told.get("labels", []),
                     "methods": {name: {"path": "torchscript", "snr_db": None, "reason": ""} for name in said["methods"]}}
             measured = self.judge(told, "torchscript", [worker.block_frames], worker)
+            measured["torn"] = self.torn(told, measured, worker)
         return self.verdict(told, measured, "torchscript", f"by TorchScript, because it cannot be lifted: {why}")
+
+    def torn(self, told: dict, measured: dict, worker=None) -> float | None:
+        """How much rougher the seams are than the same places within a longer block; None where nothing points to tears."""
+        ratio, level_dbfs = measured["seams"]
+        if ratio < SEAM_RATIO or level_dbfs < SEAM_DBFS:
+            return None
+        self.progress("played in longer blocks")
+        found, frames = [], measured["block_frames"]
+        for block in (frames, 2 * frames):
+            arguments = {"block_frames": block, "every_frames": frames}
+            if worker is None:
+                arguments |= self.arguments(told, "interpreted")
+                found.append(self.inside_run("roughness", arguments, JUDGE_CPU_SECONDS, 2048)["roughness"])
+                continue
+            with contextlib.nullcontext(worker) if block == frames else torchscript.TorchScript(self.file, **worker.settings(block)) as player:
+                arguments |= self.arguments(told, "torchscript", player)
+                found.append(self.inside_run("roughness", arguments, JUDGE_CPU_SECONDS, 1536, player.channel.ends)["roughness"])
+        return found[0] / max(found[1], 1e-9)
 
     def worker(self, method: str, block: int | None) -> tuple[torchscript.TorchScript | None, str]:
         """A TorchScript worker, or the reason why there is none."""
@@ -212,7 +238,7 @@ class _Case:
     def arguments(self, told: dict, way: str, worker=None) -> dict:
         """What every child that plays is told."""
         said = {"file": str(self.lifted if way == "lifted" else self.file), "way": way, "method": told["method"], "in_ratio": told["in_ratio"],
-                "sample_rate_hz": told["sample_rate_hz"], "attributes": self.attributes}
+                "sample_rate_hz": told["sample_rate_hz"], "attributes": self.attributes, "labels": told["labels"]}
         if worker:
             said["worker"] = {"ends": worker.channel.ends, "in_shape": worker.in_shape, "out_shape": worker.out_shape,
                               "block_frames": worker.block_frames}
@@ -231,7 +257,7 @@ class _Case:
             "block_p99_ms": measured["p99_ms"], "declared_delay_ms": measured["declared_frames"] / rate,
             "delay_ms": (measured["block_frames"] + late["reaction"]) / rate if late else None,
             "reaction_ms": late["reaction"] / rate if late else None, "centre_ms": late["centre"] / rate if late else None,
-            **level, "gain_db": gain_db(level["lufs"]), "seams": measured["seams"][0], "memory_mb": measured["memory_mb"],
+            **level, "gain_db": gain_db(level["lufs"]), "seams": measured["seams"][0], "torn": measured.get("torn"), "memory_mb": measured["memory_mb"],
             "notes": [*measured.get("notes", []), *notes(measured)], "layers": sorted(name for name, state in self.layers.items() if state == "on"),
             **found}
         fields = {name: round(value, 4) if isinstance(value, float) else value for name, value in fields.items()}

@@ -5,6 +5,7 @@ A ``Feed`` names its parts, so that a fault is reported with the input that caus
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ NATURAL, SILENCE, NOISE = "natural input", "silence", "noise"
 #: part -> seconds; together more than ten
 PARTS = {NATURAL: 4.0, SILENCE: 1.5, "steps": 1.0, "ramps": 1.0, "extremes of 3": 1.0, "extremes of 8": 0.5, NOISE: 1.0,
          "silence after all that": 0.5}
+#: words in a label -> what such an input is used to
+UNITS = {"hz|hertz|f0|frequency": (60.0, 600.0), "db|decibels?|loudness": (-40.0, 0.0), "midi|note": (36.0, 84.0)}
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,9 @@ class Inputs:
     gestures: np.ndarray | None = None
 
     @classmethod
-    def of(cls, channels: int, in_ratio: int, card: dict | None = None, gestures: np.ndarray | None = None) -> Inputs:
-        """From a model's card where it has links; else latents of N(0, 1), or sound where there is one row a sample."""
+    def of(cls, channels: int, in_ratio: int, card: dict | None = None, labels: list[str] = (), gestures: np.ndarray | None = None) -> Inputs:
+        """From a model's card where it has links, or from the file's own labels where they name a unit; else latents of N(0, 1), or
+        sound where there is one row a sample."""
         zeros, ones = np.zeros(channels), np.ones(channels)
         centre, spread, low, high = zeros.copy(), ones.copy(), -4 * ones, 4 * ones
         names = [entry.get("name") for entry in (card or {}).get("inputs", [])]
@@ -44,7 +48,12 @@ class Inputs:
                     i = names.index(link["input"])
                     low[i], high[i] = sorted((link["low"], link["high"]))
                     centre[i], spread[i] = (low[i] + high[i]) / 2, max((high[i] - low[i]) / 6, 1e-6)
-        audio = in_ratio == 1 and not names
+        for i, label in enumerate(labels[:channels]):
+            for words, bounds in UNITS.items():
+                if re.search(rf"\b({words})\b", label.lower()):
+                    low[i], high[i] = bounds
+                    centre[i], spread[i] = (low[i] + high[i]) / 2, (high[i] - low[i]) / 6
+        audio = in_ratio == 1
         if audio:
             spread, low, high = 0.3 * ones, -ones, ones
         rest = np.array([entry.get("rest", 0.0) for entry in (card or {}).get("inputs", [])] or zeros, float)

@@ -88,6 +88,11 @@ class TorchScript:
             if "ready" in message:
                 return message["ready"]
 
+    def settings(self, block_frames: int) -> dict:
+        """Arguments for another worker like this one, at another block."""
+        told = {name: value for name, value in self._arguments.items() if name != "path"}
+        return {**told, "block_frames": block_frames, "low_priority": self._fence.low_priority, "cpu_seconds": self._fence.limits.cpu_seconds}
+
     @property
     def layers(self) -> dict[str, str]:
         """Layers of the fence around the worker."""
