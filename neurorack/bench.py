@@ -10,15 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from neurorack import library
-from neurorack.engine import Model, denormals_off, isa
+from neurorack.engine import denormals_off, isa
+from neurorack.importer.players import load_model
 from neurorack.shm.rack import Rack
 from neurorack.voice.patch import default_patch
-from neurorack.voice.voice import Voice
+from neurorack.voice.voice import Voice, playing_method
 
 SECONDS_EACH = 1.0
 
 
-def measure_voice(model: Model, block_frames: int) -> dict:
+def measure_voice(model, block_frames: int) -> dict:
     """Block times of the whole voice (modulation, decoder, output stage) with a hit every quarter of a second."""
     voice = Voice(model, block_frames, int(model.card["sample_rate_hz"]))
     voice.set_patch(default_patch(model.card).to_struct(model.card["controls"]))
@@ -63,11 +64,11 @@ def measure_shared_memory() -> dict:
 def measure(model_name: str | None = None) -> dict:
     """All figures of ``neurorack bench --json``. ``rtf`` is seconds of audio per second of work: more is faster."""
     path = library.find(model_name)
-    model = Model.load(path)
+    model = load_model(path)
     with ThreadPoolExecutor(1, initializer=denormals_off) as apart:     # a thread of its own: its floating-point mode is not ours
-        blocks = [apart.submit(measure_voice, model, block).result() for block in model.methods["decode"].blocks]
+        blocks = [apart.submit(measure_voice, model, block).result() for block in model.methods[playing_method(model.card)].blocks]
     return {"machine": platform.machine(), "processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version(),
-            "isa": isa(), "model": model.card.get("name"), "model_bytes": path.stat().st_size, "weight_bytes": model.weight_bytes,
+            "isa": isa(), "model": model.card.get("name"), "model_bytes": path.stat().st_size, "weight_bytes": getattr(model, "weight_bytes", None),
             "blocks": blocks, "shared_memory": measure_shared_memory()}
 
 

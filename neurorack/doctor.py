@@ -144,12 +144,12 @@ def check_board() -> list[dict]:
 def check_models() -> list[dict]:
     """Every model of the library: does it load, and is it fast enough here?"""
     from neurorack.bench import measure_voice
-    from neurorack.engine import Model
+    from neurorack.importer.players import load_model
 
     results = []
     for name, path in library.available().items():
         try:
-            model = Model.load(path)
+            model = load_model(path)
             row = measure_voice(model, 128)
         except NeurorackError as error:
             results.append(finding(f"model {name}", WARN, str(error), "remove the file, or export it again"))

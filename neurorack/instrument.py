@@ -25,8 +25,8 @@ from neurorack.desk.hands import BuiltInPatch, ScoreHand
 from neurorack.desk.keyboard import HELP, Keyboard, status_line
 from neurorack.drivers import board as boards
 from neurorack.drivers.desk import Wires
-from neurorack.engine import Model
 from neurorack.errors import NeurorackError
+from neurorack.importer.players import load_model
 from neurorack.library.watch import Watcher
 from neurorack.process import BAD_INPUT, name_process, tell
 from neurorack.render import check_audio_settings, drive_indices, write_atomically
@@ -76,7 +76,7 @@ class Instrument:
         check_audio_settings(settings.block_frames, settings.rate_hz)
         score = settings.score
         self.model_path = library.find(settings.model or (score.model if score else None), score.folder if score else None)
-        self.card = Model.load(self.model_path).card
+        self.card = load_model(self.model_path).card
         check_card(self.card, self.model_path)
         self.controls = [c["name"] for c in self.card["controls"]]
         if score:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from neurorack import causes, library, swap
-from neurorack.engine import Model
 from neurorack.errors import NeurorackError
+from neurorack.importer.players import load_model
 from neurorack.shm import table
 from neurorack.shm.rack import Rack
 from neurorack.swap import HEARD, PREPARING, Job
@@ -399,7 +399,7 @@ class Slots:
             choices.append(library.find(None))
         for path in choices:
             try:
-                card = Model.load(path).card
+                card = load_model(path).card
             except NeurorackError:
                 continue
             self.say(f"warning: {slot.path} cannot be loaded again; {card.get('name')} plays instead")

@@ -17,9 +17,10 @@ import threading
 import time
 
 from neurorack.core import declare
-from neurorack.engine import Model, denormals_off
+from neurorack.engine import denormals_off
 from neurorack.errors import NeurorackError
 from neurorack.governor import Governor, Leads, block_seconds, can_save, first_leads
+from neurorack.importer.players import load_model
 from neurorack.process import Child, name_process
 from neurorack.voice.voice import Voice
 
@@ -61,8 +62,8 @@ class Prepared:
 
     def __init__(self, rack, job: dict):
         header, seed = rack.header, job["seed"]
-        self.model = Model.load(job["model"], seed)
-        encoder = Model.load(job["encoder"], seed) if job.get("encoder") else None
+        self.model = load_model(job["model"], seed)
+        encoder = load_model(job["encoder"], seed) if job.get("encoder") else None
         self.voice = Voice(self.model, header.block_frames, header.sample_rate_hz, encoder=encoder, listen=header.input_channels > 0,
                            cushion_frames=header.block_frames)
         rate, wanted = header.sample_rate_hz, job.get("lead_frames")
