@@ -106,7 +106,11 @@ def program(machine: str, pid: int, read_only: bool) -> list[tuple[int, int, int
 
 def install(read_only: bool) -> None:
     """Filter the calling thread and all it will start. ``no_new_privs`` must be set. Raises ``OSError`` where that is not possible."""
-    steps = program(platform.machine(), os.getpid(), read_only)
+    load(program(platform.machine(), os.getpid(), read_only))
+
+
+def load(steps: list[tuple[int, int, int, int]]) -> None:
+    """Hand a filter to the kernel."""
     packed = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
     whole = struct.pack("@HP", len(steps), ctypes.addressof(packed))
     libc = ctypes.CDLL(None, use_errno=True)
