@@ -151,11 +151,15 @@ def test_what_the_engine_lacks_is_named():
     x = m.input(1, 4, 8)
     with pytest.raises(UnsupportedError, match="sort"):
         compiled(m.done(m.node("sort", (x,), (1, 4, 8), axis=1, descending=False)))
+
+
+def test_weights_that_change_from_block_to_block():
     m = TraceMaker(8)
     x = m.input(1, 4, 8)
-    w = m.reshape(m.slice(x, d2=slice(0, 4)), 4, 4, 1)
-    with pytest.raises(UnsupportedError, match="conv1d with weights that change"):
-        compiled(m.done(m.node("conv1d", (x, w), (1, 4, 8), stride=1, padding=(0, 0), dilation=1, groups=1)))
+    w = m.reshape(m.unary("tanh", x), 4, 2, 4)
+    bias = m.reshape(m.slice(x, d2=slice(0, 1)), 4)
+    wide = m.pad(x, (0, 0, 6), (0, 0, 0))
+    agree(m.done(m.node("conv1d", (wide, w, bias), (1, 4, 8), stride=1, padding=(0, 0), dilation=2, groups=2)))
 
 
 # -- random traces: whatever is put together must mean the same

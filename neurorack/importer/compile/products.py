@@ -43,12 +43,33 @@ def _batched(emitter, item):
 
 
 def conv1d(emitter, item) -> None:
+    if not item.inputs[1].is_constant:
+        _moving_conv1d(emitter, item)
+        return
     weights, bias, p, b = _constant(item, 1), _constant(item, 2), item.params, emitter.b
     w = b.constant(weights).transposed(2, 1, 0)
     offsets = None if bias is None else b.constant(bias.reshape(-1))
     for x, residual, y, y2 in _batched(emitter, item):
         b.call("conv1d", [x, w, offsets, residual], [y, y2], stride=p["stride"], dilation=p["dilation"], groups=p["groups"],
                residual_first=int(p.get("residual_first", 0)), **_endings(item))
+
+
+def _moving_conv1d(emitter, item) -> None:
+    """Weights that are computed anew in every block: a matrix product over windows of the input."""
+    p, b = item.params, emitter.b
+    w = emitter.value(item.inputs[1])
+    outs, depth, taps = w.shape[0] // p["groups"], w.shape[1], w.shape[2]
+    rows = item.shape[2]
+    for x, _, y, _ in _batched(emitter, item):
+        for g in range(p["groups"]):
+            row, channel = x.strides
+            windows = at(x, (rows, taps, depth), (row * p["stride"], row * p["dilation"], channel), g * depth * channel)
+            part = at(w, (taps, depth, outs), (w.strides[2], w.strides[1], w.strides[0]), g * outs * w.strides[0])
+            to = at(y, (rows, outs), y.strides, g * outs * y.strides[1])
+            b.call("matmul", [emitter.shaped(windows, (rows, taps * depth)), emitter.shaped(part, (taps * depth, outs))], [to])
+    if item.inputs[2] is not None:
+        bias, y = emitter.value(item.inputs[2]), emitter.room(item)
+        emitter.pointwise("binary", [y, at(bias, (1, item.shape[1], 1), (0, bias.strides[-1], 0))], y, fn="add")
 
 
 def conv_transpose1d(emitter, item) -> None:
