@@ -21,8 +21,9 @@ import numpy as np
 
 from ..errors import ModelError
 from .limits import MIB, Limits
+from .records import ScriptObject, StorageRecord, TensorRecord
 from .source import Source
-from .unpickle import ScriptObject, StorageRecord, TensorRecord, unpickle
+from .unpickle import unpickle
 
 FORMATS = range(3, 11)
 CHUNK_BYTES = MIB

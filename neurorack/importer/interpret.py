@@ -7,7 +7,6 @@ The language itself (scopes, loops, numbers, lists, objects) is handled here; wh
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,45 +14,12 @@ from ..errors import ModelError
 from .archive import Archive
 from .errors import UnsupportedError
 from .limits import Budget, Limits
+from .objects import Instance, Member, NamedValues, Objects, leaves
 from .program import Code
 from .scalars import LISTS, NUMBERS, PLAIN, Raised, wrap
 from .source import ClassDef, Function
 from .tensors import Tensor
 from .texts import TEXTS
-from .unpickle import EnumRecord, ScriptObject, TensorRecord
-
-
-class Instance:
-    """A live object: its class and its attributes. ``path`` says where it first stood in the tree ("" is the root)."""
-
-    __slots__ = ("kind", "attributes", "path")
-
-    def __init__(self, kind: ClassDef, path: str | None) -> None:
-        self.kind, self.path = kind, path
-        self.attributes: dict = {}
-
-    @property
-    def class_name(self) -> str:
-        return self.kind.name
-
-
-class NamedValues(tuple):
-    """A named tuple of the model."""
-
-    kind: ClassDef
-
-    @property
-    def class_name(self) -> str:
-        return self.kind.name
-
-
-@dataclass(frozen=True)
-class Member:
-    """A member of an enumeration of the model."""
-
-    class_name: str
-    name: str
-    value: object
 
 
 class Interpreter:
@@ -65,10 +31,9 @@ class Interpreter:
     def __init__(self, archive: Archive, engine, limits: Limits = Limits()) -> None:
         self.archive, self.engine, self.source = archive, engine, archive.source
         self.budget = Budget(limits)
-        self._constants: dict[str, object] = {}
-        self._tensors: dict[tuple, Tensor] = {}
         self.entered = None  # what the last ``with`` gave
-        self.root = self._guarded("its objects", lambda: self._live(archive.root, "", {}))
+        self.objects = Objects(archive, engine, self.call_function)
+        self.root = self._guarded("its objects", lambda: self.objects.live(archive.root, ""))
 
     # What others use.
 
@@ -108,7 +73,7 @@ class Interpreter:
 
     def state(self) -> dict[str, object]:
         """Every value in the object tree by its path: tensors, numbers, texts, None; lists and tuples by position."""
-        return {path: value for path, (_holder, _name, value) in self._leaves().items()}
+        return {path: value for path, (_holder, _name, value) in leaves(self.root).items()}
 
     def numbers(self) -> dict[str, int | float]:
         """The plain numbers among ``state``, which a recorder does not see."""
@@ -120,77 +85,11 @@ class Interpreter:
         So a recorder finds out whether a model that counts its calls does something else after many.
         """
         moved = []
-        for path, (holder, name, value) in self._leaves().items():
+        for path, (holder, name, value) in leaves(self.root).items():
             if path in before and type(value) in (int, float) and value != before[path] and not isinstance(holder, tuple):
                 holder[name] = wrap(value + (value - before[path]) * calls)
                 moved.append(path)
         return moved
-
-    # The live objects.
-
-    def _leaves(self) -> dict[str, tuple]:
-        found: dict[str, tuple] = {}
-        self._walk(self.root, "", found, set())
-        return found
-
-    def _live(self, value, path: str, seen: dict):
-        """A pickled value as a live one; what was one object stays one."""
-        if isinstance(value, TensorRecord):
-            return self._tensor(value, path)
-        if isinstance(value, EnumRecord):
-            return self._member(value)
-        if not isinstance(value, (ScriptObject, list, dict, tuple)):
-            return value
-        if id(value) in seen:
-            return seen[id(value)]
-        if isinstance(value, tuple):
-            made = seen[id(value)] = tuple(self._live(item, f"{path}.{i}", seen) for i, item in enumerate(value))
-            return made
-        if isinstance(value, list):
-            made = seen[id(value)] = []
-            made.extend(self._live(item, f"{path}.{i}", seen) for i, item in enumerate(value))
-            return made
-        if isinstance(value, dict):
-            made = seen[id(value)] = {}
-            made.update((key, self._live(item, f"{path}.{key}", seen)) for key, item in value.items())
-            return made
-        made = seen[id(value)] = Instance(self.source.class_of(value.class_name), path)
-        restore = made.kind.methods.get("__setstate__")
-        if restore is not None:
-            self.call_function(restore, [made, self._live(value.state, path, seen)], {})
-            return made
-        for name, item in value.attributes.items():
-            made.attributes[name] = self._live(item, f"{path}.{name}" if path else name, seen)
-        if made.kind.kind == "module" and "training" in made.attributes:
-            made.attributes["training"] = False
-        return made
-
-    def _tensor(self, record: TensorRecord, path: str | None):
-        key = (record.storage, record.offset, record.shape, record.strides)
-        if key not in self._tensors:
-            self._tensors[key] = self.engine.tensor(self.archive.array(record), path)
-        return self._tensors[key]
-
-    def _member(self, record: EnumRecord) -> Member:
-        kind = self.source.class_of(record.class_name)
-        for name in kind.constants:
-            member = self._enum(kind, name)
-            if member.value == record.value:
-                return member
-        raise ModelError(f"{record.class_name} has no member of the value {record.value!r}")
-
-    def _walk(self, holder, path: str, found: dict, seen: set) -> None:
-        """Enters every leaf below ``holder`` as path -> (what holds it, name or place there, value)."""
-        inner = holder.attributes if isinstance(holder, Instance) else holder
-        if id(inner) in seen:
-            return
-        seen.add(id(inner))
-        for name, item in inner.items() if isinstance(inner, dict) else enumerate(inner):
-            below = f"{path}.{name}" if path else str(name)
-            if isinstance(item, (Instance, list, dict, tuple)):
-                self._walk(item, below, found, seen)
-            else:
-                found[below] = (inner, name, item)
 
     # What the closures of a program use.
 
@@ -261,12 +160,7 @@ class Interpreter:
 
     def constant(self, name: str):
         """CONSTANTS.c0 and so on."""
-        if name not in self._constants:
-            place = int(name[1:]) if name[:1] == "c" and name[1:].isdigit() and len(name) < 9 else -1
-            if not 0 <= place < len(self.archive.constants):
-                raise ModelError(f"the constant {name} is not in the file; it is damaged")
-            self._constants[name] = self._live(self.archive.constants[place], f"CONSTANTS.{name}", {})
-        return self._constants[name]
+        return self.objects.constant(name)
 
     def global_value(self, name: str):
         """What ``__torch__.a.b`` names: a function, a class, or a member of an enumeration."""
@@ -275,12 +169,9 @@ class Interpreter:
             owner, _, last = name.rpartition(".")
             kind = self.source.find(owner)
             if isinstance(kind, ClassDef) and kind.kind == "enum" and last in kind.constants:
-                return self._enum(kind, last)
+                return Member(kind.name, last, kind.literal(last))
             raise UnsupportedError(f"{name} is not in the file and not known here")
         return found
-
-    def _enum(self, kind: ClassDef, name: str) -> Member:
-        return Member(kind.name, name, kind.literal(name))
 
     def new_object(self, name: str) -> Instance:
         return Instance(self.source.class_of(name), None)

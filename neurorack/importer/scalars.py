@@ -71,7 +71,7 @@ def _remainder(a, b):
 
 
 def _quiet(function: Callable, outside=math.nan, at: tuple | None = None) -> Callable:
-    """A function of ``math`` that gives what C gives where Python raises: ``outside`` its domain, ``at`` a pole (place, value)."""
+    """A function of ``math`` with what C gives where Python raises: ``outside`` its domain, ``at`` a pole (place, value)."""
 
     def run(*values):
         try:
@@ -130,7 +130,7 @@ def _extreme(of_list: Callable, of_two: Callable) -> Callable:
 NUMBERS: dict[str, Callable] = {
     "add": _add, "sub": lambda a, b: wrap(a - b), "mul": _multiply, "div": _divide,
     "floordiv": _floor_divide, "remainder": _remainder, "fmod": _quiet(math.fmod), "mod": _remainder,
-    "__round_to_zero_floordiv": lambda a, b: wrap(int(a / b) if isinstance(a, float) else abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)),
+    "__round_to_zero_floordiv": lambda a, b: wrap(abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)),
     "pow": _power, "neg": lambda a: wrap(-a), "abs": lambda a: wrap(abs(a)), "divmod": divmod,
     "eq": operator.eq, "ne": operator.ne, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
     "__and__": operator.and_, "__or__": operator.or_, "__xor__": operator.xor, "__not__": operator.not_,
@@ -139,11 +139,14 @@ NUMBERS: dict[str, Callable] = {
     "min": _extreme(min, lambda a, b: a if a < b else b), "max": _extreme(max, lambda a, b: a if a > b else b),
     "floor": _whole(math.floor), "ceil": _whole(math.ceil), "trunc": _whole(math.trunc), "round": _round,
     "sqrt": _quiet(math.sqrt), "exp": _quiet(math.exp), "log": _quiet(math.log, at=(0, -math.inf)),
-    "log2": _quiet(math.log2, at=(0, -math.inf)), "log10": _quiet(math.log10, at=(0, -math.inf)), "log1p": _quiet(math.log1p, at=(-1, -math.inf)),
+    "log2": _quiet(math.log2, at=(0, -math.inf)), "log10": _quiet(math.log10, at=(0, -math.inf)),
+    "log1p": _quiet(math.log1p, at=(-1, -math.inf)),
     "expm1": _quiet(math.expm1), "sin": _quiet(math.sin), "cos": _quiet(math.cos), "tan": _quiet(math.tan),
     "asin": _quiet(math.asin), "acos": _quiet(math.acos), "atan": math.atan, "atan2": math.atan2, "sinh": _quiet(math.sinh),
-    "cosh": _quiet(math.cosh), "tanh": math.tanh, "asinh": math.asinh, "acosh": _quiet(math.acosh), "atanh": _quiet(math.atanh, at=(1, math.inf)),
-    "erf": math.erf, "erfc": math.erfc, "gamma": _quiet(math.gamma), "lgamma": _quiet(math.lgamma, outside=math.inf), "hypot": math.hypot,
+    "cosh": _quiet(math.cosh), "tanh": math.tanh, "asinh": math.asinh, "acosh": _quiet(math.acosh),
+    "atanh": _quiet(math.atanh, at=(1, math.inf)),
+    "erf": math.erf, "erfc": math.erfc, "gamma": _quiet(math.gamma),
+    "lgamma": _quiet(math.lgamma, outside=math.inf), "hypot": math.hypot,
     "degrees": math.degrees, "radians": math.radians, "copysign": math.copysign, "fabs": math.fabs, "gcd": math.gcd,
     "isnan": math.isnan, "isinf": math.isinf, "isfinite": math.isfinite, "mathremainder": _quiet(math.remainder),
     "frexp": math.frexp, "ldexp": _quiet(math.ldexp), "modf": math.modf,
@@ -163,6 +166,11 @@ def _set_item(items, index, value):
 
 def _append(items: list, value) -> list:
     items.append(value)
+    return items
+
+
+def _append_all(items: list, more: list) -> list:
+    items.extend(list(more))
     return items
 
 
@@ -189,7 +197,7 @@ def same(a, b) -> bool:
 def _contains(items, value) -> bool:
     if isinstance(items, (dict, str)):
         return value in items
-    return any(same(item, value) or (type(item) in (int, float) and type(value) in (int, float) and item == value) for item in items)
+    return any(same(item, value) for item in items)
 
 
 def _sort(items: list, reverse: bool = False) -> None:
@@ -205,8 +213,10 @@ def _pop(items, *arguments):
 
 
 LISTS: dict[str, Callable] = {
-    "len": len, "slice": _slice, "_set_item": _set_item, "append": _append, "extend": lambda items, more: items.extend(list(more)),
-    "insert": lambda items, at, value: items.insert(at, value), "pop": _pop, "remove": _remove, "clear": lambda items: items.clear(),
+    "len": len, "slice": _slice, "_set_item": _set_item, "append": _append,
+    "extend": lambda items, more: items.extend(list(more)), "add_": _append_all,
+    "insert": lambda items, at, value: items.insert(at, value), "pop": _pop, "remove": _remove,
+    "clear": lambda items: items.clear(),
     "Delete": _delete, "__contains__": _contains, "__getitem__": operator.getitem, "index": _index,
     "count": lambda items, value: sum(same(item, value) for item in items), "reverse": lambda items: items.reverse(),
     "sort": _sort, "sorted": lambda items: sorted(items), "copy": lambda items: items.copy(), "list": list,
@@ -214,13 +224,8 @@ LISTS: dict[str, Callable] = {
     "keys": lambda table: list(table.keys()), "values": lambda table: list(table.values()),
     "items": lambda table: list(table.items()), "get": _get, "setdefault": lambda table, key, value: table.setdefault(key, value),
     "update": lambda table, more: table.update(more), "popitem": lambda table: table.popitem(),
-    "add_": lambda items, more: _append_all(items, more), "dict": dict,
+    "dict": dict,
 }
-
-
-def _append_all(items: list, more: list) -> list:
-    items.extend(list(more))
-    return items
 
 
 PLAIN: dict[str, Callable] = {
