@@ -12,7 +12,8 @@ from ..tensors import (BFLOAT16, BOOL, COMPLEX, COMPLEX_DOUBLE, DOUBLE, FLOAT, F
                        Storage, Tensor, Value, held, strides_of)
 from ..trace import DTYPES
 from .kernels import KERNELS
-from .operators import OPERATORS
+from .layout import strides_of_result
+from .operators import ELEMENTWISE, OPERATORS
 
 #: elements of the largest tensor; 1 GiB of float32
 MOST_ELEMENTS = 1 << 28
@@ -42,6 +43,8 @@ class Ops:
         try:
             if function is not None:
                 result = function(self, *args, **kwargs)
+                if name in ELEMENTWISE and type(result) is Tensor and result.chain == ():
+                    result = self._laid_out(result, [x for x in args if type(x) is Tensor])
             elif name.endswith("_") and name[:-1] in OPERATORS and args and isinstance(args[0], Tensor):
                 result = self.store(args[0], OPERATORS[name[:-1]](self, *args, **kwargs))
             else:
@@ -193,6 +196,20 @@ class Ops:
         dtype = {"f32": FLOAT, "f64": DOUBLE, "i64": INT64, "bool": BOOL}[KIND[value.array.dtype]] if dtype is None else dtype
         shape = value.array.shape[:-1] if dtype in (COMPLEX, COMPLEX_DOUBLE) else value.array.shape
         return Tensor(Storage(value), shape, strides_of(shape), 0, dtype, (), value)
+
+    def _laid_out(self, result: Tensor, operands: list[Tensor]) -> Tensor:
+        """A fresh result in the order in memory that torch gives it: a storage in that order, seen through a permutation."""
+        if result.ndim < 2 or result in operands or all(x.contiguous() for x in operands):
+            return result
+        strides = strides_of_result(result.shape, operands)
+        order = sorted(range(result.ndim), key=lambda i: (-strides[i], i))
+        if order == list(range(result.ndim)):
+            return result
+        pair = [result.ndim] * result.complex
+        value = self.read(result)
+        back = tuple(order.index(i) for i in range(result.ndim)) + tuple(pair)
+        stored = Storage(self.permute(value, order + pair))
+        return Tensor(stored, result.shape, strides, 0, result.dtype, (("permute", {"order": back}),), value)
 
     def read(self, x: Tensor) -> Value:
         """The present value of a tensor; complex numbers as pairs in a last dimension."""

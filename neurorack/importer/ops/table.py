@@ -7,6 +7,8 @@ has an entry of its own.
 from __future__ import annotations
 
 OPERATORS: dict = {}
+#: operators whose result lies in memory in the order of their operands' dimensions
+ELEMENTWISE: set[str] = set()
 
 
 def operator(*names):

@@ -218,12 +218,17 @@ def imag(ops, x):
 
 @operator("diagonal")
 def diagonal(ops, x, offset=0, dim1=0, dim2=1):
+    """As a chain: rows laid one after another, of which every (columns + 1)-th number is taken."""
     a, b = axis_of(dim1, x.ndim), axis_of(dim2, x.ndim)
     rest = [i for i in range(x.ndim) if i not in (a, b)]
-    flat = reshaped(ops, permute(ops, x, [*rest, a, b]), [*(x.shape[i] for i in rest), x.shape[a] * x.shape[b]])
-    first = offset if offset >= 0 else -offset * x.shape[b]
-    count = max(0, min(x.shape[a] + min(offset, 0), x.shape[b] - max(offset, 0)))
-    return slice_(ops, flat, -1, first, first + (count - 1) * (x.shape[b] + 1) + 1 if count else first, x.shape[b] + 1)
+    (high, wide), shape, strides = (x.shape[a], x.shape[b]), [x.shape[i] for i in rest], [x.strides[i] for i in rest]
+    first = offset if offset >= 0 else -offset * wide
+    count = max(0, min(high + min(offset, 0), wide - max(offset, 0)))
+    flat = ops.view(permute(ops, x, [*rest, a, b]), "reshape", [*shape, high * wide], [*strides, 0])
+    start, ones = (0,) * len(rest), (1,) * len(rest)
+    at = x.offset + (offset * x.strides[b] if offset >= 0 else -offset * x.strides[a])
+    return ops.view(flat, "slice", [*shape, count], [*strides, x.strides[a] + x.strides[b]], at, start=(*start, first),
+                    stop=(*shape, first + (count - 1) * (wide + 1) + 1 if count else first), step=(*ones, wide + 1))
 
 
 @operator("as_strided")
