@@ -104,7 +104,7 @@ def apply_knobs(card: dict, controls: list[dict]) -> dict:
         inputs.append(entry)
     free = [j for j in JACK_OF.values() if j not in {JACK_OF.get(c["name"]) for c in own}]
     jacks = [(JACK_OF[c["name"]], c["name"]) for c in own if c["name"] in JACK_OF]
-    jacks += zip(free, (c["name"] for c in own if c["name"] not in JACK_OF))
+    jacks += zip(free, [c["name"] for c in own if c["name"] not in JACK_OF] + [c["name"] for c in kept])
     patch = {**(card.get("patch") or {}), "routes": [{"jack": jack, "control": name} for jack, name in sorted(jacks)]}
     return {**card, "inputs": inputs, "controls": own + kept, "patch": patch}
 

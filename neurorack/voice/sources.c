@@ -64,15 +64,17 @@ static void mix(nr_voice *v, const nr_stage *stage, uint32_t row, double amount,
   }
 }
 
-static void idle_inputs(nr_voice *v, uint32_t row, float *x) {
+/* Returns how far the audio input is turned up; a model without a control for it takes an encoder's latents whole. */
+static double idle_inputs(nr_voice *v, uint32_t row, float *x) {
   double amount = nr_control_of_kind(v, NR_KIND_WANDER, 0.0), prior = nr_control_of_kind(v, NR_KIND_PRIOR, 0.0);
-  double heard = nr_control_of_kind(v, NR_KIND_AUDIO_INPUT, 0.0);
+  double heard = v->encoder.there && v->input ? nr_control_of_kind(v, NR_KIND_AUDIO_INPUT, 1.0) : 0.0;
   if (v->kind_control[NR_KIND_WANDER] >= 0) {
     wander(v, v->frame / v->spec.hop_frames + row, nr_control_of_kind(v, NR_KIND_WANDER_RATE, 0.5));
     for (uint32_t i = 0; i < v->spec.inputs; i++) x[i] += (float)(amount * v->idle.slower[i]) * v->spread[i];
   }
   if (v->prior.there && prior > 0) mix(v, &v->prior, row, prior, x);
-  if (v->encoder.there && v->input && heard > 0) mix(v, &v->encoder, row, heard, x);
+  if (heard > 0) mix(v, &v->encoder, row, heard, x);
+  return heard;
 }
 
 /* After a gesture a drone does not leap to what follows. */
@@ -108,9 +110,9 @@ double nr_source_row(nr_voice *v, uint32_t row, float *x) {
   } else if (drone && v->gesture.frozen) {
     memcpy(x, v->idle.last, bytes);
   } else {
-    idle_inputs(v, row, x);
+    double heard = idle_inputs(v, row, x);
     if (drone) settle(v, v->idle.gesture_ended, x);
-    else if (v->spec.gestures) bend = 0.0;
+    else if (v->spec.gestures) bend = heard; /* a raised knob alone does not make a rest sound */
     v->idle.gesture_ended = 0;
   }
   memcpy(v->idle.last, x, bytes);

@@ -99,7 +99,8 @@ class Voice:
         return array.ctypes.data
 
     def _gestures(self, card: dict) -> list[np.ndarray]:
-        """Those of the file itself, then the recorded ones beside it."""
+        """Those of the file itself, then the recorded ones beside it. Sets ``gestures`` (their names) and ``warning``."""
+        self.gestures, self.warning = [], None
         if self.plays_input:
             return []
         own = [np.ascontiguousarray(self.model.tensor(g["tensor"]), np.float32) for g in card.get("gestures", [])]

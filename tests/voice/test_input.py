@@ -105,9 +105,7 @@ def test_the_shared_ring_is_followed_and_slot_a_moves_its_tail(loaded):
 def test_another_model_s_encoder_feeds_this_decoder(loaded, tmp_path):
     deaf = codec(tmp_path / "deaf.safetensors", methods=("decode",))
     want = levels(40)
-    card = {**deaf.card, "controls": loaded["codec"].card["controls"]}
-    deaf.card = card
-    play = Driven(deaf, block_frames=HOP, patch=Patch(knobs=HEARS), listen=True, encoder=loaded["codec"])
+    play = Driven(deaf, block_frames=HOP, patch=Patch(), listen=True, encoder=loaded["codec"])
     assert rows(play.run(38 * HOP, held(want)))[8:36, 0] == pytest.approx(want[8:36], rel=0.02, abs=0.01)
 
 
