@@ -120,7 +120,7 @@ class _Entries:
         roots = sorted({info.filename.split("/")[0] for info in infos})
         homes = [root for root in roots if f"{root}/data.pkl" in zipped.NameToInfo]
         if len(homes) != 1 or len(roots) != 1:
-            raise ModelError(f"{name} is a zip, but no TorchScript file (no data.pkl in a single folder); export the model as TorchScript")
+            raise ModelError(f"{name} is a zip, but no TorchScript file (no single folder with data.pkl); export the model as TorchScript")
         self.infos = {info.filename[len(homes[0]) + 1:]: info for info in infos if not info.is_dir()}
         self.unread = dict(self.infos)
 
@@ -128,7 +128,8 @@ class _Entries:
         seen = set()
         for info in infos:
             parts = info.filename.split("/")
-            if not info.filename or info.filename in seen or ".." in parts or parts[0] == "" or re.search(r"[\\\0:]", info.filename):
+            if not info.filename or info.filename in seen or ".." in parts or parts[0] == "" or re.search(r"[\\\0:]",
+                                                                                                          info.filename):
                 raise ModelError(f"{self.name} has an entry with the name {info.filename!r}, twice or not allowed; "
                                  "the file is damaged or harmful")
             seen.add(info.filename)

@@ -18,7 +18,8 @@ def operator_call(name: str, arguments: list[Callable], keywords: dict[str, Call
     numbers, lists, texts, plain = NUMBERS.get(name), LISTS.get(name), TEXTS.get(name), PLAIN.get(name)
     if keywords or not (numbers or lists or texts or plain):
         pairs = list(keywords.items())
-        return lambda frame: frame[0].operate(name, [value(frame) for value in arguments], {key: value(frame) for key, value in pairs})
+        return lambda frame: frame[0].operate(name, [value(frame) for value in arguments],
+                                              {key: value(frame) for key, value in pairs})
     if plain:
         return lambda frame: plain(*[value(frame) for value in arguments])
     if numbers and not lists and not texts and len(arguments) == 2:

@@ -25,7 +25,7 @@ MOST_RATIO = 1 << 17
 MOST_NAMES = 256  # methods or attributes
 SHOWN_NUMBERS = 64  # of a tensor as the value of an attribute
 RATES_HZ = range(1000, 768001)
-PROBE_LIMITS = Limits(steps=2_000_000, seconds=5.0)
+PROBE_LIMITS = Limits(steps=500_000, seconds=5.0)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ class _Prober:
         rate, place = self.sample_rate()
         ratios = [ratio for spec in methods.values() for ratio in (spec.in_ratio, spec.out_ratio)]
         return Probe(methods, self.attributes(methods), rate, place, math.lcm(*ratios), "set_sample_rate" in self.functions,
-                     "set_stereo_mode" in self.functions, self.cache_rows(), self.whole("latent_size"), self.whole("full_latent_size"),
+                     "set_stereo_mode" in self.functions, self.cache_rows(), self.whole("latent_size"),
+                     self.whole("full_latent_size"),
                      self.names("get_buffer_attributes") or [], self.archive.version, self.notes)
 
     # asking the model
@@ -196,7 +197,7 @@ class _Prober:
             if name in methods or name in self.functions:
                 continue
             if not types or None in types:
-                self.notes.append(f"the attribute {name} has types {_short(codes)}; they must be whole numbers from 0 to {len(TYPES) - 1}")
+                self.notes.append(f"the attribute {name} has types {_short(codes)}; whole numbers from 0 to {len(TYPES) - 1} are known")
                 continue
             found[name] = Attribute(types, self.attribute_value(name, len(types)), f"set_{name}" in self.functions)
         return found

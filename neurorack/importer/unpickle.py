@@ -162,7 +162,7 @@ class _Machine:
             raise ModelError(f"{self.what} refers to something that is no tensor storage")
         kind, key, count = record[1], record[2], record[4]
         if not isinstance(kind, Name) or kind.module not in ("torch", "torch.storage") or kind.name not in STORAGE_DTYPES:
-            raise ModelError(f"{self.what} holds a tensor of type {kind}, which can't be read (numbers of a quantized or rare type)")
+            raise ModelError(f"{self.what} holds a tensor of type {kind}, which can't be read (quantized or rare)")
         if not isinstance(key, str) or not _count(count):
             raise TypeError
         storage = StorageRecord(f"{self.folder}/{key}", STORAGE_DTYPES[kind.name], count)

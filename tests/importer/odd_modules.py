@@ -175,14 +175,18 @@ class Lists(nn.Module):
         other = items.copy()
         other.clear()
         floats = [0.5, -1.0]
-        return (a + b + c, head, rest, last, first, part, back, both, items.index(3), items.count(2), 3 in items, flat, len(other), max(items), min(items),
-                sum(floats), any([False, True]), all([True, False]), max(1, 2, ), items == [3], sorted(items), tensors[0] is tensors[1])
+        return (a + b + c, head, rest, last, first, part, back, both, items.index(3), items.count(2), 3 in items, flat, len(other),
+                max(items), min(items),
+                sum(floats), any([False, True]), all([True, False]), max(1, 2, ), items == [3], sorted(items),
+                tensors[0] is tensors[1])
 
 
 class Numbers(nn.Module):
     def forward(self, x: Tensor, n: int = 7, f: float = -2.5):
-        whole = [n // 2, -n // 2, n % 4, -n % 4, n << 2, n >> 1, n & 3, n | 8, n ^ 5, abs(-n), int(f), round(f), math.floor(f), math.ceil(f)]
-        broken = [n / 2, f * n, f // 2, f % 2.0, float(n), math.sqrt(2.0), math.exp(f), math.log(3), math.pow(2.0, 0.5), math.sin(f), math.pi, math.inf]
+        whole = [n // 2, -n // 2, n % 4, -n % 4, n << 2, n >> 1, n & 3, n | 8, n ^ 5, abs(-n), int(f), round(f), math.floor(f),
+                 math.ceil(f)]
+        broken = [n / 2, f * n, f // 2, f % 2.0, float(n), math.sqrt(2.0), math.exp(f), math.log(3), math.pow(2.0, 0.5),
+                  math.sin(f), math.pi, math.inf]
         truth = [n > 3, not (n > 3), n == 7 and f < 0, n < 0 or f < 0, bool(n), n != 7, True and n > 0]
         z = torch.tensor(complex(n, 2.0) * 2j)
         return x * n + f, whole, broken, truth, z, n ** 2, max(n, 3), min(f, 1.0), divmod(n, 3), 1e30 * f, float("inf"), -1
@@ -224,7 +228,8 @@ class Optionals(nn.Module):
         else:
             self.mixed = [1, 2, 3]
         size = torch.jit._unwrap_optional(self.size)
-        return self.use(None), self.use(x), self.use(x, 3), kept, size, self.what(4), self.what("four"), self.what([1, 1]), self.what(self.mixed)
+        return (self.use(None), self.use(x), self.use(x, 3), kept, size, self.what(4), self.what("four"),
+                self.what([1, 1]), self.what(self.mixed))
 
 
 class Objects(nn.Module):
@@ -243,7 +248,8 @@ class Objects(nn.Module):
         colour = Colour.RED if n > 1000 else Colour.GREEN
         names = [p.name, q.name, fresh.name, colour.name, self.mode.value, sign_of(n), sign_of(-1), sign_of(0), sign_of(1)]
         a, b, _ = q
-        return (p.x * p.n + a * b, names, self.again.count, fresh.seen, colour == self.colour, self.colour.value, p, self.mode == Mode.FAST,
+        return (p.x * p.n + a * b, names, self.again.count, fresh.seen, colour == self.colour, self.colour.value, p,
+                self.mode == Mode.FAST,
                 scaled(x), scaled(x, twice=True), scaled(x, 0.1))
 
 
@@ -255,7 +261,8 @@ class Modules(nn.Module):
         self.chosen = Shifted(3)
         self.layers = nn.ModuleList([Shifted(1), Twice(), Shifted(2)])
         self.named = nn.ModuleDict({"first": Twice(), "second": nn.Sequential(nn.Conv1d(2, 2, 1), nn.Tanh())})
-        self.stack = nn.Sequential(*[nn.Sequential(nn.Conv1d(2, 2, 3, padding=d, dilation=d), nn.LeakyReLU(0.1 * d)) for d in (1, 2, 3)])
+        self.stack = nn.Sequential(*[nn.Sequential(nn.Conv1d(2, 2, 3, padding=d, dilation=d), nn.LeakyReLU(0.1 * d)) for d in (1, 2,
+                                                                                                                               3)])
         self.weights = nn.ParameterList([nn.Parameter(torch.randn(1, 2, 1)) for _ in range(2)])
 
     @property
@@ -311,7 +318,8 @@ class Writes(nn.Module):
         y[y > 0.5] = 0.5
         y[:, [1, 0]] = y.clone()
         first: List[float] = x[0, 0, :2].tolist()
-        return joined, self.alias, self.history[0], self.pair[1], y, bool(x.sum() > 0), self.count.item(), first, int(self.count) + 1
+        return (joined, self.alias, self.history[0], self.pair[1], y, bool(x.sum() > 0), self.count.item(), first,
+                int(self.count) + 1)
 
 
 class Shapes(nn.Module):
@@ -325,7 +333,9 @@ class Shapes(nn.Module):
         values, places = torch.max(x, dim=-1)
         low, high = x.chunk(2, 1)
         parts = torch.split(x, [4, 12], -1)
-        return y, z, values, places, low - high, parts[1], x[:, :, 1:-1:3], x[0], x[..., -1], x[:, torch.tensor([1, 0])], list(x.shape), x.numel(), len(x)
+        return (y, z, values, places, low - high, parts[1], x[:, :, 1:-1:3], x[0], x[..., -1], x[:,
+                                                                                                torch.tensor([1, 0])],
+                list(x.shape), x.numel(), len(x))
 
 
 class States(nn.Module):

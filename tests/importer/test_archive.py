@@ -21,7 +21,8 @@ from neurorack.importer.unpickle import unpickle  # noqa: E402
 from tests.importer.archives import Small, change, pickled, save  # noqa: E402
 from tests.importer.torch_engine import TorchEngine  # noqa: E402
 
-DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8,
+DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int8, torch.int16, torch.int32, torch.int64,
+          torch.uint8,
           torch.bool, torch.complex64, torch.complex128]
 
 
@@ -103,7 +104,8 @@ def test_other_byte_order_and_device(tmp_path, small):
     big = change(small, tmp_path / "big.ts", {entry: swapped, whole: swap_whole, "byteorder": b"big"})
     archive = open_archive(big)
     assert np.array_equal(archive.array(archive.root.attributes["weight"]).ravel(), np.arange(6))
-    cuda = change(small, tmp_path / "cuda.ts", {"data.pkl": lambda data: data.replace(b"\x03\x00\x00\x00cpu", b"\x06\x00\x00\x00cuda:0")})
+    cuda = change(small, tmp_path / "cuda.ts", {"data.pkl": lambda data: data.replace(b"\x03\x00\x00\x00cpu",
+                                                                                      b"\x06\x00\x00\x00cuda:0")})
     archive = open_archive(cuda)
     assert np.array_equal(archive.array(archive.root.attributes["decode_params"]), [1, 1, 6, 1])
 
@@ -113,7 +115,8 @@ def test_packed_archives_and_every_place_of_the_version(tmp_path, small):
     assert open_archive(packed).root.attributes.keys() == open_archive(small).root.attributes.keys()
     for version in (3, 10):
         for drop, put in (((), "version"), (("version",), ".data/version")):
-            moved = change(small, tmp_path / f"{version}{len(drop)}.ts", {put: str(version).encode() + b"\n"}, drop=(*drop, ".data/version") if put == "version" else drop)
+            moved = change(small, tmp_path / f"{version}{len(drop)}.ts", {put: str(version).encode() + b"\n"},
+                           drop=(*drop, ".data/version") if put == "version" else drop)
             assert open_archive(moved).version == version
     for version in (b"2", b"11", b"0x3", b"", b"9" * 50, b"-3"):
         refused(change(small, tmp_path / "odd.ts", {"version": version}, drop=(".data/version",)), "format version")
@@ -188,8 +191,10 @@ def test_names_outside_the_few_are_refused(name):
             unpickle(made, "data", "data")
 
 
-@pytest.mark.parametrize("data", [b"\x80\x02\x93.", b"\x80\x02(", b"\x80\x05N.", b"N", b"", b"\x80\x02" + b"(" * 20000 + b".", b"h\x05.", b"X\xff\xff\xff\xffab.",
-                                  b"(]a.", b"\x8a\xff.", b"}(NNu.", b"]]\x85e.", b"(K\x01K\x02u.", b"cos\nsystem\n.", b"\x80\x02K\x01K\x02."])
+@pytest.mark.parametrize("data", [b"\x80\x02\x93.", b"\x80\x02(", b"\x80\x05N.", b"N", b"", b"\x80\x02" + b"(" * 20000 + b".",
+                                  b"h\x05.", b"X\xff\xff\xff\xffab.",
+                                  b"(]a.", b"\x8a\xff.", b"}(NNu.", b"]]\x85e.", b"(K\x01K\x02u.", b"cos\nsystem\n.",
+                                  b"\x80\x02K\x01K\x02."])
 def test_broken_pickles_are_errors(data):
     if data == b"cos\nsystem\n.":
         assert str(unpickle(data, "data", "data")[0]) == "os.system"  # a name stays a name
@@ -199,7 +204,8 @@ def test_broken_pickles_are_errors(data):
 
 
 def test_tensors_stay_within_their_storage(tmp_path, small):
-    for old, new, word in ((b"K\x06K\x01t", b"K\x07K\x01t", "beyond"), (b"(K\x01K\x06K\x01t(K\x06", b"(K\x01K\x06K\x01t(K\xff", "")):
+    for old, new, word in ((b"K\x06K\x01t", b"K\x07K\x01t", "beyond"),
+                           (b"(K\x01K\x06K\x01t(K\x06", b"(K\x01K\x06K\x01t(K\xff", "")):
         def edit(data, old=old, new=new):
             assert old in data
             return data.replace(old, new, 1)
@@ -214,7 +220,8 @@ def test_tensors_stay_within_their_storage(tmp_path, small):
 
 
 def test_a_view_of_few_numbers_cannot_become_a_mountain(small):
-    huge = (b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x01tQK\x00"
+    huge = (b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n((X\x07\x00\x00\x00storagectorch\nFloatStorage\n"
+            b"X\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x01tQK\x00"
             b"(\x8a\x04\x00\x00\x00\x40\x8a\x04\x00\x00\x00\x40t(K\x00K\x00t\x89ccollections\nOrderedDict\n)RtR.")
     with pytest.raises(ModelError, match="more than"):
         unpickle(huge, "data", "data")
@@ -245,8 +252,8 @@ def test_zip_bombs_names_and_limits(tmp_path, small):
 def test_a_flipped_bit_in_any_entry_is_found(tmp_path, small):
     data = Path(small).read_bytes()
     with zipfile.ZipFile(small) as zipped:
-        places = [info.header_offset + 30 + len(info.filename) + int.from_bytes(data[info.header_offset + 28:][:2], "little") + info.compress_size // 2
-                  for info in zipped.infolist() if info.file_size]
+        places = [info.header_offset + 30 + int.from_bytes(data[info.header_offset + 26:][:2], "little")
+                  + int.from_bytes(data[info.header_offset + 28:][:2], "little") + info.compress_size // 2 for info in zipped.infolist() if info.file_size]
     for place in places:
         changed = bytearray(data)
         changed[place] ^= 4
@@ -315,7 +322,8 @@ def test_damage_within_entries_is_always_a_model_error(tmp_path, small):
 
 def test_source_that_is_none(tmp_path, small):
     code = "code/__torch__/tests/importer/archives.py"
-    for text in (b"\xff\xfe", b"def f(:\n", b"x = " + b"(" * 5000, b"x = " + b"-" * 100_000 + b"1", b"a" + b".a" * 200_000, b"\0", b"class Small(Module):\n  pass\n",
+    for text in (b"\xff\xfe", b"def f(:\n", b"x = " + b"(" * 5000, b"x = " + b"-" * 100_000 + b"1", b"a" + b".a" * 200_000, b"\0",
+                 b"class Small(Module):\n  pass\n",
                  b"x = " + b"9" * 10_000):
         path = change(small, tmp_path / "text.ts", {code: text})
         with pytest.raises(ModelError):
@@ -347,7 +355,8 @@ def test_a_large_file_in_little_time_memory_and_without_torch(large):
                "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; t = time.monotonic()\n"
                f"found = probe(open_archive({str(large)!r}))\n"
                "print(time.monotonic() - t, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, list(found.methods))\n")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100, cwd=Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100,
+                          cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr
     seconds, kilobytes, methods = done.stdout.split(maxsplit=2)
     size = os.path.getsize(large)

@@ -1,4 +1,4 @@
-"""The language of printed TorchScript: odd modules, old formats, limits. Tensors are computed by torch, so every result must be the same."""
+"""The language of printed TorchScript: odd modules, old formats, limits. Torch computes the tensors, so results must be the same."""
 
 import itertools
 import re
@@ -17,6 +17,7 @@ from neurorack.importer.archive import open_archive  # noqa: E402
 from neurorack.importer.errors import UnsupportedError  # noqa: E402
 from neurorack.importer.interpret import Interpreter  # noqa: E402
 from neurorack.importer.limits import Limits  # noqa: E402
+from neurorack.importer.record import record  # noqa: E402
 from neurorack.importer.scalars import NUMBERS  # noqa: E402
 from tests import zoo  # noqa: E402
 from tests.importer.archives import Small, change, save, text_edit  # noqa: E402
@@ -35,7 +36,9 @@ def same(ours, theirs) -> bool:
     if isinstance(theirs, dict):
         return list(ours) == list(theirs) and all(same(ours[key], theirs[key]) for key in theirs)
     if isinstance(theirs, float):
-        return type(ours) is float and (ours == theirs or abs(ours - theirs) <= 1e-14 * abs(theirs) or ours != ours and theirs != theirs)
+        if ours != ours or theirs != theirs:
+            return ours != ours and theirs != theirs
+        return type(ours) is float and (ours == theirs or abs(ours - theirs) <= 1e-14 * abs(theirs))
     return ours == theirs and type(ours) is type(theirs)
 
 
@@ -120,19 +123,24 @@ def test_modules_are_in_evaluation_mode_and_state_names_paths(tmp_path):
 
 
 @pytest.mark.parametrize("name", sorted(NUMBERS.keys() & {
-    "add", "sub", "mul", "div", "floordiv", "remainder", "pow", "eq", "ne", "lt", "le", "gt", "ge", "__and__", "__or__", "__xor__", "__lshift__",
+    "add", "sub", "mul", "div", "floordiv", "remainder", "pow", "eq", "ne", "lt", "le", "gt", "ge", "__and__", "__or__", "__xor__",
+    "__lshift__",
     "__rshift__", "min", "max", "atan2", "copysign", "fmod"}))
 def test_numbers_of_two(name):
     """Every pair of types and of awkward values gives what TorchScript gives."""
-    operators = {"add": "a + b", "sub": "a - b", "mul": "a * b", "div": "a / b", "floordiv": "a // b", "remainder": "a % b", "pow": "a ** b",
-                 "eq": "a == b", "ne": "a != b", "lt": "a < b", "le": "a <= b", "gt": "a > b", "ge": "a >= b", "__and__": "a & b", "__or__": "a | b",
+    operators = {"add": "a + b", "sub": "a - b", "mul": "a * b", "div": "a / b", "floordiv": "a // b", "remainder": "a % b",
+                 "pow": "a ** b",
+                 "eq": "a == b", "ne": "a != b", "lt": "a < b", "le": "a <= b", "gt": "a > b", "ge": "a >= b", "__and__": "a & b",
+                 "__or__": "a | b",
                  "__xor__": "a ^ b", "__lshift__": "a << b", "__rshift__": "a >> b", "min": "min(a, b)", "max": "max(a, b)"}
-    values = {"int": [0, 1, -1, 2, -3, 7, 63, 2**40], "float": [0.0, -0.0, 0.5, -2.5, 7.0, 1e300, float("inf"), float("-inf"), float("nan")],
+    values = {"int": [0, 1, -1, 2, -3, 7, 63, 2**40], "float": [0.0, -0.0, 0.5, -2.5, 7.0, 1e300, float("inf"), float("-inf"),
+                                                                float("nan")],
               "bool": [True, False]}
     compared = 0
     for left, right in itertools.product(values, repeat=2):
         try:
-            unit = torch.jit.CompilationUnit(f"def f(a: {left}, b: {right}):\n  return {operators.get(name, f'torch.{name}(a, b)')}\n")
+            written = operators.get(name, f"torch.{name}(a, b)")
+            unit = torch.jit.CompilationUnit(f"def f(a: {left}, b: {right}):\n  return {written}\n")
         except RuntimeError:
             continue
         for a, b in itertools.product(values[left], values[right]):
@@ -147,7 +155,8 @@ def test_numbers_of_two(name):
     assert compared > 60
 
 
-@pytest.mark.parametrize("name", ["neg", "sqrt", "exp", "log", "log10", "log1p", "expm1", "sin", "tan", "asin", "acos", "atan", "sinh", "tanh", "acosh",
+@pytest.mark.parametrize("name", ["neg", "sqrt", "exp", "log", "log10", "log1p", "expm1", "sin", "tan", "asin", "acos", "atan",
+                                  "sinh", "tanh", "acosh",
                                   "erf", "lgamma", "degrees", "isnan", "floor", "ceil", "round", "modf", "frexp"])
 def test_numbers_of_one(name):
     compared = 0
@@ -249,7 +258,8 @@ def test_source_of_other_ages(small, tmp_path, name, version):
     donor = save(Constant(), tmp_path / "donor.ts")
     with zipfile.ZipFile(donor) as zipped:
         constants = {entry: zipped.read(f"donor/{entry}") for entry in ("constants.pkl", "constants/0")}
-    path = change(small, tmp_path / "old.ts", {**constants, CODE: OLD[name].encode(), "version": str(version).encode()}, drop=(".data/version",))
+    path = change(small, tmp_path / "old.ts", {**constants, CODE: OLD[name].encode(), "version": str(version).encode()},
+                  drop=(".data/version",))
     x = torch.randn(2, 6, 8)
     theirs = torch.jit.load(str(path))(x)
     assert torch.equal(unwrap(Interpreter(open_archive(path), TorchEngine()).call("forward", wrap(x))), theirs)
@@ -307,11 +317,14 @@ def test_seconds_are_limited(small, tmp_path):
 
 
 @pytest.mark.parametrize("body, word", [
-    ("    return torch.add(x, eval(\"1\"))\n", "'eval'"), ("    return __import__(\"os\")\n", "__import__"), ("    return torch.add(x, os)\n", "'os'"),
+    ("    return torch.add(x, eval(\"1\"))\n", "'eval'"), ("    return __import__(\"os\")\n", "__import__"),
+    ("    return torch.add(x, os)\n", "'os'"),
     ("    y = lambda: 1\n    return x\n", "Lambda"), ("    import os\n    return x\n", "Import"), ("    return x + 1\n", "BinOp"),
-    ("    return [q for q in x]\n", "ListComp"), ("    return x.__class__\n", "__class__"), ("    self.decode.__globals__\n    return x\n", "decode"),
+    ("    return [q for q in x]\n", "ListComp"), ("    return x.__class__\n", "__class__"),
+    ("    self.decode.__globals__\n    return x\n", "decode"),
     ("    return __torch__.nothing.here(x, )\n", "__torch__.nothing.here"), ("    return ops.strange.thing(x)\n", "strange"),
-    ("    return torch.add(*[x, x])\n", "Call"), ("    l = [1]\n    return l.append(2)\n", "append"), ("    del x\n    return x\n", "Delete"),
+    ("    return torch.add(*[x, x])\n", "Call"), ("    l = [1]\n    return l.append(2)\n", "append"),
+    ("    del x\n    return x\n", "Delete"),
     ("    return (\"a\").format(x)\n", "format"), ("    return print.__self__\n", "print"),
 ])
 def test_python_that_is_no_torchscript_is_refused(small, tmp_path, body, word):
@@ -329,9 +342,40 @@ def test_setting_attributes():
     model = Interpreter(open_archive(zoo.path("gain")), TorchEngine())
     model.set_attribute("gain", 2)
     assert model.call("get_gain") in (2.0, [2.0], (2.0,))
-    for name, values, word in (("gain", ("loud",), "float"), ("gain", (1, 2), "takes 1"), ("volume", (1,), "no attribute 'volume'")):
+    for name, values, word in (("gain", ("loud",), "float"), ("gain", (1, 2), "takes 1"),
+                               ("volume", (1,), "no attribute 'volume'")):
         with pytest.raises(ModelError, match=word):
             model.set_attribute(name, *values)
+
+
+class Counting(torch.nn.Module):
+    """Counts its calls in a plain number; ``after`` many it does something else (0: never)."""
+
+    def __init__(self, after: int):
+        super().__init__()
+        self.calls, self.after = 0, after
+        self.register_buffer("forward_params", torch.tensor([1, 1, 1, 1]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        if self.after > 0 and self.calls > self.after:
+            return x * 0.5
+        return x * 2
+
+
+def test_numbers_that_move_from_call_to_call_can_be_moved_on(tmp_path):
+    model = Interpreter(open_archive(save(Counting(1000), tmp_path / "counting.ts")), TorchEngine())
+    before = model.numbers()
+    assert float(unwrap(model.call("forward", wrap(torch.ones(1, 1, 1))))) == 2
+    assert model.advance(before, 5000) == ["calls"] and model.numbers()["calls"] == 5001
+    assert float(unwrap(model.call("forward", wrap(torch.ones(1, 1, 1))))) == 0.5
+
+
+def test_a_recording_does_not_hide_what_a_counter_will_do(tmp_path):
+    settings = {"in_channels": 1, "in_ratio": 1}
+    assert record(open_archive(save(Counting(0), tmp_path / "never.ts")), "forward", 64, **settings).operations() == 1
+    with pytest.raises(UnsupportedError, match="counts its calls in calls"):
+        record(open_archive(save(Counting(1000), tmp_path / "late.ts")), "forward", 64, **settings)
 
 
 def test_reading_and_running_imports_no_torch():
@@ -343,6 +387,7 @@ def test_reading_and_running_imports_no_torch():
                f"model = Interpreter(open_archive({str(zoo.path('gain'))!r}), Ops())\n"
                "y = model.call('forward', model.engine.tensor(np.ones((1, 1, 4), np.float32)))\n"
                "print(y.shape)\n")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
+                          cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "(1, 1, 4)"

@@ -1,6 +1,7 @@
 """Probing: the nn~ contract, and the habits of real files that bend it."""
 
 import json
+import re
 
 import pytest
 
@@ -51,7 +52,8 @@ def refusal(tmp_path, module) -> str:
 def test_every_family_declares_what_it_is():
     for name in ("v1", "v2_prior", "v3", "gain", "table", "nsf", "ddsp"):
         family, result = zoo.FAMILIES[name], probe(open_archive(zoo.path(name)))
-        numbers = {method: (spec.in_channels, spec.in_ratio, spec.out_channels, spec.out_ratio) for method, spec in result.methods.items()}
+        numbers = {method: (spec.in_channels, spec.in_ratio, spec.out_channels, spec.out_ratio) for method,
+                   spec in result.methods.items()}
         assert numbers == family.methods, name
         assert result.granularity_frames == family.ratio
         assert result.sample_rate_hz in (family.sample_rate, None)
@@ -63,7 +65,8 @@ def test_every_family_declares_what_it_is():
 
 def test_files_without_get_methods(tmp_path):
     """Methods are those with a tensor of their name; attributes that look like methods (four entries) are none."""
-    result = found(tmp_path, Base(decode_params=PARAMS, mix=(0.0, 0.0, 1.0, 1.0), mix_params=torch.tensor([2, 2, 2, 2]), sampling_rate=torch.tensor(44100),
+    result = found(tmp_path, Base(decode_params=PARAMS, mix=(0.0, 0.0, 1.0, 1.0), mix_params=torch.tensor([2, 2, 2, 2]),
+                                  sampling_rate=torch.tensor(44100),
                                   latent_size=8, forward_params=torch.tensor([1, 1, 1, 1])))
     assert list(result.methods) == ["decode", "forward"]
     assert result.methods["decode"] == MethodSpec(8, 512, 1, 1)
@@ -125,9 +128,11 @@ class Contract(Base):
 
 
 def test_the_whole_contract(tmp_path):
-    tables = {"level_params": torch.tensor([2]), "pair_params": torch.tensor([0, 1]), "name_params": torch.tensor([3]), "table_params": torch.tensor([4]),
+    tables = {"level_params": torch.tensor([2]), "pair_params": torch.tensor([0, 1]), "name_params": torch.tensor([3]),
+              "table_params": torch.tensor([4]),
               "odd_params": torch.tensor([9]), "nothing_params": torch.tensor([1])}
-    result = found(tmp_path, Contract(decode_params=PARAMS, decode_input_labels=[f"z{i}" for i in range(8)], decode_output_labels=["mono", "extra"],
+    result = found(tmp_path, Contract(decode_params=PARAMS, decode_input_labels=[f"z{i}" for i in range(8)],
+                                      decode_output_labels=["mono", "extra"],
                                       sr=48000, full_latent_size=16, **tables))
     assert list(result.methods) == ["decode"]
     assert result.methods["decode"].in_labels == [f"z{i}" for i in range(8)]
@@ -143,8 +148,10 @@ def test_the_whole_contract(tmp_path):
     json.dumps(result.to_json(), allow_nan=False)
 
 
-@pytest.mark.parametrize("rate, expected", [({"sr": 44100}, 44100), ({"sr": -1}, None), ({"sr": 0}, None), ({"sampling_rate": torch.tensor([24000])}, 24000),
-                                            ({"sample_rate": 48000.0}, 48000), ({"sr": "fast"}, None), ({"sr": 44100.5}, None), ({}, None),
+@pytest.mark.parametrize("rate, expected", [({"sr": 44100}, 44100), ({"sr": -1}, None), ({"sr": 0}, None),
+                                            ({"sampling_rate": torch.tensor([24000])}, 24000),
+                                            ({"sample_rate": 48000.0}, 48000), ({"sr": "fast"}, None), ({"sr": 44100.5}, None),
+                                            ({}, None),
                                             ({"sr": -1, "sampling_rate": torch.tensor(32000)}, 32000)])
 def test_every_place_of_the_sample_rate(tmp_path, rate, expected):
     assert found(tmp_path, Base(decode_params=PARAMS, **rate)).sample_rate_hz == expected
@@ -153,14 +160,18 @@ def test_every_place_of_the_sample_rate(tmp_path, rate, expected):
 def test_the_rate_of_an_inner_module_is_the_last_resort(tmp_path):
     result = found(tmp_path, Base(decode_params=PARAMS, net=Base(sampling_rate=torch.tensor(44100))))
     assert (result.sample_rate_hz, result.sample_rate_from) == (44100, "net.sampling_rate")
-    assert found(tmp_path, Base(decode_params=PARAMS, sr=48000, net=Base(sampling_rate=torch.tensor(24000)))).sample_rate_hz == 48000
+    assert found(tmp_path, Base(decode_params=PARAMS, sr=48000,
+                                net=Base(sampling_rate=torch.tensor(24000)))).sample_rate_hz == 48000
 
 
 @pytest.mark.parametrize("params, words", [
-    (torch.tensor([8, 512, 1]), "four whole numbers"), (torch.tensor([8, 512, 1, 0]), "ratios"), (torch.tensor([8, 512, -1, 1]), "channels"),
-    (torch.tensor([8.5, 512, 1, 1]), "four whole numbers"), (torch.tensor([[8, 512], [1, 1]]), "four whole numbers"), ("8,512,1,1", "four whole numbers"),
+    (torch.tensor([8, 512, 1]), "four whole numbers"), (torch.tensor([8, 512, 1, 0]), "ratios"),
+    (torch.tensor([8, 512, -1, 1]), "channels"),
+    (torch.tensor([8.5, 512, 1, 1]), "four whole numbers"), (torch.tensor([[8, 512], [1, 1]]), "four whole numbers"),
+    ("8,512,1,1", "four whole numbers"),
     (7, "four whole numbers"), (torch.tensor([8, 2**40, 1, 1]), "ratios"), (torch.tensor([100_000, 512, 1, 1]), "channels"),
-    (torch.tensor([float("nan")] * 4), "four whole numbers"), (torch.zeros(0), "four whole numbers"), (torch.zeros(1000), "four whole numbers"),
+    (torch.tensor([float("nan")] * 4), "four whole numbers"), (torch.zeros(0), "four whole numbers"),
+    (torch.zeros(1000), "four whole numbers"),
 ])
 def test_wrong_params_are_named(tmp_path, params, words):
     line = refusal(tmp_path, Base(decode_params=params))
@@ -173,7 +184,8 @@ def test_params_written_as_floats_and_longer_ones_are_taken(tmp_path):
 
 
 def test_ratios_that_share_no_multiple_take_the_least_common_one(tmp_path):
-    assert found(tmp_path, Base(decode_params=torch.tensor([8, 384, 1, 1]), forward_params=torch.tensor([1, 1, 4, 512]))).granularity_frames == 1536
+    assert found(tmp_path, Base(decode_params=torch.tensor([8, 384, 1, 1]),
+                                forward_params=torch.tensor([1, 1, 4, 512]))).granularity_frames == 1536
 
 
 class Failing(Base):
@@ -192,10 +204,10 @@ class Endless(Base):
 
 
 def test_get_methods_that_fails_or_never_ends_is_passed_by(tmp_path):
-    for kind, word in ((Failing, "broken"), (Endless, "statements")):
+    for kind, word in ((Failing, "broken"), (Endless, "in one call|for one call")):
         result = found(tmp_path, kind(decode_params=PARAMS))
         assert list(result.methods) == ["decode"]
-        assert any(word in note for note in result.notes)
+        assert any(re.search(word, note) for note in result.notes)
 
 
 def test_files_without_anything_to_play(tmp_path):
@@ -203,8 +215,10 @@ def test_files_without_anything_to_play(tmp_path):
     assert "get_methods" in refusal(tmp_path, Base())
 
 
-@pytest.mark.parametrize("name", ["no_methods", "params_missing", "params_text", "params_short", "params_zero", "params_negative", "params_huge",
-                                  "html", "truncated", "flipped_byte", "pickle_payload", "archive_payload", "directory", "huge_view"])
+@pytest.mark.parametrize("name", ["no_methods", "params_missing", "params_text", "params_short", "params_zero", "params_negative",
+                                  "params_huge",
+                                  "html", "truncated", "flipped_byte", "pickle_payload", "archive_payload", "directory",
+                                  "huge_view"])
 def test_broken_files_are_refused_in_one_line(tmp_path, name):
     path = tmp_path / f"{name}.ts"
     BROKEN[name](path)
