@@ -18,6 +18,8 @@ from .trace import Trace
 
 WARM_CALLS = 3
 ROUNDS = 12  # recordings until all states are known
+COUNTED_CALLS = 40  # that must be alike where the model counts its calls
+FAR_CALLS = 997, 1_000_003  # and so many calls later
 
 
 class Interpreted:
@@ -88,44 +90,49 @@ class _Recording:
         self.first = {path: self.ops.read(tensor).array for path, tensor in source.tensors().items()}
         self.of_file = set(self.ops.storages.values())
         self.states: set[str] = set()  # storages that are written and attributes that are bound anew, by path
+        self.still: set[str] = set()  # those written with what they hold already, which is not what they held at first
 
     def trace(self) -> Trace:
         for _ in range(WARM_CALLS):
             self.source.block(Value(self._input()))
-        self._note_states()
-        for _ in range(ROUNDS):
-            trace, more = self._recorded()
-            if not more:
-                break
-            self.states |= more
-        else:
-            raise UnsupportedError(f"{self.source.method} keeps changing other attributes from call to call")
+        trace = self._settled()
+        late = self.still - self.states
+        if late:  # what the first calls moved and later ones leave where it is may still be a state: its start counts
+            before = set(self.states)
+            try:
+                self.states |= late
+                trace = self._settled()
+            except UnsupportedError:
+                self.states = before
+                trace = self._settled()
         counts = self.source.interpreter.numbers()
-        again, _ = self._recorded()
-        difference = same(trace, again)
-        if difference:
-            raise UnsupportedError(f"{self.source.method} does not do the same in every call ({difference})")
+        self._agree(trace)
         self._look_ahead(trace, counts)
         return trace
 
-    def _look_ahead(self, trace: Trace, counts: dict) -> None:
-        """Whether a model that counts its calls in a plain number does the same after a million of them."""
-        counters = self.source.interpreter.advance(counts, 1_000_000)
-        if not counters:
-            return
-        try:
-            difference = same(trace, self._recorded()[0])
-        except ModelError as error:
-            difference = str(error)
-        if difference:
-            raise UnsupportedError(f"{self.source.method} counts its calls in {counters[0]} and does something else after many ({difference})")
+    def _settled(self) -> Trace:
+        """Records until no more states come to light."""
+        for _ in range(ROUNDS):
+            trace, more = self._recorded()
+            if not more:
+                return trace
+            self.states |= more
+        raise UnsupportedError(f"{self.source.method} keeps changing other attributes from call to call")
 
-    def _note_states(self) -> None:
-        """What differs from the file after the warm calls is a state, even one that stands still from then on."""
-        for path, tensor in self.source.tensors().items():
-            first, now = self.first.get(path), self.ops.read(tensor).array
-            if first is None or first.shape != now.shape or not np.array_equal(first, now, equal_nan=now.dtype.kind == "f"):
-                self.states.add(path)
+    def _agree(self, trace: Trace) -> None:
+        difference = same(trace, self._recorded()[0])
+        if difference:
+            raise UnsupportedError(f"{self.source.method} does not do the same in every call ({difference})")
+
+    def _look_ahead(self, trace: Trace, counts: dict) -> None:
+        """Whether a model that counts its calls in a plain number does the same in the next calls and far ahead."""
+        if self.source.interpreter.numbers() == counts:
+            return
+        for calls in (*(0,) * COUNTED_CALLS, *FAR_CALLS):
+            before = self.source.interpreter.numbers()
+            self._agree(trace)
+            self.source.interpreter.advance(before, calls)
+        self._agree(trace)
 
     def _input(self) -> np.ndarray:
         rows, channels = self.source.in_shape
@@ -137,7 +144,7 @@ class _Recording:
         before = self.source.tensors()
         stored: dict[Storage, str] = {}  # storages by the first path that leads to them
         for path, tensor in before.items():
-            if path in self.states and tensor.storage.name != path and tensor.chain:
+            if path in self.states and tensor.chain and tensor.storage not in self.of_file:
                 tensor.storage, tensor.chain, tensor.version = Storage(self.ops.read(tensor), path), (), -1
             stored.setdefault(tensor.storage, path)
         for storage in self.ops.storages.values():
@@ -168,8 +175,8 @@ class _Recording:
             value = storage.value
             if path in leaves:
                 following[leaves[path]] = recorder.constant(value.array) if value.node is None else value.node
-            elif _changed(known[storage], value):
-                more.add(path)
+            else:
+                self._note(path, known[storage], value, self._start(storage, path), more)
         for path, tensor in after.items():
             if homes.get(path) is tensor.storage:
                 continue
@@ -177,14 +184,23 @@ class _Recording:
                 raise UnsupportedError(f"the tensor {path} has another shape after every call")
             if path in leaves and stored[homes[path]] == path:
                 following[leaves[path]] = recorder.constant(now[path].array) if now[path].node is None else now[path].node
-            elif _changed(held[path], now[path]):
-                more.add(path)
+            else:
+                self._note(path, held[path], now[path], self.first.get(path), more)
         output = recorder.constant(y.array) if y.node is None else y.node
         trace = Trace(self.source.method, self.block_frames, recorder.nodes, [x.node], [output], following, self.seed)
         for storage in stored:  # nodes belong to this recording only
             storage.value = Value(storage.value.array)
             storage.version += 1
         return tidy(trace, self.shelf), more
+
+    def _note(self, path: str, before: Value, after: Value, first: np.ndarray | None, more: set[str]) -> None:
+        """What was taken for constant and written: is it a state?"""
+        if after is before:
+            return
+        if after.node is not None or not _equal(before.array, after.array):
+            more.add(path)
+        elif not _equal(after.array, first):
+            self.still.add(path)
 
     def _start(self, storage: Storage, path: str) -> np.ndarray:
         """A state's value before the first block."""
@@ -194,13 +210,8 @@ class _Recording:
         return _without_nan(array)
 
 
-def _changed(before: Value, after: Value) -> bool:
-    """Whether a value taken for constant is none."""
-    if after is before:
-        return False
-    if after.node is not None:
-        return True
-    return not np.array_equal(before.array, after.array, equal_nan=before.array.dtype.kind == "f")
+def _equal(a: np.ndarray, b: np.ndarray | None) -> bool:
+    return b is not None and np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f")
 
 
 def _without_nan(array: np.ndarray) -> np.ndarray:
