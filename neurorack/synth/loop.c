@@ -56,6 +56,15 @@ static void take_leads(nr_synth_loop *s) {
   if (wanted) use_leads(s, (uint32_t)(wanted >> 32), (uint32_t)wanted);
 }
 
+/* What gate 1 did before this voice: the edges still there. From here on they are its own. */
+static void inherit_gate(nr_synth_loop *s) {
+  uint64_t head = nr_load(&s->rack->edges.head), overwritten = 0;
+  nr_edge edge;
+  s->edge_cursor = head > NR_EDGE_CAPACITY ? head - NR_EDGE_CAPACITY : 0;
+  while (nr_edges_next(&s->rack->edges, &s->edge_cursor, &edge, &overwritten))
+    if (edge.jack == 0) nr_voice_remember_gate(s->voice, (int)edge.rising, edge.cv_volts);
+}
+
 NR_EXPORT nr_synth_loop *nr_synth_new(nr_rack *rack, uint32_t slot, nr_voice *voice, uint32_t lead_frames) {
   nr_synth_loop *s = calloc(1, sizeof *s);
   if (!s) return NULL;
@@ -73,7 +82,7 @@ NR_EXPORT nr_synth_loop *nr_synth_new(nr_rack *rack, uint32_t slot, nr_voice *vo
   uint32_t longer = block > s->chunk_frames ? block : s->chunk_frames, shorter = block + s->chunk_frames - longer;
   uint32_t misfit = voice->resampler || longer % shorter ? shorter : 0; /* blocks that drift against the card's */
   s->fixed_delay_frames = ceil(settle + slack + s->inside_frames) + longer + misfit;
-  s->edge_cursor = nr_load(&rack->edges.head);
+  inherit_gate(s);
   count_on(s);
   s->patch.revision = nr_load(&rack->patch[slot].revision) - 1; /* the first look reads it, whole */
   s->out = malloc((size_t)nr_voice_max_out_frames(voice) * 2 * sizeof *s->out);

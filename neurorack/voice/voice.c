@@ -108,6 +108,13 @@ NR_EXPORT int nr_voice_add_edge(nr_voice *v, const nr_voice_edge *edge) {
   return 1;
 }
 
+NR_EXPORT void nr_voice_remember_gate(nr_voice *v, int high, const double *cv_volts) {
+  v->envelope.gated |= high;
+  v->envelope.high = high;
+  v->envelope.level = high;
+  if (high) memcpy(v->latched_cv, cv_volts, sizeof v->latched_cv);
+}
+
 static void trigger(nr_voice *v, const nr_voice_edge *edge, uint32_t row) {
   uint64_t row_start = v->frame + (uint64_t)row * v->spec.hop_frames;
   double wanted = edge->frame > row_start ? (double)(edge->frame - row_start) : 0;

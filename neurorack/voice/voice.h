@@ -139,6 +139,8 @@ nr_voice *nr_voice_new(const nr_voice_spec *spec);
 void nr_voice_free(nr_voice *v);
 void nr_voice_set_patch(nr_voice *v, const nr_patch *patch);
 int nr_voice_add_edge(nr_voice *v, const nr_voice_edge *edge); /* 0 = no room, dropped and counted */
+/* An edge of gate 1 from before this voice began: where a gate is patched, it is no drone, and latched jacks have a value. */
+void nr_voice_remember_gate(nr_voice *v, int high, const double *cv_volts);
 uint32_t nr_voice_max_out_frames(const nr_voice *v);
 uint32_t nr_voice_render(nr_voice *v, float *out);             /* one run; frames written to out, [frames][2] */
 void nr_voice_follow_input(nr_voice *v, nr_rack *rack, uint32_t slot); /* what came in since; slot A's synth owns the ring's tail */

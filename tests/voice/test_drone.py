@@ -1,10 +1,14 @@
 """Models that sound by themselves: wandering, the envelope, priors, loops, scrubbing, and hops of thousands of frames."""
 
+import ctypes
+
 import numpy as np
 import pytest
 
+from neurorack.core import declare
 from neurorack.engine import ModelWriter, store
 from neurorack.gesture import gestures_path
+from neurorack.shm.rack import Rack
 from neurorack.voice.card import drone_card
 from neurorack.voice.patch import Patch, Route
 from tests.models import RATE
@@ -260,3 +264,18 @@ def test_two_hits_while_a_long_tone_rings_fade_instead_of_leaping(tmp_path):
     audio = play.run(200000)[4096:, 0].astype(np.float64)
     slope, fade = 0.5 * 2 * np.pi * 100 / RATE, np.pi / 2 * 1.0 / 256
     assert np.abs(np.diff(audio)).max() < 1.1 * (slope + fade)
+
+
+@pytest.mark.parametrize("edges, opens", [([], True), ([True], True), ([True, False], False), ([False], True), ([True, False] * 600 + [True], True)])
+def test_a_voice_that_takes_over_knows_what_the_gate_did(model, edges, opens):
+    """A model swapped in between two hits does not drone into the pause."""
+    rack = Rack.create(sample_rate_hz=RATE, block_frames=128)
+    for rising in edges:
+        rack.publish_edge(0, rising, 1, [0.0] * 8)
+    rack.publish_edge(1, True, 1, [0.0] * 8)
+    play = driven(model)
+    new = declare("nr_synth_new", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32)
+    loop = new(rack.base, 1, play.voice.handle, 512)
+    level = np.abs(play.run(RATE // 4)).max()
+    declare("nr_synth_free", None, ctypes.c_void_p)(loop)
+    assert (level > 0.2) == opens and (opens or level == 0)
