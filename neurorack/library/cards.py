@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 
 from neurorack.errors import ModelError
-from neurorack.library import files
 
 NOT_STATED = "licence not stated"
 SAID = ("author", "licence", "notes")

@@ -16,9 +16,12 @@ from neurorack.importer.fence import Fence, Limits
 from neurorack.importer.knobs import apply_knobs, name_knobs
 from neurorack.importer.lift import first_card, rewrite_card, sample_rate_of
 from neurorack.importer.probe import probe
+from neurorack.importer.torchscript import TorchScript
 from neurorack.voice.card import drone_card
+from neurorack.voice.foreign import ForeignModel
 
 KNOB_SECONDS = 4.0           # of listening: enough for the first sixteen latents of a light model
+PATIENCE_SECONDS = 2.0       # for one block of TorchScript's, whose worker has the lowest priority
 MEMORY_MB = 2048
 
 
@@ -35,7 +38,7 @@ def finish(file: Path, verdict: dict, lifted: Path | None, options: dict, scratc
     card, methods = told["card"], {name: Method(**{**method, "blocks": tuple(method["blocks"])}) for name, method in told["methods"].items()}
     path = scratch / f"{file.stem}{players.SUFFIX}"
     players.write_player(path, plays=verdict["path"], card=card, methods=methods, source=file, attributes=options.get("attributes"))
-    card = _fenced("listened", [path, file], {"path": str(path)}) if verdict["path"] == "list" else _named(players.load_model(path))
+    card = _fenced("listened", [path, file], {"path": str(path)}) if verdict["path"] == "list" else _named(_patient(path))
     players.write_player(path, plays=verdict["path"], card={**card, "loudness_lufs": verdict["lufs"]}, methods=methods, source=file,
                          attributes=options.get("attributes"))
     return path
@@ -53,6 +56,17 @@ def _named(model) -> dict:
         return apply_knobs(model.card, name_knobs(model, KNOB_SECONDS))
     except ModelError:
         return model.card
+
+
+def _patient(path: Path) -> ForeignModel:
+    """The model of a player file by TorchScript, waited for: nobody hears it yet."""
+    told = players.read_player(path)
+
+    def make(method: str, block_frames: int) -> TorchScript:
+        return TorchScript(told["source"], method=method, block_frames=block_frames, attributes=told["attributes"],
+                           patience_seconds=PATIENCE_SECONDS, low_priority=True)
+
+    return ForeignModel(path, told["card"], told["methods"], make)
 
 
 # -- inside the fence

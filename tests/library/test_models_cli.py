@@ -11,9 +11,7 @@ import pytest
 from neurorack import library, models_cli
 from neurorack.cli import main
 from neurorack.errors import NeurorackError
-from neurorack.library import files
 from tests import models
-from tests.test_library import empty, low, own, verdicts  # noqa: F401 - fixtures
 
 ROW = {"name", "where", "kind", "file", "bytes", "sample_rate_hz", "hop_frames", "lufs", "verdict", "line", "licence"}
 INFO = ROW | {"aliases", "author", "notes", "version", "source_file", "format", "sha256", "channels", "delay_frames", "methods", "inputs",
