@@ -14,6 +14,7 @@ from pathlib import Path
 from neurorack.shm import table
 
 MEMORY_SECONDS = 0.5          # what happened so long ago may explain an underrun
+DEATH_SECONDS = 0.2           # a killed process is seen to be dead only so much later
 THROTTLE_LOOK_SECONDS = 0.5
 SLOWER = 1.2                  # the same work took so much longer than at its best
 SLOW_CLOCK = 0.8              # of the clock the processor could have
@@ -68,6 +69,7 @@ class Watch:
         self.recent: dict[str, float] = {}      # "slow", "gone": when last seen
         self.best_us = 0.0
         self.stalled_callbacks = 0              # of the underruns that were heard: the callback itself came late
+        self.unexplained: list[tuple[float, str, str, int]] = []   # when, field, cause, count: a death may yet explain them
 
     def _counts(self) -> dict[str, int]:
         audio, synth = self.rack.audio, self.rack.synth[self.slot]
@@ -76,6 +78,7 @@ class Watch:
 
     def begin(self) -> None:
         """Another model comes into the slot: what its predecessor did explains nothing."""
+        self.flush()
         self.seen, self.recent, self.best_us = self._counts(), {}, 0.0
 
     def look(self, *, alive: bool, swapping: bool, heard: bool) -> dict[str, int]:
@@ -89,26 +92,37 @@ class Watch:
         for key in ("slow", "gone"):
             if new[key]:
                 self.recent[key] = now
-        cause = self._cause(alive, swapping, throttled, now)
-        found = (("late", "died" if not alive else "stall", new["stalled"]), ("late", cause, new["late"] - new["stalled"]), ("held", cause, new["held"]))
+        self.flush("died" if not alive else None, now - DEATH_SECONDS if alive else now)
+        cause, known = self._cause(alive, swapping, throttled, now)
+        found = (("late", "died" if not alive else "stall", True, new["stalled"]), ("late", cause, known, new["late"] - new["stalled"]),
+                 ("held", cause, known, new["held"]))
         faults: dict[str, int] = {}
-        for field, name, count in found:
+        for field, name, sure, count in found:
             if count > 0:
                 faults[name] = faults.get(name, 0) + count
                 if heard:
-                    getattr(self.rack.underruns[self.slot], field)[table.CAUSES.index(name)] += count
+                    self.unexplained.append((0.0 if sure else now, field, name, count))
+        self.flush(None, 0.0)
         if heard and alive:
             self.stalled_callbacks += new["stalled"]
         return faults
 
-    def _cause(self, alive: bool, swapping: bool, throttled: bool, now: float) -> str:
+    def flush(self, cause: str | None = None, until: float = float("inf")) -> None:
+        """Count what waits since before ``until`` for its explanation: under ``cause``, or what it seemed to be."""
+        for at, field, name, count in self.unexplained:
+            if at <= until:
+                getattr(self.rack.underruns[self.slot], field)[table.CAUSES.index(cause or name)] += count
+        self.unexplained = [one for one in self.unexplained if one[0] > until]
+
+    def _cause(self, alive: bool, swapping: bool, throttled: bool, now: float) -> tuple[str, bool]:
+        """The cause, and whether there is evidence for it."""
         if not alive:
-            return "died"
+            return "died", True
         slow, gone = (now - self.recent.get(key, -1e9) < MEMORY_SECONDS for key in ("slow", "gone"))
         slower = self.best_us > 0 and self.rack.synth[self.slot].block_us > SLOWER * self.best_us
         if slow:
-            return "throttled" if throttled and slower else "slow"
-        return "swap" if swapping and not gone else "stall"
+            return ("throttled" if throttled and slower else "slow"), True
+        return ("swap" if swapping and not gone else "stall"), gone
 
 
 def of_slot(rack, slot: int, field: str = "late") -> dict[str, int]:

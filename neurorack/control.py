@@ -72,11 +72,12 @@ class Server:
                 client.close()
 
     def _serve(self, client: socket.socket) -> None:
-        with contextlib.suppress(OSError), client, client.makefile("rwb") as stream:
-            while line := stream.readline(MOST_LINE_BYTES):
-                stream.write(json.dumps(self._answer(line)).encode() + b"\n")
-                stream.flush()
-        self.clients.release()
+        try:
+            with contextlib.suppress(OSError, ValueError), client, client.makefile("rb") as lines:
+                while line := lines.readline(MOST_LINE_BYTES):
+                    client.sendall(json.dumps(self._answer(line)).encode() + b"\n")
+        finally:
+            self.clients.release()
 
     def _answer(self, line: bytes) -> dict:
         try:

@@ -62,6 +62,11 @@ class Leads:
     quick: int
 
 
+def quick_frames(cost_frames: float, rate_hz: int) -> int:
+    """Frames that leave time to make a block anew."""
+    return max(LEAST_QUICK_FRAMES, round(COST_ROOM * cost_frames + WAKE_SECONDS * rate_hz))
+
+
 def first_leads(wanted: int | None, block_frames: int, cost_frames: float, rate_hz: int, can_save: bool) -> Leads:
     """What to begin with.
 
@@ -69,7 +74,7 @@ def first_leads(wanted: int | None, block_frames: int, cost_frames: float, rate_
         wanted: frames the musician asked for; None leaves it to us. Raises ``NeurorackError`` outside its limits.
         block_frames, cost_frames: of the model, at the card's rate.
     """
-    quick = max(LEAST_QUICK_FRAMES, round(COST_ROOM * cost_frames + WAKE_SECONDS * rate_hz))
+    quick = quick_frames(cost_frames, rate_hz)
     if wanted is not None:
         limit = table.RING_CAPACITY_FRAMES // 4
         if not LEAST_LEAD_FRAMES <= wanted <= limit:
@@ -87,26 +92,25 @@ class Governor:
         self.rate_hz, self.most = rack.header.sample_rate_hz, min(round(MOST_DEEPER * leads.lead), MOST_LEAD_FRAMES)
         self._set = declare("nr_synth_set_leads", None, _P, _U32, _U32)
         self._set(loop, leads.lead, leads.quick)
-        self.late, self.rest_until = self._late(), 0.0
+        self.late, self.late_edges, self.rest_until = self._late(), self.section.late_edges, 0.0
 
     def _late(self) -> int:
         """Blocks that came late, or would have."""
         return int(self.audio.late_blocks[self.slot]) - int(self.audio.stalled_blocks[self.slot]) + self.section.held_blocks
 
     def look(self) -> bool:
-        """True when the look-ahead was deepened."""
-        late, before = self._late(), self.late
+        """True when something was changed."""
         now, section = time.monotonic(), self.section
         if now < self.rest_until:
             return False
-        self.late = late
-        frames = section.block_high_us * self.rate_hz / 1e6
-        quick = min(max(self.leads.quick, round(COST_ROOM * frames + WAKE_SECONDS * self.rate_hz)), self.leads.lead)
-        lead = self.leads.lead
-        if late > before and not self.fixed and section.block_us * self.rate_hz / 1e6 < OVERLOAD * section.block_frames:
+        (late, late_edges), (lead, quick) = (self._late(), section.late_edges), (self.leads.lead, self.leads.quick)
+        if late > self.late and not self.fixed and section.block_us * self.rate_hz / 1e6 < OVERLOAD * section.block_frames:
             lead = min(round(DEEPEN * lead), self.most)
-        if lead == self.leads.lead and quick <= 1.25 * self.leads.quick:
+        if late_edges > self.late_edges:     # a longer way from jack to sound, so not without need
+            quick = max(quick, quick_frames(section.block_high_us * self.rate_hz / 1e6, self.rate_hz))
+        self.late, self.late_edges = late, late_edges
+        if (lead, quick) == (self.leads.lead, self.leads.quick):
             return False
-        self.leads, self.rest_until = Leads(lead, quick), now + DEEPEN_PAUSE_SECONDS
+        self.leads, self.rest_until = Leads(lead, min(quick, lead)), now + DEEPEN_PAUSE_SECONDS
         self._set(self.loop, lead, quick)
         return True

@@ -314,6 +314,7 @@ class Slots:
                 job.fail(answer["failed"])
             elif "loaded" in answer:
                 job.card = answer["loaded"]
+                job.name = job.card.get("name", job.name)
                 job.enter("waiting")
         if job.phase == "loading" and not job.error:
             if not job.spare.alive:
@@ -411,6 +412,8 @@ class Slots:
 
     def end(self) -> None:
         """The run is over: the spare and what is being prepared go."""
+        for slot in self.slots:
+            slot.watch.flush()
         for spare in (self.spare, self.job and self.job.spare, self.next_job and self.next_job.spare):
             if spare:
                 spare.end()

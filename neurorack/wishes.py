@@ -76,7 +76,7 @@ class Wishes:
     def _swap(self, request: dict) -> dict:
         fade_ms, path, encoder = number(request, "fade_ms", 1, 10000, 50.0), self._file(request), self._encoder(request)
         asked = time.monotonic()
-        job = self.run.call(self.run.slots.swap, text(request, "model"), path, fade_ms, encoder)
+        job = self.run.call(self.run.slots.swap, Path(request["model"]).stem, path, fade_ms, encoder)
         job.times["asked"] = asked
         return self._waited(job, request)
 
@@ -96,7 +96,7 @@ class Wishes:
         return "AB".index(name.upper())
 
     def _load(self, request: dict) -> dict:
-        job = self.run.call(self.run.slots.load, self._slot(request), text(request, "model"), self._file(request), self._encoder(request))
+        job = self.run.call(self.run.slots.load, self._slot(request), Path(text(request, "model")).stem, self._file(request), self._encoder(request))
         return self._waited(job, request)
 
     def _unload(self, request: dict) -> dict:

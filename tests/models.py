@@ -37,3 +37,24 @@ def tone(path, *, hertz: float = 1000.0, hit_seconds: float = 0.1, level: float 
 
     writer.method("decode", decode, blocks=blocks, in_channels=2, in_ratio=HOP)
     return writer.save(path)
+
+
+def steady(path, *, hertz: float = 300.0, level: float = 0.3, name: str = "steady", more: dict | None = None, work: int = 0, blocks=BLOCKS):
+    """A sine that sounds all the while, its level the first control; ``work`` layers cost time and change nothing."""
+    writer = ModelWriter(_card(
+        name, inputs=[{"name": "level", "rest": level}],
+        controls=[{"name": "level", "default": 0.5, "kind": "descriptor", "links": [{"input": "level", "low": 0.0, "high": 2 * level}]}],
+        **{"patch": {"routes": [{"jack": "cv8", "control": "level", "amount_per_volt": 0.0}]}, **(more or {})}))     # the jacks leave it alone
+    weights = np.eye(1024, dtype=np.float32)
+
+    def decode(b):
+        x = b.input()
+        if work:
+            h = x.expand(x.rows, 1024) * 1.0
+            for _ in range(work):
+                h = b.linear(h, weights)
+            x = h[:, :1]
+        b.output(b.oscillators(x, np.array([hertz], np.float32), float(RATE), HOP))
+
+    writer.method("decode", decode, blocks=blocks, in_channels=1, in_ratio=HOP)
+    return writer.save(path)

@@ -27,7 +27,7 @@ int nr_hold_due(const nr_synth_loop *s, int64_t now) {
   uint64_t head = nr_peek(&s->rack->ring[s->slot].head_frames);
   if (!s->clock_running || head - s->began_head < 2 * s->chunk_frames + FADE_FRAMES || 4 * s->chunk_frames > NR_RING_CAPACITY_FRAMES) return 0;
   double left = frames_until_taken(s, head, now);
-  return left > COPY_FRAMES && left < COPY_FRAMES + 1.1 * nr_cost_median(&s->cost);
+  return left > COPY_FRAMES && left < COPY_FRAMES + 1.25 * nr_cost_median(&s->cost);
 }
 
 void nr_hold_block(nr_synth_loop *s) {

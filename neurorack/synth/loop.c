@@ -14,6 +14,7 @@
 
 static const int FIFO_PRIORITY = 70;
 static const int64_t SLACK_NS = 250000;       /* from the settled CVs to the edge's publication */
+static const double MOST_LOAD = 0.9;
 static const int64_t LONGEST_SLEEP_NS = 20000000;
 
 NR_EXPORT void nr_synth_free(nr_synth_loop *s) {
@@ -233,6 +234,16 @@ static void take_the_jacks_as_they_stand(nr_synth_loop *s, int64_t now) {
   }
 }
 
+/* A model that fills its core leaves a tenth of the time to others: the system grants real-time threads no more than 95 %,
+ * and takes the rest in one long piece. */
+static void breathe(const nr_synth_loop *s) {
+  double busy = nr_cost_median(&s->cost);
+  if (busy < MOST_LOAD * s->chunk_frames) return;
+  int64_t ns = (int64_t)(1e9 * busy * (1 / MOST_LOAD - 1) / s->rack->header.sample_rate_hz);
+  struct timespec t = {ns / 1000000000, ns % 1000000000};
+  nanosleep(&t, NULL);
+}
+
 /* One block into the ring: a new one, or the last sound where a new one would come too late. */
 static void make_block(nr_synth_loop *s, int64_t began, const uint32_t *stop) {
   uint32_t frames = s->chunk_frames;
@@ -250,6 +261,7 @@ static void make_block(nr_synth_loop *s, int64_t began, const uint32_t *stop) {
   measure(s, began, s->can_save ? thread_ns() - worked : nr_now_ns() - began); /* other stages may work elsewhere */
   push_all(s, frames, stop);
   publish(s, began, nr_now_ns(), frames ? frames : s->chunk_frames);
+  breathe(s);
 }
 
 NR_EXPORT void nr_synth_run(nr_synth_loop *s, const uint32_t *stop) {
