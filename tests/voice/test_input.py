@@ -156,3 +156,14 @@ def test_render_says_when_there_is_nothing_to_follow_with(made, tmp_path):
         render(parse({"seconds": 0.1}), model=str(made["tone"]), input_path=tmp_path / "in.wav")
     with pytest.raises(ModelError, match="cannot be read as sound"):
         render(parse({"seconds": 0.1}), model=str(made["codec"]), input_path=tmp_path / "gone.wav")
+
+
+def test_render_from_the_command_line(made, tmp_path, capsys):
+    from neurorack.cli import main
+
+    (tmp_path / "score.yaml").write_text("seconds: 0.5\n")
+    soundfile.write(tmp_path / "in.wav", 0.5 * np.sin(np.arange(24000) * 0.1), 48000)
+    arguments = ["render", str(tmp_path / "score.yaml"), str(tmp_path / "out.wav"), "--model", str(made["codec"]), "--block", "512"]
+    assert main([*arguments, "--input", str(tmp_path / "in.wav"), "--encoder", str(made["codec"])]) == 0
+    assert np.abs(soundfile.read(tmp_path / "out.wav")[0]).max() > 0.1
+    assert main([*arguments, "--input", str(tmp_path / "none.wav")]) == 2 and "cannot be read as sound" in capsys.readouterr().err
