@@ -55,6 +55,8 @@ def admit(path, *, out_folder, block: int | None = None, rate_hz: int = 48000, c
     began, path = time.monotonic(), Path(path)
     with tempfile.TemporaryDirectory(prefix="neurorack-admit-") as scratch:
         try:
+            if not Path(out_folder).is_dir():
+                raise ModelError(f"there is no folder {out_folder} for what it is lifted to")
             native = look(path)
             case = _Case(path, Path(scratch), native, attributes or {}, sample_rate_hz, lift_seconds, progress or (lambda line: None))
             verdict = case.decide(block, round(callback_block * (sample_rate_hz or rate_hz) / rate_hz))
@@ -100,10 +102,11 @@ def look(path: Path) -> bool:
 
 
 def keep(made: Path, target: Path) -> None:
-    """Copy whole or not at all."""
+    """Copy whole or not at all; only a plain file, for a link might lead anywhere."""
     beside = target.with_name(f".{target.name}.new")
     try:
-        shutil.copyfile(made, beside)
+        with open(os.open(made, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as source, open(beside, "wb") as copy:
+            shutil.copyfileobj(source, copy, MEGABYTE)
         os.replace(beside, target)
     finally:
         with contextlib.suppress(OSError):
@@ -116,11 +119,12 @@ class _Case:
     def __init__(self, path: Path, scratch: Path, native: bool, attributes: dict, sample_rate_hz: int | None, lift_seconds: int, progress):
         self.path, self.native, self.attributes, self.sample_rate_hz, self.progress = path, native, attributes, sample_rate_hz, progress
         self.name, self.lift_seconds, self.layers = path.stem, lift_seconds, {}
-        self.inside = scratch / "inside"      # the child's own; the folder above keeps it from others
+        self.inside = scratch / "inside"      # the child's own
         self.inside.mkdir()
         self.file = path.resolve()
-        if os.geteuid() == 0 and not open_to_all(str(self.file)):      # the account nobody could not read it
-            os.chmod(scratch, 0o711)
+        if os.geteuid() == 0:                 # the children become nobody, who must find these
+            os.chmod(scratch, 0o755)
+        if os.geteuid() == 0 and not open_to_all(str(self.file)):
             self.file = scratch / ("model" + path.suffix)
             shutil.copyfile(path, self.file)
             os.chmod(self.file, 0o644)

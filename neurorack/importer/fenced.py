@@ -112,7 +112,7 @@ def put_up(config: dict) -> dict[str, str]:
 
     def layer(name: str, put_on, *arguments, wanted: bool = True) -> None:
         if not wanted:
-            layers[name] = "not used here"
+            layers[name] = "not needed here"
             return
         try:
             put_on(*arguments)

@@ -59,7 +59,7 @@ class TorchScript:
         memory_mb, self.start_seconds = MEMORY_MB + MEMORY_PER_FILE * megabytes, START_SECONDS + megabytes / 4
         self._fence = Fence(read=[self.path], write=None, low_priority=low_priority,
                             limits=Limits(memory_mb=memory_mb, cpu_seconds=cpu_seconds, file_mb=64))
-        self._patience_seconds, self._child, self._ends = patience_seconds, None, ()
+        self._patience_seconds, self._child, self._ends, self.channel = patience_seconds, None, (), None
         self._start()
 
     def _start(self) -> None:
@@ -139,7 +139,7 @@ class TorchScript:
             self._child.kill()
         for end in self._ends:
             os.close(end)
-        self._ends = ()
+        self._ends, self.channel = (), None      # its memory goes with the last block that looks at it
 
     def __enter__(self) -> TorchScript:
         return self
