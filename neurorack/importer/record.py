@@ -159,12 +159,12 @@ class _Recording:
                 storage.value = Value(storage.value.array, leaves[path])
             storage.version += 1
         known = {storage: storage.value for storage in stored}
-        held = {path: self.ops.read(tensor) for path, tensor in before.items()}
         homes = {path: tensor.storage for path, tensor in before.items()}
         x = Value(self._input())
         x.node = recorder.leaf("input", {"index": 0}, x.array.shape, "f32")
         self.ops.recorder = recorder
         try:
+            held = {path: self.ops.read(tensor) for path, tensor in before.items()}
             y = self.source.block(x)
             after = self.source.tensors()
             now = {path: self.ops.read(tensor) for path, tensor in after.items()}
