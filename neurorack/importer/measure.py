@@ -14,6 +14,7 @@ from neurorack.voice.loudness import lufs
 
 QUIET = 1e-12
 SETTLE_BLOCKS = 4
+SLOW_FROM_SECONDS = 1.5      # of computing, before it is called too slow
 LEAK_FROM_SECONDS = 3.0
 REACH, STEP_ENERGY = np.array([-3, -2, -1]), 6.0      # third differences that a step of 1 at a place enters: 1, -2, 1
 
@@ -60,7 +61,7 @@ class Take:
 def play(player: Timed, feed: signals.Feed, block_seconds: float, most_load: float, patience_seconds: float) -> Take:
     """Feed it everything. Raises ``ModelError`` at the first block that is not a number, or when it is too slow to go on."""
     sounds: dict[str, list[np.ndarray]] = {}
-    take, began, warm, warm_mb = Take({}), time.monotonic(), 0, player.memory_mb
+    take, began, warm, warm_mb, spent = Take({}), time.monotonic(), 0, player.memory_mb, 0.0
     for count, (part, block) in enumerate(feed.blocks(), 1):
         made = player.run(block)
         take.seconds.append(player.seconds)
@@ -70,8 +71,9 @@ def play(player: Timed, feed: signals.Feed, block_seconds: float, most_load: flo
         sounds.setdefault(part, []).append(made)
         if count * block_seconds < LEAK_FROM_SECONDS:
             warm_mb, warm = player.memory_mb, count
-        slow = len(take.seconds) > 2 * SETTLE_BLOCKS and np.median(take.seconds) > most_load * block_seconds
-        if slow and sum(take.seconds) > 1.5 or time.monotonic() - began > patience_seconds:
+        spent += player.seconds
+        slow = spent > SLOW_FROM_SECONDS and count > 2 * SETTLE_BLOCKS and np.median(take.seconds) > most_load * block_seconds
+        if slow or time.monotonic() - began > patience_seconds:
             break
     take.leak_mb_s = (player.memory_mb - warm_mb) / max((count - warm) * block_seconds, 1.0)
     take.sounds = {part: np.concatenate(blocks).astype(np.float64) for part, blocks in sounds.items()}
