@@ -8,6 +8,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -17,6 +18,7 @@ from neurorack.importer.archive import open_archive  # noqa: E402
 from neurorack.importer.errors import UnsupportedError  # noqa: E402
 from neurorack.importer.interpret import Interpreter  # noqa: E402
 from neurorack.importer.limits import Limits  # noqa: E402
+from neurorack.importer.ops.machine import Ops  # noqa: E402
 from neurorack.importer.record import record  # noqa: E402
 from neurorack.importer.scalars import NUMBERS  # noqa: E402
 from tests import zoo  # noqa: E402
@@ -24,6 +26,7 @@ from tests.importer.archives import Small, change, save, text_edit  # noqa: E402
 from tests.importer.odd_modules import ODD  # noqa: E402
 from tests.importer.torch_engine import TorchEngine, unwrap, wrap  # noqa: E402
 
+DATA = Path(__file__).parent / "data"
 CODE = "code/__torch__/tests/importer/archives.py"
 
 
@@ -391,3 +394,14 @@ def test_reading_and_running_imports_no_torch():
                           cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "(1, 1, 4)"
+
+
+@pytest.mark.parametrize("name", ["old_script", "old_trace"])
+def test_files_that_torch_1_9_wrote(name):
+    """With the instrument's own operators, against what torch 1.9.1 itself gave (see data/make_old_files.py)."""
+    archive, known = open_archive(DATA / f"{name}.ts"), np.load(DATA / "old_files.npz")
+    assert archive.version in (3, 4)
+    model = Interpreter(archive, Ops(version=archive.version))
+    for block, expected in enumerate(known[name]):
+        y = model.engine.read(model.call("forward", model.engine.tensor(known["x"] * np.float32(block + 1)))).array
+        assert np.abs(y - expected).max() < 1e-5 * np.abs(expected).max()
