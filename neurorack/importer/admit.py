@@ -244,7 +244,7 @@ class _Case:
         said = {"file": str(self.lifted if way == "lifted" else self.file), "way": way, "method": told["method"], "in_ratio": told["in_ratio"],
                 "sample_rate_hz": told["sample_rate_hz"], "attributes": self.attributes, "labels": told["labels"]}
         if worker:
-            said["worker"] = {"ends": worker.channel.ends, "in_shape": worker.in_shape, "out_shape": worker.out_shape,
+            said["worker"] = {"ends": worker.channel.ends, "pid": worker.pid, "in_shape": worker.in_shape, "out_shape": worker.out_shape,
                               "block_frames": worker.block_frames}
         return said
 

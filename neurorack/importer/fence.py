@@ -28,6 +28,7 @@ from neurorack.errors import ModelError
 
 PACKAGE = Path(__file__).resolve().parents[1]
 HOLDING = ("landlock", "seccomp", "namespaces")      # at least one of these, or nothing foreign is run
+NOBODY = "nobody"
 _LONGEST_LINE = 1 << 22
 #: what any program on Linux looks at: libraries, the clock's zone, what the processor can do
 _SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system",
@@ -82,7 +83,7 @@ class Fence:
     def can_be_nobody(self) -> bool:
         """Whether the account nobody could read what is needed: only then root becomes it."""
         needed = [str(PACKAGE), sys.executable, sys.prefix, *self.read, *([os.path.dirname(self.write)] if self.write else [])]
-        return os.geteuid() == 0 and all(open_to_all(path) for path in needed)
+        return os.geteuid() == 0 and NOBODY in {entry.pw_name for entry in pwd.getpwall()} and all(open_to_all(path) for path in needed)
 
 
 def open_to_all(path: str) -> bool:
@@ -103,7 +104,7 @@ class Fenced:
         self.fence, self.layers, self.began = fence, {}, time.monotonic()
         nobody = fence.can_be_nobody()
         if nobody and fence.write:
-            nobodys = pwd.getpwnam("nobody")
+            nobodys = pwd.getpwnam(NOBODY)
             os.chown(fence.write, nobodys.pw_uid, nobodys.pw_gid)
         listen, talk = os.pipe()
         life_in, self._life = os.pipe()

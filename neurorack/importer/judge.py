@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from neurorack.engine import Model, denormals_off
@@ -13,11 +11,11 @@ from neurorack.importer.archive import open_archive
 from neurorack.importer.probe import probe
 from neurorack.importer.verify import snr_db
 
-PATIENCE_SECONDS = 9.0            # for the long take; a model this slow is refused anyway
+PATIENCE_SECONDS = 9.0            # of computing, for the long take; a model this slow is refused anyway
 COMPARED_SECONDS, COMPARING_SECONDS = 3.0, 4.0
 BURST_BLOCKS = 8
 SEAMS = 40
-CALL_SECONDS = 5.0                # the longest one call of a worker may take while it is checked
+CALL_SECONDS = 5.0                # of computing: the longest one call of a worker may take while it is checked
 
 
 def lift_file(talk, path: str, into: str, blocks: list[int] | None, attributes: dict, sample_rate_hz: int | None, name: str) -> dict:
@@ -133,7 +131,7 @@ def compare(talk, *, file: str, source: str, way: str, method: str, block_frames
 
 def _turns(players: tuple, blocks: list, *, pinned: bool) -> tuple[list, list]:
     """All play the same blocks in turns of some: the sounds and the computing times of each."""
-    sounds, times, began = [[] for _ in players], [[] for _ in players], time.monotonic()
+    sounds, times = [[] for _ in players], [[] for _ in players]
     for player in players:
         player.reset(**({"pinned": pinned} if player.foreign else {}))
     for at in range(0, len(blocks), BURST_BLOCKS):
@@ -141,7 +139,7 @@ def _turns(players: tuple, blocks: list, *, pinned: bool) -> tuple[list, list]:
             for block in blocks[at:at + BURST_BLOCKS]:
                 its_sounds.append(player.run(block))
                 its_times.append(player.seconds)
-        if time.monotonic() - began > COMPARING_SECONDS:
+        if sum(map(sum, times)) > COMPARING_SECONDS:
             break
     return sounds, times
 
@@ -200,6 +198,7 @@ class WorkerPlayer:
 
     def __init__(self, worker: dict):
         self.line = channel.Channel(channel.Ends(*worker["ends"]), worker["in_shape"], worker["out_shape"])
+        self.line.clock = channel.computing_clock(worker["pid"])
         self.in_shape, self.out_shape, self.cause = self.line.in_shape, self.line.out_shape, None
 
     def run(self, block, timeout_seconds: float = CALL_SECONDS):

@@ -61,7 +61,7 @@ class Take:
 def play(player: Timed, feed: signals.Feed, block_seconds: float, most_load: float, patience_seconds: float) -> Take:
     """Feed it everything. Raises ``ModelError`` at the first block that is not a number, or when it is too slow to go on."""
     sounds: dict[str, list[np.ndarray]] = {}
-    take, began, warm, warm_mb, spent = Take({}), time.monotonic(), 0, player.memory_mb, 0.0
+    take, warm, warm_mb, spent = Take({}), 0, player.memory_mb, 0.0
     for count, (part, block) in enumerate(feed.blocks(), 1):
         made = player.run(block)
         take.seconds.append(player.seconds)
@@ -73,7 +73,7 @@ def play(player: Timed, feed: signals.Feed, block_seconds: float, most_load: flo
             warm_mb, warm = player.memory_mb, count
         spent += player.seconds
         slow = spent > SLOW_FROM_SECONDS and count > 2 * SETTLE_BLOCKS and np.median(take.seconds) > most_load * block_seconds
-        if slow or time.monotonic() - began > patience_seconds:
+        if slow or spent > patience_seconds:
             break
     take.leak_mb_s = (player.memory_mb - warm_mb) / max((count - warm) * block_seconds, 1.0)
     take.sounds = {part: np.concatenate(blocks).astype(np.float64) for part, blocks in sounds.items()}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import importlib.util
 import os
+import time
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from neurorack.errors import ModelError
 from neurorack.importer import channel
 from neurorack.importer.fence import Fence, FenceError, Limits
 
-START_SECONDS = 20.0                      # for loading and priming; more for a large file, and behind everything else
+START_SECONDS = 20.0                      # for loading and priming; more for a large file
+START_WALL = 5                            # so many times of it by the wall, for a worker that gives way to everything
 MEMORY_MB, MEMORY_PER_FILE = 2048, 6      # torch maps about a gigabyte of itself
 NEVER_SECONDS = 10_000_000                # a worker that plays may compute for ever
 _ADD_SEALS, _SEAL_ALL = 1033, 0b111       # size and seals of the shared memory stand
@@ -81,12 +83,13 @@ class TorchScript:
         self.patience_seconds = self._patience_seconds or self.block_frames / 48000
 
     def _ready(self) -> dict:
-        while True:
-            message = self._child.message(self.start_seconds)
-            if message is None:
-                raise FenceError(f"its first blocks did not come within {self.start_seconds:.0f} s: it may never end")
-            if "ready" in message:
+        clock = channel.computing_clock(self._child.pid) if self._fence.low_priority else time.monotonic
+        began, deadline = clock(), time.monotonic() + START_WALL * self.start_seconds
+        while clock() - began < self.start_seconds and time.monotonic() < deadline:
+            message = self._child.message(channel.LOOK_MS / 1000)
+            if message and "ready" in message:
                 return message["ready"]
+        raise FenceError(f"its first blocks did not come within {self.start_seconds:.0f} s: it may never end")
 
     def settings(self, block_frames: int) -> dict:
         """Arguments for another worker like this one, at another block."""

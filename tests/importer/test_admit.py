@@ -148,10 +148,10 @@ BAD = {
     "html": "web page", "empty": "is empty", "truncated": "truncated or damaged", "flipped_byte": "Bad CRC", "pickle_payload": "plain pickle",
     "archive_payload": "it was not run", "constants_payload": "it was not run", "checkpoint": "weights without a program", "no_methods": "no method",
     "params_missing": "lacks its tensor decode_params", "params_text": "must be four whole numbers", "params_huge": "ratios in 1 to",
-    "wrong_length": "511", "nan_later": "NaN after 21 blocks", "raises_later": "call 21 fails: enough",
+    "wrong_length": "511", "nan_later": "NaN after 21 blocks", "raises_later": "enough",
     "huge_view": "more than", "loud": "44 dB too loud", "dc": "offset by +0.40", "offline": "offline export",
     "writes_file": "unable to open", "endless": "may never end|did not come to an end", "directory": "a folder"}
-LONG = {"wrong_channels": "[1, 2, 512]", "allocates": "20.0 GB", "leaks": "memory grows", "slow": "too slow for this board", "endless_later": "longer than", "reads_file": "denied", "nan_from_state": "NaN after"}
+LONG = {"wrong_channels": "[1, 2, 512]", "allocates": "20.0 GB", "leaks": "memory grows", "slow": "too slow for this board", "endless_later": "longer than|may never end", "reads_file": "denied", "nan_from_state": "NaN after"}
 PATIENCE = {"endless": {"lift_seconds": 3}}
 
 
@@ -196,7 +196,8 @@ def test_slow_faults_are_found_too(tmp_path, out, name):
     from tests.zoo import broken
 
     broken.BROKEN[name](tmp_path / f"{name}.ts")
-    assert LONG[name] in check(tmp_path / f"{name}.ts", out).reason
+    reason = check(tmp_path / f"{name}.ts", out).reason
+    assert any(words in reason for words in LONG[name].split("|")), reason
 
 
 def test_a_good_one_is_lifted_and_compared(verdicts):
