@@ -276,6 +276,7 @@ def _control(knob: _Knob, name: str, rest: float) -> dict:
     low, high = (knob.low, knob.high) if effect >= 0 or knob.own_name else (knob.high, knob.low)
     turned = -1 if (low, high) != (knob.low, knob.high) else 1
     measured = {"change_db": round(knob.change_db, 2)} if knob.effects is not None or knob.change_db else {}
-    measured |= {f"{m}_{MEASURES[m][1].lower()}": round(turned * effect, 3) for m, (effect, _) in along.items()}
+    measured |= {f"{m}_{MEASURES[m][1].lower()}": round(turned * effect, 3) for m, (effect, steady) in along.items()
+                 if m != "pitch" or abs(steady) >= PITCH_CORRELATION}
     default = float(np.clip((rest - low) / (high - low), 0, 1)) if high != low else 0.5
     return {"name": name, "default": round(default, 4), "links": [{"input": knob.input, "low": float(low), "high": float(high)}], "measured": measured}

@@ -28,6 +28,8 @@ class Listener:
         card, method = model.card, playing_method(model.card)
         if card.get("plays") == "input" or method not in model.methods:
             raise ModelError(f"{model.path}: takes no latents, so it has no knobs to name")
+        if model.methods[method].out_ratio != 1:
+            raise ModelError(f"{model.path}: gives no sound, so its knobs cannot be named")
         self.ends = time.monotonic() + seconds
         self.rate_hz = int(card["sample_rate_hz"])
         blocks = sorted(model.methods[method].blocks)

@@ -89,7 +89,10 @@ class Voice:
     def _check_decoder(self) -> None:
         rows, channels = self.decoder.program.in_shape
         want = (self.block_frames, channels) if self.plays_input else (self.rows, len(self.inputs))
-        if (rows, channels) != want or self.decoder.program.out_shape[0] != self.block_frames:
+        if self.decoder.program.out_shape[0] != self.block_frames:
+            raise ModelError(f"{self.model.path}: gives {self.decoder.program.out_shape[0]} values for {self.block_frames} frames, not sound; "
+                             "it cannot be played")
+        if (rows, channels) != want:
             raise ModelError(f"{self.model.path}: its decoder takes {rows} rows of {channels}; its card says {want[0]} rows of {want[1]}: "
                              "export or lift it again")
 

@@ -159,6 +159,10 @@ def test_what_cannot_be_named_is_said(tmp_path):
     plays_input.card = {**plays_input.card, "plays": "input"}
     with pytest.raises(ModelError, match="no latents"):
         name_knobs(plays_input)
+    controller = made(lambda row, random, t: t[:, None], ["latent 1"])
+    controller.methods["decode"] = Method("decode", 1, HOP, 1, HOP, (2 * HOP,), 0)
+    with pytest.raises(ModelError, match="no sound"):
+        name_knobs(controller)
 
 
 def test_the_factory_model_s_names_are_its_own():
