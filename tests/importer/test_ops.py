@@ -133,7 +133,7 @@ def same_numbers():
 
 ONE = """abs neg exp log1p sin cos tan tanh sigmoid erf floor ceil trunc round sign square relu relu6 silu selu mish hardswish hardsigmoid
 log_sigmoid softplus elu celu gelu leaky_relu expm1 atan sinh cosh exp2 frac isnan isinf isfinite sinc hardtanh softshrink hardshrink
-deg2rad logical_not nan_to_num sgn reciprocal angle""".split()
+deg2rad rad2deg erfc asinh logical_not nan_to_num sgn reciprocal angle""".split()
 
 
 @pytest.mark.parametrize("name", ONE)
@@ -226,6 +226,8 @@ def test_pairs_of_numbers():
     check("addcmul", a, a, b, value=0.5)
     check("addcdiv", a, a, b.abs() + 1, value=0.5)
     check("xlogy", a.abs(), b.abs())
+    check("logaddexp", a, b)
+    check("copysign", a, b)
     check("masked_fill", a, a > 0, 7.0)
     check("bitwise_and", whole(5) > 0, whole(5) > 0)
     check("bitwise_or", whole(5) > 0, whole(5) > 0)
@@ -334,6 +336,8 @@ def test_making_tensors():
     check("hann_window", 15, False)
     check("hamming_window", 16)
     check("blackman_window", 16)
+    check("kaiser_window", 16)
+    check("kaiser_window", 15, False, 8.0)
     bench = Bench()
     assert bench.run("tensor", [[1.0, 2.0], [3.0, 4.0]]).shape == (2, 2)
     assert bench.run("tensor", 3).dtype == 4 and bench.run("tensor", 3.5).dtype == 6 and bench.run("tensor", True).dtype == 11
@@ -466,6 +470,7 @@ def test_products():
     check("baddbmm", normal(2, 3, 4), normal(2, 3, 5), normal(2, 5, 4))
     check("matmul", whole(3, 4), whole(4, 2))
     check("outer", normal(3), normal(4))
+    check("bilinear", normal(2, 7, 3), normal(2, 7, 5), normal(4, 3, 5), normal(4))
     check("scaled_dot_product_attention", normal(1, 2, 5, 8), normal(1, 2, 7, 8), normal(1, 2, 7, 8))
     check("scaled_dot_product_attention", normal(1, 2, 5, 8), normal(1, 2, 5, 8), normal(1, 2, 5, 8), is_causal=True)
     check("scaled_dot_product_attention", normal(1, 2, 5, 8), normal(1, 2, 5, 8), normal(1, 2, 5, 8), torch.rand(5, 5) > 0.3)
@@ -502,7 +507,7 @@ def test_putting_at_places():
     x = normal(4, 5)
     place = torch.tensor([3, 1])
     for name, args in {"index_put_": ([place], normal(2, 5)), "index_copy_": (0, place, normal(2, 5)), "index_fill_": (1, place, 2.0),
-                       "scatter_": (1, torch.tensor([[0, 2], [1, 3]]), normal(2, 2))}.items():
+                       "index_add_": (0, place, normal(2, 5)), "scatter_": (1, torch.tensor([[0, 2], [1, 3]]), normal(2, 2))}.items():
         bench, want = Bench(), aten(name)(x.clone(), *args)
         ours = bench.tensor(x)
         given = [bench.ops.fresh(Value(place.numpy())) if a is place else [bench.ops.fresh(Value(place.numpy()))] if isinstance(a, list)
@@ -510,6 +515,16 @@ def test_putting_at_places():
                  for a in args]
         bench.ops.call(name, [ours, *given])
         compare(bench, ours, want)
+
+
+def test_putting_at_places_that_depend_on_data():
+    x = normal(3, 5)
+    place = torch.stack([torch.randperm(5)[:3] for _ in range(3)])
+    check("scatter", x, 1, place, normal(3, 3))
+    check("scatter", x, 0, torch.stack([torch.randperm(3)[:2] for _ in range(5)], 1), normal(2, 5))
+    check("scatter", torch.zeros(3, 5), 1, place, 1.0)
+    with pytest.raises(UnsupportedError, match="scatter"):
+        Bench().run("scatter", normal(3, 999), 1, whole(3, 99, low=0, high=9), 1.0)
 
 
 def test_padding_pooling_interpolation():
@@ -533,6 +548,13 @@ def test_padding_pooling_interpolation():
     check("upsample_nearest1d", x, None, [4.0])
     check("upsample_linear1d", x, None, False, [2.5])
     check("_upsample_nearest_exact1d", x, [17])
+    image = normal(2, 3, 4, 5)
+    check("upsample_nearest2d", image, [8, 15])
+    check("upsample_nearest2d", image, None, [2.0, 3.0])
+    check("upsample_bilinear2d", image, [8, 7], False)
+    check("col2im", normal(2, 12, 7), [1, 22], [1, 4], [1, 1], [0, 0], [1, 3])
+    check("col2im", normal(2, 12, 7), [20, 1], [4, 1], [1, 1], [1, 0], [3, 1])
+    check("im2col", normal(2, 3, 1, 20), [1, 4], [1, 2], [0, 1], [1, 3])
 
 
 def test_fourier_transforms():

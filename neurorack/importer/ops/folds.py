@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from ..errors import UnsupportedError
-from ..tensors import BOOL, DOUBLE, FLOAT, FLOATS, HELD, INT64, INTEGERS, Tensor, Value
+from ..tensors import BOOL, FLOATS, INT64, INTEGERS, Tensor, Value
+from . import complexes, joins, pairs
 from .arguments import axes_of, axis_of
 from .table import operator
 
@@ -56,7 +57,7 @@ def mean_value(ops, x: Value, axes, keepdim=True) -> Value:
     return folded(ops, x, "add", axes, keepdim, 1 / max(math.prod(x.array.shape[a] for a in axes), 1))
 
 
-def _variance(ops, x: Value, axes, correction) -> tuple[Value, Value]:
+def variance_value(ops, x: Value, axes, correction) -> tuple[Value, Value]:
     """Variance and mean with the folded dimensions kept."""
     middle = mean_value(ops, x, axes)
     count = math.prod(x.array.shape[a] for a in axes)
@@ -69,7 +70,7 @@ def _spread(ops, x, dim, unbiased, correction, keepdim):
         dim, unbiased = None, dim
     correction = (1 if unbiased in (None, True) else 0) if correction is None else correction
     axes = axes_of(dim, x.ndim)
-    variance, middle = _variance(ops, ops.floating(x)[0], axes, correction)
+    variance, middle = variance_value(ops, ops.floating(x)[0], axes, correction)
     return squeezed(ops, variance, axes, keepdim), squeezed(ops, middle, axes, keepdim)
 
 
@@ -113,9 +114,7 @@ def norm(ops, x, p=2, dim=None, keepdim=False, dtype=None):
     if isinstance(p, (list, str)):
         raise UnsupportedError("a matrix norm is not known here")
     if x.complex:
-        from .complexes import magnitude
-
-        x = magnitude(ops, x)
+        x = complexes.magnitude(ops, x)
     value, kind = ops.floating(x)
     return ops.fresh(norm_value(ops, value, float(p), axes_of(dim, x.ndim), keepdim), kind)
 
@@ -127,24 +126,10 @@ def linalg_norm(ops, x, ord=None, dim=None, keepdim=False, dtype=None):
     return norm(ops, x, ord, dim, keepdim, dtype)
 
 
-@operator("norm_except_dim")
-def norm_except_dim(ops, v, pow=2, dim=0):
-    axes = tuple(i for i in range(v.ndim) if i != dim % v.ndim)
-    return ops.fresh(norm_value(ops, ops.read(v), float(pow), axes, True), v.dtype)
-
-
-@operator("_weight_norm", "_weight_norm_interface")
-def weight_norm(ops, v, g, dim=0):
-    size = ops.read(norm_except_dim(ops, v, 2, dim))
-    return ops.fresh(ops.binary("mul", ops.read(v), ops.binary("div", ops.read(g), size)), v.dtype)
-
-
 def _extreme(fn):
     def run(ops, x, dim=None, keepdim=False):
         if isinstance(dim, Tensor):
-            from .pointwise import both
-
-            return both(ops, fn, x, dim)
+            return pairs.both(ops, fn, x, dim)
         if dim is None:
             return ops.fresh(folded(ops, _plain(ops, x), fn, axes_of(None, x.ndim), False), x.dtype)
         axis, value = axis_of(dim, x.ndim), _plain(ops, x)
@@ -224,103 +209,6 @@ def count_nonzero(ops, x, dim=None):
     return ops.fresh(folded(ops, numbers, "add", axes_of(dim, x.ndim), False))
 
 
-@operator("logsumexp", "special_logsumexp")
-def logsumexp(ops, x, dim, keepdim=False):
-    value, dtype = ops.floating(x)
-    axes = axes_of(dim, x.ndim)
-    most = ops.reduce("max", value, axes)
-    total = ops.reduce("add", ops.unary("exp", ops.binary("sub", value, most)), axes)
-    return ops.fresh(squeezed(ops, ops.binary("add", ops.unary("log", total), most), axes, keepdim), dtype)
-
-
-def softmax_value(ops, x: Value, axis: int) -> Value:
-    powers = ops.unary("exp", ops.binary("sub", x, ops.reduce("max", x, (axis,))))
-    return ops.binary("div", powers, ops.reduce("add", powers, (axis,)))
-
-
-@operator("softmax", "_softmax", "special_softmax")
-def softmax(ops, x, dim, dtype=None):
-    value, kind = ops.floating(x)
-    kind = dtype if dtype in (FLOAT, DOUBLE) else kind
-    value = ops.cast(value, HELD[kind])
-    return ops.fresh(softmax_value(ops, value, axis_of(dim, x.ndim)) if x.ndim else ops.scaled(value, 0, 1), kind)
-
-
-@operator("log_softmax", "_log_softmax", "special_log_softmax")
-def log_softmax(ops, x, dim, dtype=None):
-    value, kind = ops.floating(x)
-    axis = (axis_of(dim, x.ndim),)
-    low = ops.binary("sub", value, ops.reduce("max", value, axis))
-    total = ops.unary("log", ops.reduce("add", ops.unary("exp", low), axis))
-    return ops.fresh(ops.binary("sub", low, total), kind)
-
-
-def _normal(ops, x: Value, axes, eps) -> Value:
-    variance, middle = _variance(ops, x, axes, 0)
-    return ops.binary("mul", ops.binary("sub", x, middle), ops.unary("rsqrt", ops.scaled(variance, 1, eps)))
-
-
-def _weighted(ops, x: Value, weight, bias, shape) -> Value:
-    for fn, v in (("mul", weight), ("add", bias)):
-        if v is not None:
-            x = ops.binary(fn, x, ops.reshape(ops.read(v), shape))
-    return x
-
-
-@operator("layer_norm", "native_layer_norm")
-def layer_norm(ops, x, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enable=True):
-    axes = tuple(range(x.ndim - len(normalized_shape), x.ndim))
-    return ops.fresh(_weighted(ops, _normal(ops, ops.read(x), axes, eps), weight, bias, normalized_shape), x.dtype)
-
-
-@operator("rms_norm")
-def rms_norm(ops, x, normalized_shape, weight=None, eps=None):
-    axes, value = tuple(range(x.ndim - len(normalized_shape), x.ndim)), ops.read(x)
-    eps = float(np.finfo(value.array.dtype).eps) if eps is None else eps
-    power = mean_value(ops, ops.unary("square", value), axes)
-    value = ops.binary("mul", value, ops.unary("rsqrt", ops.scaled(power, 1, eps)))
-    return ops.fresh(_weighted(ops, value, weight, None, normalized_shape), x.dtype)
-
-
-@operator("group_norm")
-def group_norm(ops, x, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enabled=True):
-    value = ops.reshape(ops.read(x), (x.shape[0], num_groups, x.size // (x.shape[0] * num_groups)))
-    value = ops.reshape(_normal(ops, value, (2,), eps), x.shape)
-    return ops.fresh(_weighted(ops, value, weight, bias, (x.shape[1],) + (1,) * (x.ndim - 2)), x.dtype)
-
-
-def _running(ops, x, weight, bias, mean, variance, eps):
-    """With statistics of training: a factor and an offset for each channel."""
-    factor = ops.unary("rsqrt", ops.scaled(ops.read(variance), 1, eps))
-    factor = factor if weight is None else ops.binary("mul", factor, ops.read(weight))
-    offset = ops.unary("neg", ops.binary("mul", ops.read(mean), factor))
-    offset = offset if bias is None else ops.binary("add", offset, ops.read(bias))
-    shape = (x.shape[1],) + (1,) * (x.ndim - 2)
-    value = ops.binary("mul", ops.read(x), ops.reshape(factor, shape))
-    return ops.fresh(ops.binary("add", value, ops.reshape(offset, shape)), x.dtype)
-
-
-@operator("batch_norm")
-def batch_norm(ops, input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled=True):
-    if training or running_mean is None:
-        raise UnsupportedError("batch_norm in training is not known here; export the model in eval mode")
-    return _running(ops, input, weight, bias, running_mean, running_var, eps)
-
-
-@operator("instance_norm")
-def instance_norm(ops, input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled=True):
-    if not use_input_stats:
-        return _running(ops, input, weight, bias, running_mean, running_var, eps)
-    value = _normal(ops, ops.read(input), tuple(range(2, input.ndim)), eps)
-    return ops.fresh(_weighted(ops, value, weight, bias, (input.shape[1],) + (1,) * (input.ndim - 2)), input.dtype)
-
-
-@operator("normalize")
-def normalize(ops, x, p=2.0, dim=1, eps=1e-12):
-    size = norm_value(ops, ops.read(x), p, (axis_of(dim, x.ndim),), True)
-    return ops.fresh(ops.binary("div", ops.read(x), ops.unary("clamp", size, eps, math.inf)), x.dtype)
-
-
 def _scan(fn):
     def run(ops, x, dim, dtype=None):
         dtype = dtype or (INT64 if x.dtype in INTEGERS or x.dtype == BOOL else x.dtype)
@@ -336,9 +224,7 @@ operator("cumprod")(_scan("mul"))
 
 @operator("diff")
 def diff(ops, x, n=1, dim=-1, prepend=None, append=None):
-    from .views import cat
-
-    x = cat(ops, [v for v in (prepend, x, append) if v is not None], dim)
+    x = joins.cat(ops, [v for v in (prepend, x, append) if v is not None], dim)
     axis, value = axis_of(dim, x.ndim), ops.read(x)
     for _ in range(n):
         size = value.array.shape[axis]

@@ -7,14 +7,13 @@ import math
 import numpy as np
 
 from ..errors import UnsupportedError
-from ..tensors import BOOL, HELD, INT64, KIND, Tensor, Value
+from ..tensors import BOOL, HELD, INT64, Tensor, Value
+from ..trace import DTYPES
 from .arguments import axis_of, pair
-from .folds import squeezed
 from .table import OPERATORS, operator
 
-MOST_PASSES = 64   # of topk, one for each place
+MOST_COMPARED = 1 << 16  # places by indices of a scatter that depends on data
 MOST_RUNS = 8      # of places side by side
-MOST_RANKED = 512  # elements whose order is found by comparing all with all
 
 
 def _counted(ops, index: Value, size: int) -> Value:
@@ -178,8 +177,29 @@ def index_put(ops, x, indices, values, accumulate=False):
     return index_put_(ops, ops.fresh(ops.read(x), x.dtype), indices, values, accumulate)
 
 
+def _scattered_anywhere(ops, x, axis, index, src) -> Value:
+    """Each place looks for the last index that names it."""
+    n, m = x.shape[axis], index.shape[axis]
+    if any(a != b for i, (a, b) in enumerate(zip(x.shape, index.shape)) if i != axis) or n * m > MOST_COMPARED:
+        raise UnsupportedError(f"scatter at {m} of {n} places that depend on data is not followed here")
+    last = [i for i in range(x.ndim) if i != axis] + [axis]
+    base, where = ops.permute(ops.read(x), last), ops.permute(ops.read(index), last)
+    lead, whole = where.array.shape[:-1], isinstance(src, Tensor) and src.shape != ()
+    values = ops.expand(ops.as_value(src, x.dtype), index.shape) if not whole else ops.as_value(src, x.dtype)
+    values = ops.permute(ops.cut(values, axis, 0, m), last)
+    names = ops.binary("eq", ops.reshape(where, (*lead, 1, m)), Value(np.arange(n)[:, None]))
+    order = ops.binary("mul", ops.cast(names, "i64"), Value(np.arange(1, m + 1)))
+    final = ops.reshape(ops.reduce("max", order, (x.ndim,)), (*lead, n))
+    source = ops.binary("max", ops.binary("sub", final, Value(np.asarray(1))), Value(np.asarray(0)))
+    found = ops.run("take", [values, source], axis=x.ndim - 1)
+    result = ops.where(ops.binary("gt", final, Value(np.asarray(0))), found, base)
+    return ops.permute(result, [last.index(i) for i in range(x.ndim)])
+
+
 def _scattered(ops, x, dim, index, src) -> Value:
     axis = axis_of(dim, x.ndim)
+    if ops.read(index).node is not None:
+        return _scattered_anywhere(ops, x, axis, index, src)
     known = ops.known(index, "an index that is written to")
     grid = list(np.indices(known.shape))
     grid[axis] = known
@@ -206,6 +226,21 @@ def _along(ops, x, dim, index):
     where = [slice(None)] * x.ndim
     where[axis] = ops.known(index, "an index that is written to").reshape(-1)
     return np.arange(x.size).reshape(x.shape)[tuple(where)]
+
+
+@operator("index_add")
+def index_add(ops, x, dim, index, source, alpha=1):
+    """A product with a matrix of zeros and ones."""
+    axis = axis_of(dim, x.ndim)
+    places = ops.known(index, "an index that is added to").reshape(-1)
+    chosen = np.zeros((x.shape[axis], len(places)), DTYPES[HELD[x.dtype]])
+    chosen[places, np.arange(len(places))] = alpha
+    order = [axis, *(i for i in range(x.ndim) if i != axis)]
+    more = ops.permute(ops.as_value(source, x.dtype), order)
+    rest = more.array.shape[1:]
+    more = ops.run("matmul", [Value(chosen), ops.reshape(more, (len(places), math.prod(rest)))])
+    more = ops.permute(ops.reshape(more, (x.shape[axis], *rest)), [order.index(i) for i in range(x.ndim)])
+    return ops.fresh(ops.binary("add", ops.read(x), more), x.dtype)
 
 
 @operator("index_copy")
@@ -240,90 +275,6 @@ def slice_scatter(ops, x, src, dim=0, start=None, end=None, step=1):
     whole = ops.fresh(ops.read(x), x.dtype)
     ops.write(OPERATORS["slice"](ops, whole, dim, start, end, step), ops.as_value(src, x.dtype))
     return whole
-
-
-# order
-
-
-def _ranked(ops, x: Value, axis: int, descending: bool) -> Value:
-    """Places of the elements in order, by counting for each how many come before it."""
-    n = x.array.shape[axis]
-    if n > MOST_RANKED:
-        raise UnsupportedError(f"the order of {n} numbers is not followed here (at most {MOST_RANKED})")
-    last = [i for i in range(x.array.ndim) if i != axis] + [axis]
-    x = ops.permute(x, last)
-    lead = x.array.shape[:-1]
-    mine, other = ops.reshape(x, lead + (n, 1)), ops.reshape(x, lead + (1, n))
-    before = ops.binary("gt" if descending else "lt", other, mine)
-    ties = ops.binary("and", ops.binary("eq", other, mine), Value(np.tri(n, n, -1, dtype=bool)))
-    rank = ops.reduce("add", ops.cast(ops.binary("or", before, ties), "i64"), (len(lead) + 1,))  # [..., n, 1]
-    at = ops.cast(ops.binary("eq", rank, Value(np.arange(n))), "i64")  # [..., element, place]
-    order = ops.reduce("add", ops.binary("mul", at, Value(np.arange(n)[:, None])), (len(lead),))
-    return ops.permute(ops.reshape(order, lead + (n,)), [last.index(i) for i in range(len(last))])
-
-
-@operator("sort")
-def sort(ops, x, *places, dim=-1, descending=False, stable=None):
-    if places and (places[0] is None or isinstance(places[0], bool) and len(places) > 1):
-        places = places[1:]  # sort(x, stable, dim, descending)
-    dim, descending = [*places, *(dim, descending)[len(places):]][:2]
-    value, axis = ops.read(x), axis_of(dim, x.ndim)
-    ordered = ops.run("sort", [value], axis=axis, descending=bool(descending))
-    return ops.fresh(ordered, x.dtype), argsort(ops, x, dim, descending)
-
-
-@operator("argsort")
-def argsort(ops, x, dim=-1, descending=False, stable=None):
-    axis, value = axis_of(dim, x.ndim), ops.read(x)
-    if value.node is None:
-        return ops.fresh(Value(np.argsort(-value.array if descending else value.array, axis, kind="stable").astype(np.int64)))
-    return ops.fresh(_ranked(ops, value, axis, bool(descending)))
-
-
-@operator("topk")
-def topk(ops, x, k, dim=-1, largest=True, sorted=True):
-    """The largest one by one, each taken out before the next is looked for."""
-    axis, value = axis_of(dim, x.ndim), ops.read(x)
-    if not 0 < k <= MOST_PASSES:
-        raise UnsupportedError(f"topk of {k} is not followed here (1 to {MOST_PASSES})")
-    fn, worst = ("max", -np.inf) if largest else ("min", np.inf)
-    line = Value(np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - axis - 1)))
-    found, places = [], []
-    for i in range(k):
-        place = ops.run("arg", [value], dtype="i64", fn=fn, axis=axis)
-        found.append(ops.run("take", [ops.read(x), place], axis=axis))
-        places.append(place)
-        if i + 1 < k:
-            value = ops.where(ops.binary("eq", line, place), Value(np.asarray(worst, value.array.dtype)), value)
-    return ops.fresh(ops.cat(found, axis), x.dtype), ops.fresh(ops.cat(places, axis))
-
-
-@operator("median")
-def median(ops, x, dim=None, keepdim=False):
-    """The lower of the two in the middle."""
-    if dim is None:
-        flat = ops.run("sort", [ops.reshape(ops.read(x), (x.size,))], axis=0, descending=False)
-        return ops.fresh(ops.reshape(ops.cut(flat, 0, (x.size - 1) // 2, (x.size - 1) // 2 + 1), ()), x.dtype)
-    axis = axis_of(dim, x.ndim)
-    middle = (x.shape[axis] - 1) // 2
-    values, places = sort(ops, x, dim)
-    return tuple(ops.fresh(squeezed(ops, ops.cut(ops.read(v), axis, middle, middle + 1), (axis,), keepdim), v.dtype)
-                 for v in (values, places))
-
-
-@operator("bucketize")
-def bucketize(ops, x, boundaries, out_int32=False, right=False):
-    edges, value = ops.known(boundaries, "boundaries"), ops.read(x)
-    wide = ops.reshape(value, (*x.shape, 1))
-    above = ops.binary("ge" if right else "gt", wide, ops.cast(Value(edges), KIND[value.array.dtype]))
-    return ops.fresh(squeezed(ops, ops.reduce("add", ops.cast(above, "i64"), (x.ndim,)), (x.ndim,), False))
-
-
-@operator("searchsorted")
-def searchsorted(ops, sorted_sequence, x, out_int32=False, right=False, side=None, sorter=None):
-    if sorted_sequence.ndim != 1:
-        raise UnsupportedError("searchsorted in more than one line is not known here")
-    return bucketize(ops, x, sorted_sequence, out_int32, right or side == "right")
 
 
 @operator("one_hot")
@@ -376,18 +327,3 @@ def diag_embed(ops, x, offset=0, dim1=-2, dim2=-1):
     n, value = x.shape[-1], ops.read(x)
     wide = ops.reshape(value, (*x.shape, 1))
     return ops.fresh(ops.where(Value(np.eye(n, dtype=bool)), wide, Value(np.asarray(0, value.array.dtype))), x.dtype)
-
-
-@operator("multinomial")
-def multinomial(ops, x, num_samples, replacement=False, generator=None):
-    """Places drawn by their weights: the first whose running sum passes a uniform number."""
-    if num_samples != 1 and not replacement:
-        raise UnsupportedError("multinomial without replacement is not known here")
-    axis, value = x.ndim - 1, ops.read(x)
-    sums = ops.run("scan", [value], fn="add", axis=axis)
-    n = x.shape[axis]
-    total = ops.cut(sums, axis, n - 1, n)
-    drawn = ops.binary("mul", ops.draw((*x.shape[:-1], num_samples), "uniform"), total)
-    passed = ops.binary("le", ops.reshape(sums, (*x.shape[:-1], 1, n)), ops.reshape(drawn, (*drawn.array.shape, 1)))
-    places = ops.reduce("add", ops.cast(passed, HELD[INT64]), (axis + 1,))
-    return ops.fresh(ops.binary("min", squeezed(ops, places, (axis + 1,), False), Value(np.asarray(n - 1))))

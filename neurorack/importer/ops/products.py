@@ -10,6 +10,8 @@ from ..errors import UnsupportedError
 from ..tensors import DOUBLE, FLOAT, HELD, Value
 from . import views
 from .arguments import axis_of, pair
+from .folds import squeezed
+from .norms import softmax_value
 from .table import operator
 
 
@@ -150,7 +152,7 @@ def outer(ops, a, b):
 
 @operator("bilinear")
 def bilinear(ops, input1, input2, weight, bias=None):
-    y = einsum(ops, "bi,oij,bj->bo", [input1, weight, input2])
+    y = einsum(ops, "...i,oij,...j->...o", [input1, weight, input2])
     return y if bias is None else ops.fresh(ops.binary("add", ops.read(y), ops.read(bias)))
 
 
@@ -233,8 +235,6 @@ def scaled_dot_product_attention(ops, query, key, value, attn_mask=None, dropout
         scores = ops.where(ops.read(attn_mask), scores, Value(np.asarray(-np.inf, scores.array.dtype)))
     elif attn_mask is not None:
         scores = ops.binary("add", scores, ops.read(attn_mask))
-    from .folds import softmax_value
-
     return ops.fresh(ops.run("matmul", [softmax_value(ops, scores, scores.array.ndim - 1), v]), query.dtype)
 
 
@@ -252,8 +252,6 @@ def cdist(ops, x1, x2, p=2.0, compute_mode=None):
 
 @operator("cosine_similarity")
 def cosine_similarity(ops, x1, x2, dim=1, eps=1e-8):
-    from .folds import squeezed
-
     a, b = ops.read(x1), ops.read(x2)
     axis = axis_of(dim, x1.ndim)
     norm = lambda v: ops.unary("clamp", ops.unary("sqrt", ops.reduce("add", ops.unary("square", v), (axis,))), eps, math.inf)  # noqa: E731

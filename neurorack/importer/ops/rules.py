@@ -61,7 +61,8 @@ def _slice(r, inputs, params, shape, dtype):
     last = tuple(a + (n - 1) * c for a, n, c in zip(start, shape, step))  # the last element, in every dimension
     if node.op == "slice" and min(node.params["step"]) > 0:
         a, c = node.params["start"], node.params["step"]
-        return _cut(r, node.inputs[0], tuple(x + y * z for x, y, z in zip(a, start, c)), tuple(x * y for x, y in zip(c, step)), shape, dtype)
+        inner, steps = tuple(x + y * z for x, y, z in zip(a, start, c)), tuple(x * y for x, y in zip(c, step))
+        return _cut(r, node.inputs[0], inner, steps, shape, dtype)
     if node.op == "cat":
         axis, at = node.params["axis"], 0
         for i in node.inputs:

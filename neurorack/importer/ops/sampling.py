@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from ..errors import UnsupportedError
-from ..tensors import Tensor, Value
+from ..tensors import HELD, Tensor, Value
+from ..trace import DTYPES
 from . import views
 from .arguments import pair
 from .indexing import at_places
@@ -184,6 +185,39 @@ operator("upsample_nearest1d")(_nearest(False))
 operator("_upsample_nearest_exact1d")(_nearest(True))
 
 
+def _nearest2d(exact):
+    def run(ops, input, output_size=None, *scales):
+        return _by_lines(ops, input, output_size, scales, lambda x, size, scale: _nearest(exact)(ops, x, size, scale))
+
+    return run
+
+
+def _by_lines(ops, input, output_size, scales, along):
+    """Along t of [n, c, h, t], then along h: a line at a time as [n * h, c, t]."""
+    if len(scales) == 1 and isinstance(scales[0], (list, tuple)):
+        scales = scales[0]
+    for axis in (1, 0):
+        input = views.transpose(ops, input, 2, 3) if axis == 0 else input
+        n, c, h, t = input.shape
+        size = None if output_size is None else [output_size[axis]]
+        scale = None if not scales or scales[0] is None else [scales[axis]]
+        lines = views.reshaped(ops, views.transpose(ops, input, 1, 2), [n * h, c, t])
+        lines = along(lines, size, scale)
+        input = views.transpose(ops, views.reshaped(ops, lines, [n, h, c, lines.shape[2]]), 1, 2)
+        input = views.transpose(ops, input, 2, 3) if axis == 0 else input
+    return input
+
+
+operator("upsample_nearest2d")(_nearest2d(False))
+operator("_upsample_nearest_exact2d")(_nearest2d(True))
+
+
+@operator("upsample_bilinear2d")
+def upsample_bilinear2d(ops, input, output_size=None, align_corners=False, *scales):
+    return _by_lines(ops, input, output_size, scales,
+                     lambda x, size, scale: upsample_linear1d(ops, x, size, align_corners, scale))
+
+
 @operator("upsample_linear1d")
 def upsample_linear1d(ops, input, output_size=None, align_corners=False, scales=None):
     _line(input)
@@ -221,6 +255,45 @@ def interpolate(ops, input, size=None, scale_factor=None, mode="nearest", align_
     if mode == "linear":
         return upsample_linear1d(ops, input, size, bool(align_corners), scale)
     raise UnsupportedError(f"interpolation of the kind {mode!r} is not known here")
+
+
+def _line_axis(sizes, *others) -> int:
+    """Which of two dimensions is more than a line of one."""
+    for axis in (0, 1):
+        if sizes[1 - axis] == 1 and all(pair(o, 2)[1 - axis] == one for o, one in others):
+            return axis
+    raise UnsupportedError("fold and unfold in two dimensions at once are not known here")
+
+
+@operator("col2im")
+def col2im(ops, x, output_size, kernel_size, dilation, padding, stride):
+    """[n, c * taps, frames] added up where windows overlap, [n, c, 1, t] or [n, c, t, 1]: a transposed convolution by ones."""
+    kernel = pair(kernel_size, 2)
+    axis = _line_axis(kernel, (padding, 0), (stride, 1)) if 1 in kernel else _line_axis(kernel)
+    taps, step, edge, gap = (pair(v, 2)[axis] for v in (kernel, stride, padding, dilation))
+    flat = x if x.ndim == 3 else views.unsqueeze(ops, x, 0)
+    n, rows, frames = flat.shape
+    size = pair(output_size, 2)[axis]
+    ones = np.tile(np.eye(taps, dtype=DTYPES[HELD[x.dtype]])[:, None], (rows // taps, 1, 1))
+    whole = (frames - 1) * step + gap * (taps - 1) + 1
+    y = ops.run("conv_transpose1d", [ops.read(flat), Value(ones)], (n, rows // taps, whole), stride=step, padding=(0, 0),
+                output_padding=0, dilation=gap, groups=rows // taps)
+    y = ops.cut(ops.pad(y, (0, 0, 0), (0, 0, max(edge + size - whole, 0)), 0), 2, edge, edge + size)
+    shape = (n, rows // taps, *((size, 1) if axis == 0 else (1, size)))
+    return ops.fresh(ops.reshape(y, shape if x.ndim == 3 else shape[1:]), x.dtype)
+
+
+@operator("im2col")
+def im2col(ops, x, kernel_size, dilation, padding, stride):
+    """Windows of [n, c, 1, t] or [n, c, t, 1] as [n, c * taps, frames]."""
+    kernel = pair(kernel_size, 2)
+    axis = _line_axis(kernel, (padding, 0), (stride, 1))
+    if x.ndim != 4 or x.shape[3 - axis] != 1:
+        raise UnsupportedError("unfold in two dimensions at once is not known here")
+    n, c = x.shape[:2]
+    taps, step, edge, gap = (pair(v, 2)[axis] for v in (kernel, stride, padding, dilation))
+    windows, frames = _windows(ops, ops.reshape(ops.read(x), (n, c, x.shape[2 + axis])), taps, step, edge, gap, False, 0)
+    return ops.fresh(ops.reshape(ops.permute(windows, (0, 1, 3, 2)), (n, c * taps, frames)), x.dtype)
 
 
 @operator("pixel_shuffle")

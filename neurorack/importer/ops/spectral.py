@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..tensors import COMPLEX, DOUBLE, FLOAT, Tensor, Value
-from . import products, sampling, views
+from . import joins, products, sampling, views
 from .arguments import axis_of
 from .table import operator
 
@@ -110,13 +110,13 @@ def fft_fftfreq(ops, n, d=1.0, **options):
 @operator("fft_fftshift")
 def fft_fftshift(ops, x, dim=None):
     dims = list(range(x.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
-    return views.roll(ops, x, [x.shape[d] // 2 for d in dims], dims)
+    return joins.roll(ops, x, [x.shape[d] // 2 for d in dims], dims)
 
 
 @operator("fft_ifftshift")
 def fft_ifftshift(ops, x, dim=None):
     dims = list(range(x.ndim)) if dim is None else [dim] if isinstance(dim, int) else list(dim)
-    return views.roll(ops, x, [-(x.shape[d] // 2) for d in dims], dims)
+    return joins.roll(ops, x, [-(x.shape[d] // 2) for d in dims], dims)
 
 
 def _window(ops, window, length: int, n_fft: int) -> np.ndarray:
@@ -140,9 +140,9 @@ def _basis(n_fft: int, bins: int, window: np.ndarray, sign: float) -> np.ndarray
 def stft(ops, input, n_fft, hop_length=None, win_length=None, window=None, *rest, center=False, pad_mode="reflect",
          normalized=False, onesided=None, return_complex=None, align_to_window=None):
     """One convolution: hops are its stride, windowed sines and cosines its kernels."""
-    if len(rest) > 3:
-        raise ValueError("stft with places for more arguments")
-    normalized, onesided, return_complex = [*rest, *(normalized, onesided, return_complex)[len(rest):]]
+    if len(rest) > 1 and isinstance(rest[1], str):  # the form that pads by itself
+        (center, pad_mode), rest = rest[:2], rest[2:]
+    normalized, onesided, return_complex = [*rest, *(normalized, onesided, return_complex)[len(rest):]][:3]
     if input.complex or n_fft > MOST_POINTS:
         raise UnsupportedError(f"stft of {n_fft} points is not followed here")
     hop, length = hop_length or n_fft // 4, win_length or n_fft
