@@ -33,7 +33,8 @@ from neurorack.render import check_audio_settings, drive_indices, write_atomical
 from neurorack.report import play_report
 from neurorack.score import Score
 from neurorack.shm.rack import Rack
-from neurorack.slots import PLAYING, Slots
+from neurorack.slot import PLAYING
+from neurorack.slots import Slots
 from neurorack.voice.card import check_card
 from neurorack.voice.patch import default_patch
 from neurorack.watched import Watched

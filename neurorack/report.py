@@ -41,7 +41,7 @@ def play_report(run) -> dict:
     restarts["synth"] += restarts.pop("synth_b")
     seconds = run.ended - run.sounding_at if run.sounding_at else 0.0
     return {
-        "model": heard.card.get("name"), "board": run.board["name"], "device": audio.device_name, "rate": settings.rate_hz,
+        "model": heard.title, "board": run.board["name"], "device": audio.device_name, "rate": settings.rate_hz,
         "block": settings.block_frames, "lead_frames": synth.lead_frames, "seconds": round(seconds, 3), "blocks": audio.blocks,
         "start_seconds": round(run.sounding_at - run.began, 3) if run.sounding_at else None,
         "underruns": {"late": sum(by_cause.values()) - by_cause["died"] - stalled, "stalled": stalled, "restart": by_cause["died"],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from neurorack import causes, library
 from neurorack.errors import NeurorackError
-from neurorack.slots import MIX
+from neurorack.slot import MIX
 from neurorack.swap import Job
 from neurorack.voice.patch import JACKS, Route
 
@@ -63,6 +63,10 @@ class Wishes:
         score = self.run.settings.score
         return library.find(text(request, key), score.folder if score else None)
 
+    def _name(self, request: dict) -> str:
+        """How to call it: a library's name as it is, a file without its folder."""
+        return Path(text(request, "model")).name.removesuffix(library.SUFFIX).removesuffix(".ts")
+
     def _encoder(self, request: dict) -> Path | None:
         return self._file(request, "encoder") if request.get("encoder") else None
 
@@ -74,9 +78,9 @@ class Wishes:
         return {"job": job.told()}
 
     def _swap(self, request: dict) -> dict:
-        fade_ms, path, encoder = number(request, "fade_ms", 1, 10000, 50.0), self._file(request), self._encoder(request)
-        asked = time.monotonic()
-        job = self.run.call(self.run.slots.swap, Path(request["model"]).stem, path, fade_ms, encoder)
+        asked, fade_ms = time.monotonic(), number(request, "fade_ms", 1, 10000, 50.0)
+        path, encoder = self._file(request), self._encoder(request)
+        job = self.run.call(self.run.slots.swap, self._name(request), path, fade_ms, encoder)
         job.times["asked"] = asked
         return self._waited(job, request)
 
@@ -96,7 +100,7 @@ class Wishes:
         return "AB".index(name.upper())
 
     def _load(self, request: dict) -> dict:
-        job = self.run.call(self.run.slots.load, self._slot(request), Path(text(request, "model")).stem, self._file(request), self._encoder(request))
+        job = self.run.call(self.run.slots.load, self._slot(request), self._name(request), self._file(request), self._encoder(request))
         return self._waited(job, request)
 
     def _unload(self, request: dict) -> dict:
@@ -193,7 +197,7 @@ def slot_status(slot, rack) -> dict | None:
         return None
     section, names = slot.section, [c["name"] for c in slot.card.get("controls", [])]
     return {
-        "model": slot.card.get("name"), "file": str(slot.path), "playing": slot.playing, "leaving": slot.leaving_at is not None, "pid": section.pid,
+        "model": slot.title, "file": str(slot.path), "playing": slot.playing, "leaving": slot.leaving_at is not None, "pid": section.pid,
         "load": round(section.load, 4), "block_frames": section.block_frames, "block_us": round(section.block_us, 1),
         "block_high_us": round(section.block_high_us, 1), "lead_frames": section.lead_frames, "quick_lead_frames": section.quick_lead_frames,
         "underruns": causes.of_slot(rack, slot.index), "held_blocks": causes.of_slot(rack, slot.index, "held"),

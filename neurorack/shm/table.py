@@ -207,7 +207,7 @@ TABLE: tuple[Section, ...] = (
         Field("held", "u64", len(CAUSES), "blocks replaced by the last sound before it came to that"),
     ), copies=SLOTS),
     Section("ring", "head: the slot's synth; tail: audio", "ring", "Sound from a slot to the callback.", _ring(RING_CAPACITY_FRAMES), copies=SLOTS),
-    Section("input_ring", "audio", "ring", "Sound from the audio input, for both synths, each with a place of its own. Full: the oldest half goes.", _ring(RING_CAPACITY_FRAMES)),
+    Section("input_ring", "audio; tail: slot A's synth too", "ring", "Sound from the audio input, for both synths, each with a place of its own. Full: the oldest half goes.", _ring(RING_CAPACITY_FRAMES)),
     Section("capture_ring", "head: audio; tail: recorder", "ring", "The output as played, for the recorder. Full: frames are dropped and counted.", _ring(CAPTURE_CAPACITY_FRAMES)),
     Section("desk", "supervisor", "atomic", "The wires of the simulated board: what a real jack would carry.", (
         Field("cv_wire_volts", "f64", CV_JACKS, "before the simulated converter"),

@@ -8,6 +8,7 @@ socket: ``{"load": {"model": path, "seed": n, "lead_frames": n or null, "encoder
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -27,6 +28,7 @@ from neurorack.voice.voice import Voice
 HEARTBEAT_SECONDS = 0.02
 FADE_PATIENCE_SECONDS = 0.6
 LEAVE = 3                          # of run.state
+PREPARING_NICE = -5
 TITLES = ("synth", "synth b")
 _P, _U32 = ctypes.c_void_p, ctypes.c_uint32
 
@@ -40,7 +42,10 @@ class Orders:
         self.closed = False
 
     def tell(self, **answer) -> None:
-        self.socket.sendall(json.dumps(answer).encode() + b"\n")
+        try:
+            self.socket.sendall(json.dumps(answer).encode() + b"\n")
+        except OSError:
+            self.closed = True
 
     def next(self, seconds: float) -> dict | None:
         """The next order, waiting so long for it; ``{"leave": 1}`` once the supervisor has closed its end."""
@@ -48,7 +53,10 @@ class Orders:
             time.sleep(seconds)
             return {"leave": 1} if self.closed else None
         if b"\n" not in self.buffer and select.select([self.socket], [], [], seconds)[0]:
-            data = self.socket.recv(65536)
+            try:
+                data = self.socket.recv(65536)
+            except OSError:
+                data = b""
             self.closed = not data
             self.buffer += data
         if b"\n" in self.buffer:
@@ -62,6 +70,7 @@ class Prepared:
 
     def __init__(self, rack, job: dict):
         header, seed = rack.header, job["seed"]
+        self.title = job.get("title") or "?"
         self.model = load_model(job["model"], seed)
         encoder = load_model(job["encoder"], seed) if job.get("encoder") else None
         self.voice = Voice(self.model, header.block_frames, header.sample_rate_hz, encoder=encoder, listen=header.input_channels > 0,
@@ -83,9 +92,9 @@ def play_to_the_end_of_the_fade(rack) -> None:
         time.sleep(0.002)
 
 
-def begin_section(section, card: dict) -> None:
+def begin_section(section, title: str) -> None:
     """The slot is a new model's: what was measured of its predecessor goes; counts go on."""
-    section.pid, section.model_name = os.getpid(), card.get("name", "?")
+    section.pid, section.model_name = os.getpid(), title
     section.load_max = section.load = section.block_us = section.block_high_us = 0.0
     section.load_histogram, section.control = 0, 0.0
     section.gesture, section.frozen, section.limited_db = -1, 0, 0.0
@@ -94,7 +103,7 @@ def begin_section(section, card: dict) -> None:
 def play(child: Child, slot: int, prepared: Prepared, orders: Orders) -> None:
     """Start the render thread and keep its heart beating until told to leave."""
     rack, section = child.rack, child.rack.synth[slot]
-    begin_section(section, prepared.card)
+    begin_section(section, prepared.title)
     new = declare("nr_synth_new", _P, _P, _U32, _P, _U32)
     loop = new(rack.base, slot, prepared.voice.handle, prepared.leads.lead)
     if not loop:
@@ -138,6 +147,8 @@ def run(child: Child) -> None:
     orders.tell(idle=1)
     if not (order := wait_for(child, orders, "load")):
         return
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, PREPARING_NICE)     # somebody waits for it: before background work, where that is allowed
     try:
         prepared = Prepared(child.rack, order["load"])
     except NeurorackError as error:

@@ -14,7 +14,7 @@ import soundfile
 from neurorack import control
 from neurorack.errors import NeurorackError, ScoreError
 from neurorack.score import parse
-from neurorack.slots import fitted
+from neurorack.slot import fitted
 from neurorack.voice.patch import Patch, Route
 from tests.models import steady, tone
 from tests.play.runs import Playing, until, write_score
