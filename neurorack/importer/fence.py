@@ -8,6 +8,9 @@ Layers, each where the system allows it (``Fenced.layers`` says which are "on"):
 filter of system calls (no sockets, no programs, no processes, no other rights); limits on memory, computing time, file size and
 descriptors; lowest priority; killed first when memory runs out; killed with its group at the wall clock's limit, and when its
 parent goes.
+
+Without Landlock (Linux before 5.13, or a kernel built without it) a child that was given no scratch can still write nothing, by the
+filter of system calls; one that was given a scratch (lifting: our own code on foreign data) is kept from other folders by its account alone.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from pathlib import Path
 from neurorack.errors import ModelError
 
 PACKAGE = Path(__file__).resolve().parents[1]
-HOLDING = ("landlock", "seccomp", "namespaces")      # at least one of these, or nothing foreign is run
+HOLDING = ("landlock", "seccomp")      # one of these keeps files safe: without either, nothing foreign is run
 NOBODY = "nobody"
 _LONGEST_LINE = 1 << 22
 #: what any program on Linux looks at: libraries, the clock's zone, what the processor can do
@@ -146,7 +149,7 @@ class Fenced:
             self.layers = message["layers"]
             if not self.holds:
                 self.kill()
-                raise FenceError("this system has no Landlock, no system call filter and no namespaces: nothing foreign is run here without one")
+                raise FenceError("this system has neither Landlock nor a system call filter: nothing foreign is run here without one")
         if message.get("memory"):
             raise FenceError(f"it asks for more memory than the {self.fence.limits.memory_mb} MB it may use")
         if "refused" in message:

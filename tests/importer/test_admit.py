@@ -4,6 +4,9 @@ import json
 import os
 import resource
 import shutil
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -214,6 +217,28 @@ def test_the_process_that_asks_stays_small(verdicts, out, tmp_path):
     check(tmp_path / "impacts.safetensors", out)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
     assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+def test_without_torch_it_is_lifted_all_the_same(tmp_path, out):
+    """And compared with the interpreter; what cannot be lifted is refused, saying what is missing."""
+    pytest.importorskip("torch")
+    from tests.zoo import broken
+
+    broken.GOOD(tmp_path / "good.ts")
+    broken.BROKEN["reads_file"](tmp_path / "reads_file.ts")
+    program = textwrap.dedent(f"""
+        import sys
+        sys.modules["torch"] = None
+        from neurorack.importer.admit import admit
+        good, bad = (admit(sys.argv[1] + name, out_folder={str(out)!r}) for name in ("/good.ts", "/reads_file.ts"))
+        print(good.line, good.path, good.reference, good.snr_db > 100, good.speedup, sep="|")
+        print(bad.line)
+        print(any(name.startswith("torch.") for name in sys.modules))
+    """)
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, cwd=FACTORY.parent, timeout=100)
+    good, bad, loaded = done.stdout.splitlines()
+    assert good.startswith("plays: ") and good.endswith("|lifted|interpreter|True|None"), done
+    assert "from_file" in bad and "torch is not installed here" in bad and loaded == "False"
 
 
 def test_random_numbers_do_not_spoil_the_comparison(out):
