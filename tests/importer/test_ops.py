@@ -457,6 +457,8 @@ def test_other_convolutions():
     check("conv1d", x, w, None, [1], "same", [1], 1)
     check("conv1d", normal(3, 20), w)
     check("conv2d", normal(2, 4, 6, 7), normal(6, 2, 3, 2), normal(6), [2, 1], [1, 1], [1, 2], 2, atol=1e-4)
+    check("conv_transpose2d", normal(2, 4, 3, 5), normal(4, 3, 4, 3), normal(6), [2, 1], [1, 0], [1, 0], 2, [1, 2], atol=1e-4)
+    check("conv_transpose2d", normal(1, 2, 3, 5), normal(2, 3, 2, 4), None, [2, 2], atol=1e-4)
     check("conv2d", normal(1, 2, 5, 9), normal(3, 2, 3, 3), None, [1, 2], "valid", [1, 1], 1)
 
 

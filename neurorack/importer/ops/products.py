@@ -101,13 +101,48 @@ def conv2d(ops, input, weight, bias=None, stride=1, padding=0, dilation=1, group
     return ops.fresh(ops.permute(y, (0, 2, 1, 3)), dtype)
 
 
+def _transposed(ops, x: Value, w: Value, stride, dilation, groups, frames) -> Value:
+    return ops.run("conv_transpose1d", [x, w], (x.array.shape[0], w.array.shape[1] * groups, frames), stride=stride, padding=(0, 0),
+                   output_padding=0, dilation=dilation, groups=groups)
+
+
+@operator("conv_transpose2d")
+def conv_transpose2d(ops, input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """Along t for every row of the kernel at once, then those rows added up along h by a kernel of ones."""
+    if input.ndim == 3:
+        whole = conv_transpose2d(ops, views.unsqueeze(ops, input, 0), weight, bias, stride, padding, output_padding, groups, dilation)
+        return views.squeeze(ops, whole, 0)
+    dtype = ops.promote(input, weight)
+    stride, padding, extra, dilation = (pair(v, 2) for v in (stride, padding, output_padding, dilation))
+    (n, c, h, t), (ins, each, high, taps) = input.shape, weight.shape
+    if c != ins or c % groups:
+        raise ValueError(f"a transposed convolution of {ins, each, high, taps} in {groups} groups over {n, c, h, t}")
+    outs, size = each * groups, [0, 0]
+    whole = [(m - 1) * stride[i] + dilation[i] * (k - 1) + 1 for i, (m, k) in enumerate(((h, high), (t, taps)))]
+    for i in (0, 1):
+        size[i] = whole[i] - 2 * padding[i] + extra[i]
+    lines = ops.reshape(ops.permute(ops.as_value(input, dtype), (0, 2, 1, 3)), (n * h, c, t))
+    wide = _transposed(ops, lines, ops.reshape(ops.as_value(weight, dtype), (c, each * high, taps)), stride[1], dilation[1], groups, whole[1])
+    wide = ops.permute(ops.reshape(wide, (n, h, outs * high, whole[1])), (0, 3, 2, 1))
+    ones = np.tile(np.eye(high, dtype=wide.array.dtype)[:, None], (outs, 1, 1))
+    y = _transposed(ops, ops.reshape(wide, (n * whole[1], outs * high, h)), Value(ones), stride[0], dilation[0], outs, whole[0])
+    y = ops.permute(ops.reshape(y, (n, whole[1], outs, whole[0])), (0, 2, 3, 1))
+    for i in (0, 1):
+        missing = max(padding[i] + size[i] - whole[i], 0)
+        y = ops.pad(y, (0,) * 4, tuple(missing * (d == 2 + i) for d in range(4)), 0)
+        y = ops.cut(y, 2 + i, padding[i], padding[i] + size[i])
+    if _no_bias(bias) is not None:
+        y = ops.binary("add", y, ops.reshape(ops.as_value(bias, dtype), (outs, 1, 1)))
+    return ops.fresh(y, dtype)
+
+
 @operator("_convolution", "convolution")
 def convolution(ops, input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, *flags):
     lines = weight.ndim == 3
-    if not lines and not (weight.ndim == 4 and not transposed):
+    if weight.ndim not in (3, 4):
         raise UnsupportedError(f"a convolution with weights of {weight.ndim} dimensions is not known here")
     if transposed:
-        return conv_transpose1d(ops, input, weight, bias, stride, padding, output_padding, groups, dilation)
+        return (conv_transpose1d if lines else conv_transpose2d)(ops, input, weight, bias, stride, padding, output_padding, groups, dilation)
     return (conv1d if lines else conv2d)(ops, input, weight, bias, stride, padding, dilation, groups)
 
 
