@@ -25,7 +25,7 @@ class Limits:
     items: int = 1_000_000  # of one list or text
     made_items: int = 50_000_000  # of all lists and texts made in one call together
     tensor_bytes: int = 1024 * MIB  # of one tensor
-    made_bytes: int = 16 * 1024 * MIB  # of all tensors made in one call together
+    made_bytes: int = 128 * 1024 * MIB  # of all tensors made in one call together, views included
     seconds: float = 20.0  # of one call
 
 

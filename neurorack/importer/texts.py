@@ -34,12 +34,12 @@ def percent(template: str, values) -> str:
     return _PERCENT.sub(one, template)
 
 
-def to_text(value) -> str:
-    """What ``str`` gives in TorchScript, for plain values; tensors and objects are only named."""
+def to_text(value, depth: int = 0) -> str:
+    """What ``str`` gives in TorchScript, for plain values; tensors, objects and what lies deep or far are only named."""
     if value is None or type(value) in (bool, int, float, complex, str):
         return str(value)
-    if isinstance(value, (list, tuple)):
-        inner = ", ".join(repr(item) if type(item) is str else to_text(item) for item in value[:100])
+    if isinstance(value, (list, tuple)) and depth < 3:
+        inner = ", ".join(repr(item) if type(item) is str else to_text(item, depth + 1) for item in value[:100])
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"
     return f"<{type(value).__name__}>"
 

@@ -15,7 +15,7 @@ from ..errors import ModelError
 from .records import STORAGE_DTYPES, EnumRecord, Name, ScriptObject, StorageRecord, TensorRecord
 
 MAX_DEPTH = 10_000  # marks open at once
-MAX_ELEMENTS = 2**28  # of one tensor
+MAX_REPEATED = 2**24  # numbers a tensor may show that its storage does not have (strides of 0)
 
 
 def unpickle(data: bytes, what: str, folder: str) -> tuple[object, set[StorageRecord]]:
@@ -223,8 +223,9 @@ def _tensor(storage: object, offset: object, shape: object, strides: object, *_r
     sizes = (offset, *shape, *strides)
     if type(storage) is not StorageRecord or len(shape) != len(strides) or len(shape) > 25 or not all(map(_count, sizes)):
         raise TypeError
-    if math.prod(shape) > MAX_ELEMENTS:
-        raise ModelError(f"a tensor of shape {list(shape)} has more than {MAX_ELEMENTS} numbers; the file is damaged or harmful")
+    if math.prod(shape) > max(storage.count, MAX_REPEATED):
+        raise ModelError(f"a tensor of shape {list(shape)} shows more than the {storage.count} numbers there are; "
+                         "the file is damaged or harmful")
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides))
     if 0 not in shape and last >= storage.count:
         raise ModelError(f"a tensor reaches beyond its storage {storage.entry}; the file is damaged or harmful")
