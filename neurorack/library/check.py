@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from neurorack.errors import ModelError
+from neurorack.importer import players
 from neurorack.library import background, entries, files, lifted
 from neurorack.process import tell
 
@@ -26,15 +27,15 @@ def _ready(file: Path, record: dict) -> Path | None:
 def playable(entry: entries.Entry) -> Path | None:
     """What plays for this model now, without any work; None where it was not checked here, or refused."""
     record = entry.record()
-    if entry.native:
-        return entry.file if plays(record) or not record else None
+    if entry.native and (not record or entry.where == entries.FACTORY):
+        return entry.file
     return _ready(entry.file, record)
 
 
 def made_playable(entry: entries.Entry) -> Path:
     """What plays for this model, checked first where that was not done. Raises ``ModelError`` with the reason of a refusal."""
     record = entry.record(read_file=not entry.native)
-    if entry.native and not record:
+    if entry.native and (not record or entry.where == entries.FACTORY):      # the factory bank plays whatever a busy day's check said
         return entry.file
     if not record or (plays(record) and not _ready(entry.file, record)):
         _tell(entry.file)
@@ -45,7 +46,7 @@ def made_playable(entry: entries.Entry) -> Path:
 
 def made_playable_file(file: Path) -> Path:
     """The same for a file outside of the library."""
-    if file.suffix == ".safetensors":
+    if file.name.endswith((".safetensors", players.SUFFIX)):
         return file
     sha256 = files.sha256_of(file)
     record = lifted.recall(sha256, {})

@@ -13,7 +13,7 @@ NATIVE, LIFTED, LIST, TORCHSCRIPT, UNCHECKED, REFUSED = "native", "lifted", "lis
 def kind(entry: entries.Entry, record: dict) -> str:
     """native (a file of the engine), lifted, list or torchscript (how a foreign one plays), unchecked, refused."""
     verdict = record.get("verdict", {})
-    if verdict and verdict.get("verdict") != "plays":
+    if verdict and verdict.get("verdict") != "plays" and entry.where != entries.FACTORY:
         return REFUSED
     if entry.native:
         return NATIVE
@@ -90,15 +90,15 @@ def _recorded(entry: entries.Entry, card: dict) -> list[str]:
 
 # -- for people
 
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count < 1e8 else f"{count / 1e6:.0f} MB"
+def _size(count: int) -> str:
+    return f"{count / 1e3:.0f} kB" if count < 1e5 else f"{count / 1e6:.1f} MB" if count < 1e8 else f"{count / 1e6:.0f} MB"
 
 
 def table(found: list[dict]) -> str:
     """The list as text."""
     head = ("name", "from", "kind", "rate", "hop", "size", "loudness", "verdict")
     lines = [[r["name"], r["where"], r["kind"], f"{r['sample_rate_hz']} Hz" if r["sample_rate_hz"] else "-", str(r["hop_frames"] or "-"),
-              _megabytes(r["bytes"]), f"{r['lufs']:.0f} LUFS" if r["lufs"] is not None else "-", r["line"] or "not checked on this board"] for r in found]
+              _size(r["bytes"]), f"{r['lufs']:.0f} LUFS" if r["lufs"] is not None else "-", r["line"] or "not checked on this board"] for r in found]
     widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
     return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in [head, *lines])
 
@@ -107,10 +107,18 @@ def _measured(measured: dict | None) -> str:
     """What the whole way of a control does to the sound, in words."""
     if not measured:
         return ""
-    parts = [f"{name.rpartition('_')[0]} {value:+.1f} {name.rpartition('_')[2].replace('db', 'dB')}" for name, value in measured.items() if name != "change_db"]
+    parts = [f"{name.rpartition('_')[0]} {value:+.1f} {name.rpartition('_')[2].replace('db', 'dB')}" for name, value in measured.items()
+             if name != "change_db" and f"{abs(value):.1f}" != "0.0"]
     if "change_db" in measured:
         parts.insert(0, f"changes the sound by {measured['change_db']:.1f} dB")
     return ": " + ", ".join(parts)
+
+
+def _proven(verdict: dict | None, method: str) -> str:
+    """How a method plays, and how near it is to its file."""
+    found = (verdict or {}).get("methods", {}).get(method, {})
+    parts = [found["path"]] if found.get("path") not in (None, "native") else []
+    return ", " + ", ".join(parts + ([f"{found['snr_db']:.0f} dB"] if found.get("snr_db") is not None else [])) if parts else ""
 
 
 def _values(value) -> str:
@@ -128,13 +136,13 @@ def page(told: dict) -> str:
     lines += [f"  author    {say(told['author'])}", f"  licence   {told['licence'] or cards.NOT_STATED}"]
     if told["notes"]:
         lines.append(f"  notes     {told['notes']}")
-    lines += [f"  file      {told['file']} ({_megabytes(told['bytes'])}{', from ' + told['source_file'] if Path(told['file']).name != told['source_file'] else ''})",
+    lines += [f"  file      {told['file']} ({_size(told['bytes'])}{', from ' + told['source_file'] if Path(told['file']).name != told['source_file'] else ''})",
               f"  sha256    {told['sha256']}"]
     if told["sample_rate_hz"]:
         lines.append(f"  sound     {told['sample_rate_hz']} Hz, hop {told['hop_frames']} frames, {say(told['channels'])} channel(s), delay {say(told['delay_frames'])} frames")
     for name, method in told["methods"].items():
         lines.append(f"  {name:9s} {method['in_channels']} in at 1/{method['in_ratio']}, {method['out_channels']} out at 1/{method['out_ratio']}, "
-                     f"blocks {', '.join(map(str, method['blocks']))}")
+                     f"blocks {', '.join(map(str, method['blocks']))}{_proven(told['check'], name)}")
     for control in told["controls"]:
         lines.append(f"  control   {control['name']}{': ' + control['doc'] if control['doc'] else _measured(control['measured'])}")
     for name, attribute in told["attributes"].items():
@@ -145,4 +153,5 @@ def page(told: dict) -> str:
         lines.append(f"  gestures  {', '.join(told['gestures'])}")
     lines.append(f"  verdict   {told['line']} ({told['checked_at'][:10]}, {told['board']})" if told["line"]
                  else f"  verdict   not checked on this board; neurorack models check {told['name']!r}")
+    lines += [f"  note      {note}" for note in (told["check"] or {}).get("notes", [])]
     return "\n".join(lines)

@@ -78,7 +78,7 @@ def keep(sha256: str, options: dict, verdict: dict, player: Path | None) -> dict
 def ready(record: dict, source: Path, *, thorough: bool = False) -> Path | None:
     """What plays by this record, if it is there and whole; None where it must be made again. ``source``: the file that was brought.
 
-    Unchanged size and time are believed; otherwise, and when ``thorough``, its content is compared.
+    Unchanged size and time are believed; otherwise, and when ``thorough``, its content is compared. What is damaged is removed.
     """
     was = record.get("player")
     if not was:
@@ -90,6 +90,7 @@ def ready(record: dict, source: Path, *, thorough: bool = False) -> Path | None:
         else:
             same = files.stamp(path) == {name: was.get(name) for name in ("bytes", "mtime_ns")}
             if (thorough or not same) and files.sha256_of(path) != was.get("sha256") or "neurorack" not in Store(path).metadata:
+                path.unlink()
                 return None
         os.utime(folder() / f"{key(record['sha256'], record['options'])}.json")        # in use: tidy() leaves it
     except (OSError, KeyError, TypeError, ModelError):

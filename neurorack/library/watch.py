@@ -131,7 +131,7 @@ class Watcher:
         record = entry.record()
         if record and (not check.plays(record) or lifted.ready(record, path, thorough=True)):
             return None
-        self.say(f"{path.name} is new: it is being checked")
+        self.say(f"{path.name} is {'to be lifted again' if record else 'new'}: it is being checked")
         line = self._check(entry.name)
         if line is None:
             return None

@@ -127,6 +127,18 @@ def test_a_verdict_holds_for_its_board_and_importer_only(own, tone, monkeypatch)
     assert entries.entry("mine").record()
 
 
+def test_a_refusal_keeps_a_model_from_playing_but_not_the_factory_s(own, tone):
+    changes.add(tone, name="mine")
+    refusal = {"verdict": "refused", "line": "refused: too slow", "path": "native"}
+    for entry in (entries.entry("mine"), entries.entry("impacts")):
+        lifted.keep(entry.sha256(), {}, refusal, None)
+        with files.lock():
+            entries.note(entry)
+    with pytest.raises(ModelError, match="mine is refused: too slow"):
+        library.find("mine")
+    assert {"impacts"} == set(library.available()) and library.find(None).is_relative_to(library.FACTORY)
+
+
 @pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-9]), lambda path: path.write_bytes(b""),
                                     lambda path: path.write_bytes(b"\0" * path.stat().st_size)])
 def test_a_damaged_lifted_file_is_noticed(own, tone, damage):

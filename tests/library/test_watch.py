@@ -9,6 +9,7 @@ from pathlib import Path
 from neurorack import library
 from neurorack.library import describe, entries, files, watch
 from tests.library.conftest import Told
+from tests.library.helpers import sound
 
 def test_a_file_copied_in_is_checked_and_made_available(own, watcher, tone):
     shutil.copy(tone, own / "dropped (v2).safetensors")
@@ -58,6 +59,21 @@ def test_a_refused_file_is_remembered_with_its_reason_until_it_changes(own, watc
 def test_a_truncated_file_is_judged_once_it_stands_still(own, watcher, tone):
     (own / "cut.safetensors").write_bytes(tone.read_bytes()[:-100])
     assert watcher.told.wait_for("cut: refused") and not watcher.told.wait_for("plays", 0.1)
+
+
+def test_a_lifted_file_that_was_damaged_in_silence_is_made_again_at_the_next_start(stocked):
+    path = library.find("gain")
+    wanted, stat, data = sound(path), path.stat(), bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    told = Told()
+    made = watch.Watcher(told.append, poll_seconds=0.05, still_seconds=0.1).start()
+    try:
+        assert told.wait_for("gain: plays", 60) and "gain.ts is to be lifted again: it is being checked" in told and len(told) == 2
+    finally:
+        made.stop()
+    assert (sound(library.find("gain")) == wanted).all()
 
 
 def test_two_files_of_one_name(own, watcher, tone):
