@@ -55,5 +55,5 @@ lab: ## what importing and training need (torch, scipy)
 	$(SETUP) play lab
 
 clean: ## remove what was compiled and cached (.venv stays)
-	rm -rf build dist *.egg-info .pytest_cache .hypothesis neurorack/_core.so neurorack/_core.json
+	rm -rf build dist *.egg-info .pytest_cache .hypothesis neurorack/_core.so neurorack/_simbus.so neurorack/_core.json
 	find neurorack tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +

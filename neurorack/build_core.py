@@ -1,5 +1,7 @@
 """Compile the real-time core (every ``*.c`` below this package) into one shared library, ``_core.so``.
 
+The simulated buses (``simbus/``) become a library of their own, ``_simbus.so``, because it is preloaded into programs.
+
 Standard library only: ``setup.py`` runs it before anything is installed, and ``python -m neurorack.build_core``
 rebuilds by hand. No Python headers are needed, because the library is called through ctypes.
 
@@ -28,6 +30,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 LIBRARY = PACKAGE / "_core.so"
+SIMBUS = PACKAGE / "_simbus.so"
 STAMP = PACKAGE / "_core.json"
 
 #: Instruction sets compiled for each architecture, from the plainest to the widest.
@@ -67,26 +70,34 @@ def find_compiler() -> list[str]:
 
 def sources() -> list[Path]:
     """All C files of the core, in a stable order."""
-    return sorted(PACKAGE.glob("*/*.c"))
+    return sorted(path for path in PACKAGE.glob("*/*.c") if path.parent.name != "simbus")
+
+
+def simbus_sources() -> list[Path]:
+    return sorted(PACKAGE.glob("simbus/*.c"))
 
 
 def headers() -> list[Path]:
     return sorted(PACKAGE.glob("*/*.h"))
 
 
-def generated_header() -> str:
-    """The shared-memory table as C, from its one definition in ``shm/table.py``."""
-    spec = importlib.util.spec_from_file_location("_neurorack_table", PACKAGE / "shm" / "table.py")
-    table = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = table
-    spec.loader.exec_module(table)
-    return table.c_header()
+#: Files that define a block of memory for C and Python alike, and the headers made of them
+TABLES = {"shm/table.py": "rack_table.h", "simbus/layout.py": "simbus_layout.h"}
+
+
+def generated_header(table: str = "shm/table.py") -> str:
+    """A block of memory as C, from its one definition."""
+    spec = importlib.util.spec_from_file_location("_neurorack_table", PACKAGE / table)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module.c_header()
 
 
 def fingerprint() -> str:
     """Changes when any input of the build does."""
     digest = hashlib.sha256(repr((find_compiler(), FLAGS, ISAS, machine())).encode())
-    for path in [*sources(), *headers(), PACKAGE / "shm" / "table.py"]:
+    for path in [*sources(), *simbus_sources(), *headers(), *(PACKAGE / table for table in TABLES)]:
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 
@@ -95,7 +106,7 @@ def compile_commands(compiler: list[str], arch: str, folder: Path) -> list[tuple
     """One command for each object file, and the object it makes."""
     jobs = []
     zig = any("zig" in Path(word).name for word in compiler)  # which spells the levels with underscores
-    for path in sources():
+    for path in [*sources(), *simbus_sources()]:
         variants = ISAS[arch] if path.stem.endswith("_simd") else [("", ISAS[arch][0][1])]
         for isa, flags in variants:
             obj = folder / f"{path.parent.name}_{path.stem}{'_' + isa if isa else ''}.o"
@@ -108,12 +119,13 @@ def compile_commands(compiler: list[str], arch: str, folder: Path) -> list[tuple
 def build(force: bool = False, verbose: bool = False) -> Path:
     """Build the library if any of its inputs changed; returns its path. Replaces the old one atomically."""
     stamp = {"fingerprint": fingerprint()}
-    if not force and LIBRARY.exists() and STAMP.exists() and json.loads(STAMP.read_text()) == stamp:
+    if not force and LIBRARY.exists() and SIMBUS.exists() and STAMP.exists() and json.loads(STAMP.read_text()) == stamp:
         return LIBRARY
     compiler = find_compiler()
     with tempfile.TemporaryDirectory(prefix="neurorack-core-") as name:
         folder = Path(name)
-        (folder / "rack_table.h").write_text(generated_header())
+        for table, header in TABLES.items():
+            (folder / header).write_text(generated_header(table))
         jobs = compile_commands(compiler, machine(), folder)
 
         def run(job):
@@ -125,9 +137,11 @@ def build(force: bool = False, verbose: bool = False) -> Path:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             if any(pool.map(run, jobs)):
                 raise RuntimeError("the core did not compile; the compiler's messages are above")
-        out = LIBRARY.with_suffix(f".{os.getpid()}.tmp")
-        subprocess.run([*compiler, "-shared", "-pthread", *[str(obj) for _, obj in jobs], "-o", str(out), "-lm"], check=True)
-        os.replace(out, LIBRARY)
+        for library, ours in ((SIMBUS, True), (LIBRARY, False)):
+            objects = [str(obj) for _, obj in jobs if obj.name.startswith("simbus_") == ours]
+            out = library.with_suffix(f".{os.getpid()}.tmp")
+            subprocess.run([*compiler, "-shared", "-pthread", *objects, "-o", str(out), "-lm", "-ldl"], check=True)
+            os.replace(out, library)
         STAMP.write_text(json.dumps(stamp))
     return LIBRARY
 
