@@ -73,9 +73,9 @@ def __getattr__(name):  # torch is imported when the first family is asked for
 
         globals()[name] = {family.name: family for family in catalogue.families()}
     elif name == "STRANGERS":
-        from . import strangers, strangers_more
+        from . import strangers, strangers_more, strangers_state
 
-        globals()[name] = {family.name: family for module in (strangers, strangers_more) for family in module.families()}
+        globals()[name] = {family.name: family for module in (strangers, strangers_more, strangers_state) for family in module.families()}
     else:
         raise AttributeError(name)
     return globals()[name]
