@@ -24,7 +24,7 @@ from neurorack.voice.voice import MATCH_LIMIT_DB, TARGET_LUFS
 from tests.models import HOP, RATE, tone
 
 KEYS = {"verdict", "path", "snr_db", "reference", "speedup", "rtf", "block_p99_ms", "delay_ms", "lufs", "reason"}
-LONGEST_SECONDS = 90      # of the wall on a machine that does other work; computing time is limited inside
+LONGEST_SECONDS = 200     # of the wall on a machine that does other work; computing time is limited inside
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ BAD = {
     "wrong_length": "511", "nan_later": "NaN after 21 blocks", "raises_later": "enough",
     "huge_view": "more than", "loud": "44 dB too loud", "dc": "offset by +0.40", "offline": "offline export",
     "writes_file": "unable to open", "endless": "may never end|did not come to an end", "directory": "a folder"}
-LONG = {"wrong_channels": "[1, 2, 512]", "allocates": "20.0 GB", "leaks": "memory grows", "slow": "too slow for this board", "endless_later": "longer than|may never end", "reads_file": "denied", "nan_from_state": "NaN after"}
+LONG = {"wrong_channels": "[1, 2, 512]", "allocates": "20.0 GB", "leaks": "memory grows", "slow": "too slow for this board", "endless_later": "longer than|may never end|for one call", "reads_file": "denied", "nan_from_state": "NaN after"}
 PATIENCE = {"endless": {"lift_seconds": 3}}
 
 
