@@ -37,7 +37,7 @@ class Archive:
 
     path: Path
     root: ScriptObject
-    version: int  # of the format: 3 (torch 1.4 to 1.9) to 10
+    version: int  # of the format, 3 (since torch 1.6) to 10
     source: Source
     constants: tuple  # CONSTANTS.c0, .c1, ...
     sha256: str
