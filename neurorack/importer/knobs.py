@@ -17,21 +17,17 @@ import numpy as np
 
 from neurorack.errors import ModelError
 from neurorack.shm import table
+from neurorack.importer import places
 from neurorack.importer.listener import Listener
-from neurorack.voice.measures import SILENT_DB, Sound, difference_db
+from neurorack.importer.places import ANONYMOUS, LATENT_RANGE, POSITIONS
+from neurorack.voice.measures import Sound, difference_db
 
-LATENT_RANGE = 3.0                   # a normal latent hardly ever lies farther out
-POSITIONS, FEW = 7, [0, 1, 3, 5, 6]  # places of an input, from one end to the other; those listened to where time is short
-CONTEXT_SPREAD = 0.7                 # standard deviations of the random place
+FEW = [0, 1, 3, 5, 6]                # of an input's places: those listened to where time is short
 KNOWN_PLACES = 3                     # around the rest: it, and what ranking has listened to
 MOST_SWEPT = 20
 DEAD_DB, DEAD_SHARE = 0.5, 0.2       # what changes the bands by less, and by less than this share of the best, is dead
 LEAST_DB = 0.02                      # and this in any case
 FLAT_SHARE = 0.1                     # of the steepest change: below it an end of the range does nothing more
-SILENCE_DB = -55.0
-NAMED_SCALES = (1.0, 10.0, 100.0, 1000.0, 5000.0)     # an input with a name may be in hertz
-POSITIVE_SCALE = 100.0               # from here on only positive values are tried
-ANONYMOUS = re.compile(r"((\(signal\)|latent|dimension|input|channel|dim|z)[ _]*)*\d*", re.IGNORECASE)
 #: name -> (attribute of ``Sound``, unit, the smallest step that is plainly heard)
 MEASURES = {"pitch": ("pitch", "octaves", 1 / 12), "brightness": ("brightness", "octaves", 0.2),
             "loudness": ("loudness", "dB", 2.0), "noisiness": ("noisiness", "dB", 2.0)}
@@ -64,14 +60,16 @@ def name_knobs(model, seconds_budget: float = 10.0, seed: int = 0) -> list[dict]
     """
     listener = Listener(model, seconds_budget)
     card, names = model.card, [i["name"] for i in model.card["inputs"]]
-    own = _own_names(card)
-    base = _wake(listener, own)
+    own = places.own_names(card)
+    units = places.in_units(model, own)
+    base = places.wake(listener, units)
     if base is None:
         raise ModelError(f"{model.path}: is not finite or far too loud with its inputs at rest; its knobs cannot be named")
-    knobs = [_Knob(i, name, own[i], _positions(card, listener, base, i, own[i])) for i, name in enumerate(names)]
+    knobs = [_Knob(i, name, own[i], places.positions(card, listener, base, i, units[i])) for i, name in enumerate(names)]
+    base = listener.hear(listener.rest) or base
     heard = _coarse(listener, base, knobs)
     dead_db = max(LEAST_DB, min(DEAD_DB, DEAD_SHARE * max(k.change_db for k in heard)), 1.5 * listener.unsteadiness_db())
-    context = _context(listener, own, np.random.default_rng(seed))
+    context = places.context(listener, units, np.random.default_rng(seed))
     elsewhere, kept = listener.hear(context), listener.left() / 2
     for knob in heard:
         if knob.change_db < dead_db and listener.left() > kept:          # it may do something there
@@ -98,7 +96,8 @@ def apply_knobs(card: dict, controls: list[dict]) -> dict:
             low, high = sorted((link["low"], link["high"]))
             rest = link["low"] + default * (link["high"] - link["low"])
             spread = min((high - low) / 6, max(rest - low, high - rest) / 2)
-            entry = {**entry, "rest": rest, "wander": spread if ANONYMOUS.fullmatch(entry["name"]) else 0.0}
+            latent = ANONYMOUS.fullmatch(entry["name"]) and max(-low, high) <= LATENT_RANGE
+            entry = {**entry, "rest": rest, "wander": spread if latent else 0.0}
         else:
             entry = {**entry, "wander": 0.0}
         inputs.append(entry)
@@ -109,63 +108,7 @@ def apply_knobs(card: dict, controls: list[dict]) -> dict:
     return {**card, "inputs": inputs, "controls": own + kept, "patch": patch}
 
 
-# -- where to listen
-
-
-def _own_names(card: dict) -> list[str | None]:
-    """Each input's name where it has one: that of the control a card of our own gives it, else the file's; None if anonymous."""
-    given = {} if "source" in card else {link["input"]: c["name"] for c in card.get("controls", []) for link in c.get("links", [])}
-    names = [i["name"] for i in card["inputs"]]
-    return [given.get(name) or (None if ANONYMOUS.fullmatch(name) else name) for name in names]
-
-
-def _wake(listener: Listener, own: list[str | None]) -> Sound | None:
-    """A rest that sounds: where nothing is heard, the input that makes the most of it is moved, up to three times."""
-    base = listener.hear(listener.rest)
-    for _ in range(3):
-        if base is None or base.loudness > SILENCE_DB:
-            break
-        tries = []
-        for index, name in enumerate(own[: int(listener.left() / 8)]):
-            for scale in NAMED_SCALES if name else (LATENT_RANGE,):
-                for value in (0.5 * scale, -0.5 * scale):
-                    sound = listener.at(listener.rest, index, value)
-                    if sound is not None:
-                        tries.append((sound.loudness, index, value, sound))
-        best = max(tries, default=None, key=lambda t: t[0])
-        if best is None or best[0] <= base.loudness + 3:
-            break
-        listener.rest[best[1]], base = best[2], best[3]
-    return base
-
-
-def _positions(card: dict, listener: Listener, base: Sound, index: int, own_name: str | None) -> np.ndarray:
-    """Where an input is tried: its control's range, -3 to 3, or as far as an input with a name of its own leads to sound."""
-    links = [] if "source" in card else [link for c in card.get("controls", []) for link in c.get("links", [])]
-    for link in links:
-        if link["input"] == card["inputs"][index]["name"]:
-            return np.linspace(*sorted((link["low"], link["high"])), POSITIONS)
-    rest = listener.rest[index]
-    if own_name is None:
-        return np.linspace(min(-LATENT_RANGE, rest), max(LATENT_RANGE, rest), POSITIONS)
-    farthest, before = NAMED_SCALES[0], base
-    for scale in NAMED_SCALES:
-        sound = listener.at(listener.rest, index, scale) if listener.left() > 0 else None
-        if sound is None or sound.loudness <= SILENT_DB or difference_db(sound, before) < 3 * DEAD_DB:
-            continue
-        farthest, before = max(scale, abs(rest)), sound
-    return np.linspace(farthest / 100 if farthest >= POSITIVE_SCALE else -farthest, farthest, POSITIONS)
-
-
-def _context(listener: Listener, own: list[str | None], random) -> np.ndarray:
-    """A random place that sounds, else the rest."""
-    free = np.array([name is None for name in own])
-    for _ in range(4):
-        place = listener.rest + free * random.normal(0, CONTEXT_SPREAD, len(own))
-        sound = listener.hear(place)
-        if sound is not None and sound.loudness > SILENCE_DB:
-            return place
-    return listener.rest.copy()
+# -- what is heard
 
 
 def _change(listener: Listener, context, index: int, base: Sound | None, values) -> float:
@@ -186,9 +129,6 @@ def _coarse(listener: Listener, base: Sound, knobs: list[_Knob]) -> list[_Knob]:
     for knob in knobs[len(heard):]:
         knob.low, knob.high = knob.positions[0], knob.positions[-1]
     return heard
-
-
-# -- what is heard
 
 
 def _sweep(listener: Listener, knobs: list[_Knob], contexts: list[np.ndarray]) -> None:

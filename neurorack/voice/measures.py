@@ -22,7 +22,7 @@ FLOOR_DB = -80.0          # of a band
 
 @dataclass(frozen=True)
 class Sound:
-    """``loudness`` dB (mean square, full scale 1), ``brightness`` log2 Hz, ``noisiness`` dB (0 = white), ``pitch`` log2 Hz; NaN
+    """``loudness`` dB (mean square from 40 Hz up, full scale 1), ``brightness`` log2 Hz, ``noisiness`` dB (0 = white), ``pitch`` log2 Hz; NaN
     where there is none. ``bands``: dB in each of 32 bands, evenly spaced in pitch. ``peak``: largest magnitude."""
 
     loudness: float
@@ -39,10 +39,10 @@ def measure(audio: np.ndarray, sample_rate_hz: int) -> Sound | None:
     if not np.isfinite(audio).all():
         return None
     audio = audio - audio.mean(axis=0)
-    loudness = 10 * np.log10((audio**2).mean() + 1e-20)
     windows = np.lib.stride_tricks.sliding_window_view(audio, WINDOW, axis=0)[:: WINDOW // 2]     # [windows, channels, WINDOW]
     power = (np.abs(np.fft.rfft(windows * np.hanning(WINDOW))) ** 2).mean(axis=(0, 1)) / (WINDOW * WINDOW / 4)
     hertz = np.fft.rfftfreq(WINDOW, 1 / sample_rate_hz)
+    loudness = 10 * np.log10(power[hertz >= LOWEST_HZ].sum() * 4 / 3 + 1e-20)      # the window's own power is 3/8
     heard = (hertz >= LOWEST_HZ) & (hertz <= min(HIGHEST_HZ, 0.45 * sample_rate_hz))
     power, hertz = power[heard], hertz[heard]
     edges = np.geomspace(hertz[0], hertz[-1] + 1, BANDS + 1)

@@ -195,3 +195,18 @@ def test_measures_of_noise_tones_silence_and_nan():
     silent = measure(np.zeros((4096, 1)), 48000)
     assert silent.loudness == -70 and np.isnan(silent.brightness) and difference_db(silent, silent) == 0
     assert measure(np.full((4096, 1), np.nan), 48000) is None
+
+
+def test_an_older_file_s_pitch_in_hertz_is_found_though_it_has_no_name():
+    """Silent until pitch and level are both given; neither says what it is, and there is no encoder."""
+    def sound(row, random, t):
+        hertz, level = row[0], np.clip(row[1], 0, 1)
+        return (0.2 * level * sum(np.sin(2 * np.pi * hertz * k * t) / k for k in range(1, 5)) if 20 < hertz < 5500 else 0 * t)[:, None]
+
+    model = made(sound, ["latent 1", "latent 2"])
+    controls = {c["links"][0]["input"]: c for c in name_knobs(model)}
+    assert controls["latent 1"]["links"][0]["high"] >= 1000
+    named = apply_knobs(model.card, list(controls.values()))
+    rests = [i["rest"] for i in named["inputs"]]
+    assert 20 < rests[0] < 5500 and rests[1] > 0.2, "it sounds at rest"
+    assert named["inputs"][0]["wander"] == 0
