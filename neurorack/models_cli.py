@@ -173,7 +173,7 @@ def _set(args):
     verdict = done["verdict"]
     if verdict["verdict"] != "plays":
         return done, f"{done['name']} stays as it was; with these attributes it is {verdict['line']}", 1
-    shown = ", ".join(f"{name}={value}" for name, value in done["attributes"].items()) or "all as in its file"
+    shown = ", ".join(f"{name}={json.dumps(value)}" for name, value in done["attributes"].items()) or "all as in its file"
     return done, f"{done['name']}: {shown}; {verdict['line']}", 0
 
 

@@ -98,7 +98,7 @@ def table(found: list[dict]) -> str:
     """The list as text."""
     head = ("name", "from", "kind", "rate", "hop", "size", "loudness", "verdict")
     lines = [[r["name"], r["where"], r["kind"], f"{r['sample_rate_hz']} Hz" if r["sample_rate_hz"] else "-", str(r["hop_frames"] or "-"),
-              _size(r["bytes"]), f"{r['lufs']:.0f} LUFS" if r["lufs"] is not None else "-", r["line"] or "not checked on this board"] for r in found]
+              _size(r["bytes"]), f"{r['lufs']:.0f} LUFS".replace("-", "−") if r["lufs"] is not None else "-", r["line"] or "not checked on this board"] for r in found]
     widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
     return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in [head, *lines])
 

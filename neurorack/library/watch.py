@@ -22,7 +22,7 @@ from neurorack.process import tell
 POLL_SECONDS = 1.0
 STILL_SECONDS = 2.0
 PATIENCE_SECONDS = 30.0       # a file that stands still without its end for so long is judged as it is
-CHECK_SECONDS = 300.0         # a check that has not answered by then never will
+CHECK_SECONDS = 900.0         # a check that has not answered by then never will
 _EOCD = b"PK\x05\x06"         # the record at the end of a zip archive
 
 
