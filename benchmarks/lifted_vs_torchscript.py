@@ -310,8 +310,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, capacity in cases:
             rows += measure_family(name, capacity, args.seconds, args.isa, Path(folder))
-            print(f"{name}, capacity {capacity}: " + ", ".join(f"{r['method']} {r.get('faster', r['path'])}" for r in rows if (r["family"], r["capacity"]) == (name, capacity)),
-                  file=sys.stderr, flush=True)
+            these = [r for r in rows if (r["family"], r["capacity"]) == (name, capacity)]
+            said = ", ".join(f"{r['method']} {r.get('faster', r['path'])}" for r in these)
+            print(f"{name}, capacity {capacity}: {said}", file=sys.stderr, flush=True)
         if not args.families:
             processes = [measure_processes(c, Path(folder)) for c in ([args.capacity, RELEASED["v2"]] if args.full else [args.capacity])]
     summary = {"isa": isa(), "cpu": cpu_name(), "torch": torch.__version__, "methods": rows, "processes": processes}

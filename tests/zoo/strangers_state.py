@@ -62,16 +62,16 @@ class PingPong(Voice):
 
 
 class SampleHold(Voice):
-    """Takes over its latents in every eighth call only."""
+    """Takes over its latents in every ``period``-th call only; ``first``: the calls it counts as made."""
 
-    def __init__(self):
+    def __init__(self, period: int = 8, first: int = 0):
         super().__init__()
-        self.count = 0
+        self.period, self.count = period, first
         self.held = torch.zeros(1, 2, 1)
 
     @torch.jit.export
     def decode(self, z: Tensor) -> Tensor:
-        if self.count % 8 == 0:
+        if self.count % self.period == 0:
             self.held = z[:1, :, :1].clone()
         self.count += 1
         return self.sound(0.3 * z[:1] + self.held)
@@ -162,6 +162,7 @@ class LateStart(Voice):
 
 
 def families():
-    for name, make in (("queue", Queue), ("ping_pong", PingPong), ("sample_hold", SampleHold), ("fade_in", FadeIn), ("float_phase", FloatPhase),
-                       ("shared", Shared), ("gate", Gate), ("late_start", LateStart)):
+    makers = {"queue": Queue, "ping_pong": PingPong, "sample_hold": SampleHold, "sample_hold_seldom": lambda: SampleHold(50, 1), "fade_in": FadeIn,
+              "float_phase": FloatPhase, "shared": Shared, "gate": Gate, "late_start": LateStart}
+    for name, make in makers.items():
         yield Family(name, lambda *_, make=make: make(), {"decode": (2, RATIO, 1, 1)}, random=False, streaming=name == "float_phase")
