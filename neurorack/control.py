@@ -69,7 +69,8 @@ class Server:
             if self.clients.acquire(blocking=False):
                 threading.Thread(target=self._serve, args=(client,), name="control client", daemon=True).start()
             else:
-                client.close()
+                with contextlib.suppress(OSError), client:
+                    client.sendall(b'{"ok": false, "error": "too many programs talk to the instrument at once"}\n')
 
     def _serve(self, client: socket.socket) -> None:
         try:

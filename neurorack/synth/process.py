@@ -48,10 +48,10 @@ class Orders:
             self.closed = True
 
     def next(self, seconds: float) -> dict | None:
-        """The next order, waiting so long for it; ``{"leave": 1}`` once the supervisor has closed its end."""
+        """The next order, waiting so long for it; None when there is none."""
         if self.socket is None or self.closed:
             time.sleep(seconds)
-            return {"leave": 1} if self.closed else None
+            return None
         if b"\n" not in self.buffer and select.select([self.socket], [], [], seconds)[0]:
             try:
                 data = self.socket.recv(65536)
@@ -62,7 +62,7 @@ class Orders:
         if b"\n" in self.buffer:
             line, self.buffer = self.buffer.split(b"\n", 1)
             return json.loads(line)
-        return {"leave": 1} if self.closed else None
+        return None
 
 
 class Prepared:
@@ -125,7 +125,7 @@ def play(child: Child, slot: int, prepared: Prepared, orders: Orders) -> None:
 
 def wait_for(child: Child, orders: Orders, what: str) -> dict | None:
     """The next order that has ``what``; None when it is time to leave."""
-    while not (child.leaving or child.orphaned):
+    while not (child.leaving or child.orphaned or orders.closed):
         order = orders.next(0.1)
         if order and order.get("leave"):
             return None
