@@ -100,8 +100,8 @@ def resampled(audio: np.ndarray, rate_hz: int, wanted_hz: int) -> np.ndarray:
     """A whole signal [frames, channels] at another rate, band-limited, by its spectrum; for offline use."""
     if rate_hz == wanted_hz:
         return audio
-    step = np.gcd(rate_hz, wanted_hz)
-    size = -(-(len(audio) + rate_hz // 10) * step // rate_hz) * rate_hz // step     # whole periods of both rates, and room to ring
+    period = rate_hz // int(np.gcd(rate_hz, wanted_hz))
+    size = period << int(np.ceil(np.log2((len(audio) + rate_hz // 10) / period)))     # whole periods of both rates, and room to ring
     spectrum = np.fft.rfft(audio, size, axis=0)
     longer = size * wanted_hz // rate_hz
     kept = min(size, longer) // 2
@@ -118,7 +118,8 @@ def encode(model, audio: np.ndarray, rate_hz: int) -> np.ndarray:
     audio = resampled(audio, rate_hz, int(model.card["sample_rate_hz"]))
     rows = -(-len(audio) // method.out_ratio)
     late_rows = round(method.delay_frames / method.out_ratio)
-    heard = np.zeros(((rows + late_rows) * method.out_ratio + -(rows + late_rows) * method.out_ratio % block, method.in_channels), np.float32)
+    blocks = -(-(rows + late_rows) * method.out_ratio // block)
+    heard = np.zeros((blocks * block, method.in_channels), np.float32)
     heard[: len(audio), :2] = audio.mean(axis=1, keepdims=True) if method.in_channels == 1 else audio
     program = model.program("encode", block)
     curve = np.concatenate([program.run(piece) for piece in heard.reshape(-1, block, method.in_channels)])[late_rows: late_rows + rows]

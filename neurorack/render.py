@@ -111,7 +111,8 @@ def render(score: Score, *, model: str | None = None, block_frames: int = 64, ra
     other = load_model(library.find(encoder, score.folder), seed) if encoder else None
     voice = Voice(loaded, block_frames, rate_hz, encoder=other, listen=input_path is not None)
     if input_path is not None and not voice.listens:
-        raise NeurorackError(f"{loaded.path}: has no encoder for its inputs, so it cannot follow {input_path}; take --encoder MODEL or another model")
+        raise NeurorackError(f"{loaded.path}: has no encoder for its inputs, so it cannot follow {input_path}; "
+                             "take --encoder MODEL or another model")
     sound = None if input_path is None else resampled(*read_sound(input_path, SECONDS_LIMIT), rate_hz)
     player = ScorePlayer(score, voice, input_audio=sound)
     frames = round(score.seconds * rate_hz)

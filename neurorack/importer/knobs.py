@@ -77,7 +77,8 @@ def name_knobs(model, seconds_budget: float = 10.0, seed: int = 0) -> list[dict]
     alive = sorted((k for k in heard if k.change_db >= dead_db), key=lambda k: -k.change_db)
     _sweep(listener, alive[:MOST_SWEPT], [listener.rest, context])
     unheard = [k for k in knobs if k not in heard]
-    return [_control(k, n, listener.rest[k.index]) for k, n in _named(alive)] + [_control(k, k.own_name or k.input, listener.rest[k.index]) for k in unheard]
+    named = _named(alive) + [(k, k.own_name or k.input) for k in unheard]
+    return [_control(knob, name, listener.rest[knob.index]) for knob, name in named]
 
 
 def apply_knobs(card: dict, controls: list[dict]) -> dict:
@@ -219,4 +220,5 @@ def _control(knob: _Knob, name: str, rest: float) -> dict:
     measured |= {f"{m}_{MEASURES[m][1].lower()}": round(turned * effect, 3) for m, (effect, steady) in along.items()
                  if m != "pitch" or abs(steady) >= PITCH_CORRELATION}
     default = float(np.clip((rest - low) / (high - low), 0, 1)) if high != low else 0.5
-    return {"name": name, "default": round(default, 4), "links": [{"input": knob.input, "low": float(low), "high": float(high)}], "measured": measured}
+    link = {"input": knob.input, "low": float(low), "high": float(high)}
+    return {"name": name, "default": round(default, 4), "links": [link], "measured": measured}

@@ -13,6 +13,7 @@ from neurorack.voice.voice import playing_method
 HEARD_SECONDS, LONGEST_SETTLE_SECONDS, SETTLE_STEP_SECONDS = 0.25, 0.8, 0.1
 LOUDEST_PEAK = 8.0                   # untrained and hot models peak above 4
 LONGEST_BLOCK_FRAMES = 8192
+LIKE_DB, LIKE_BANDS_DB = 1.5, 6.0    # two pieces of one steady sound, in loudness and in the bands (noise differs)
 MOVED, FORGOTTEN = 1.5, 0.03         # inputs are moved by so much; what is left of the difference is forgotten
 
 
@@ -66,7 +67,8 @@ class Listener:
             apart = np.array([np.abs(other[at: at + step] - audio[at: at + step]).max() for at in pieces])
             differs = np.flatnonzero(apart > FORGOTTEN * apart.max())
             heard = [measure(audio[at: at + max(step, WINDOW)], self.rate_hz) for at in pieces]
-            unlike = [i for i, sound in enumerate(heard) if sound is None or abs(sound.loudness - last.loudness) > 1.5 or difference_db(sound, last) > 6]
+            unlike = [i for i, sound in enumerate(heard) if sound is None or abs(sound.loudness - last.loudness) > LIKE_DB
+                      or difference_db(sound, last) > LIKE_BANDS_DB]
             found = unlike if len(differs) and differs[-1] == len(pieces) - 1 else differs
             self.settle_seconds = SETTLE_STEP_SECONDS * (found[-1] + 1 if len(found) else 0)
         began = time.monotonic()

@@ -83,7 +83,7 @@ def positions(card: dict, listener: Listener, base: Sound, index: int, unit: boo
             return np.linspace(*sorted((link["low"], link["high"])), POSITIONS)
     rest = listener.rest[index]
     near = np.linspace(min(-LATENT_RANGE, rest), max(LATENT_RANGE, rest), POSITIONS)
-    if not unit or (abs(rest) <= LATENT_RANGE and any(_moves(listener, index, value, base, NEAR_DB) for value in (near[-2], near[1], 1.0))):
+    if not unit or (abs(rest) <= LATENT_RANGE and any(_moves(listener, index, v, base, NEAR_DB) for v in (near[-2], near[1], 1.0))):
         return near
     farthest, before = 0.0, base
     for scale in SCALES:

@@ -93,7 +93,8 @@ static void advance(nr_voice *v, int frames, int looped) {
 /* The running gesture's inputs; returns how much of the bends applies. */
 double nr_gesture_row(nr_voice *v, float *x) {
   nr_gesture_state *g = &v->gesture;
-  int looped = on(v, NR_KIND_LOOP) && !g->frozen, other = wrap(g->index + 1, (int)v->spec.gestures), frames = v->gesture_frames[g->index];
+  int looped = on(v, NR_KIND_LOOP) && !g->frozen, frames = v->gesture_frames[g->index];
+  int other = wrap(g->index + 1, (int)v->spec.gestures);
   double morph = nr_control_of_kind(v, NR_KIND_MORPH, 0.0);
   for (uint32_t i = 0; i < v->spec.inputs; i++) {
     x[i] = gesture_value(v, g->index, g->at, i, looped);

@@ -22,8 +22,8 @@ FLOOR_DB = -80.0          # of a band
 
 @dataclass(frozen=True)
 class Sound:
-    """``loudness`` dB (mean square from 40 Hz up, full scale 1), ``brightness`` log2 Hz, ``noisiness`` dB (0 = white), ``pitch`` log2 Hz; NaN
-    where there is none. ``bands``: dB in each of 32 bands, evenly spaced in pitch. ``peak``: largest magnitude."""
+    """``loudness`` dB (mean square from 40 Hz up, full scale 1), ``brightness`` log2 Hz, ``noisiness`` dB (0 = white), ``pitch``
+    log2 Hz; NaN where there is none. ``bands``: dB in each of 32 bands, evenly spaced in pitch. ``peak``: largest magnitude."""
 
     loudness: float
     brightness: float

@@ -25,7 +25,8 @@ static double normal(uint32_t seed, uint64_t row, uint32_t input) {
 
 /* A slow random walk of its own for each input, of standard deviation 1, that keeps coming back. */
 static void wander(nr_voice *v, uint64_t row, double rate) {
-  double seconds = SLOWEST_SECONDS * pow(WANDER_RANGE, -rate), a = 1 - exp(-(double)v->spec.hop_frames / (seconds * v->spec.sample_rate_hz)), b = 1 - a;
+  double seconds = SLOWEST_SECONDS * pow(WANDER_RANGE, -rate);
+  double a = 1 - exp(-(double)v->spec.hop_frames / (seconds * v->spec.sample_rate_hz)), b = 1 - a;
   double gain = pow(1 - b * b, 1.5) / (a * a * sqrt(1 + b * b)); /* the deviation of noise through both poles is 1/gain */
   for (uint32_t i = 0; i < v->spec.inputs; i++) {
     double noise = gain * normal(v->spec.seed, row, i);

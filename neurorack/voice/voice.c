@@ -34,7 +34,8 @@ NR_EXPORT nr_voice *nr_voice_new(const nr_voice_spec *spec) {
   nr_voice *v = calloc(1, sizeof *v);
   if (!v) return NULL;
   v->spec = *spec;
-  int stages = nr_stage_open(&v->decoder, &spec->decoder) & nr_stage_open(&v->encoder, &spec->encoder) & nr_stage_open(&v->prior, &spec->prior);
+  int stages = nr_stage_open(&v->decoder, &spec->decoder) & nr_stage_open(&v->encoder, &spec->encoder) &
+               nr_stage_open(&v->prior, &spec->prior);
   v->chunk_frames = v->decoder.spec.out_rows;
   v->channels = v->decoder.spec.out_channels;
   v->rows = v->chunk_frames / spec->hop_frames;

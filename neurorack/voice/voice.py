@@ -52,7 +52,8 @@ class Voice:
     them, that cannot be played.
     """
 
-    def __init__(self, model, block_frames: int = 64, out_rate_hz: int = 48000, *, encoder=None, listen: bool = False, cushion_frames: int = 0):
+    def __init__(self, model, block_frames: int = 64, out_rate_hz: int = 48000, *, encoder=None, listen: bool = False,
+                 cushion_frames: int = 0):
         card = model.card
         check_card(card, model.path)
         self.model, self.card, self.out_rate_hz = model, card, out_rate_hz
@@ -90,8 +91,8 @@ class Voice:
         rows, channels = self.decoder.program.in_shape
         want = (self.block_frames, channels) if self.plays_input else (self.rows, len(self.inputs))
         if self.decoder.program.out_shape[0] != self.block_frames:
-            raise ModelError(f"{self.model.path}: gives {self.decoder.program.out_shape[0]} values for {self.block_frames} frames, not sound; "
-                             "it cannot be played")
+            given = self.decoder.program.out_shape[0]
+            raise ModelError(f"{self.model.path}: gives {given} values for {self.block_frames} frames, not sound; it cannot be played")
         if (rows, channels) != want:
             raise ModelError(f"{self.model.path}: its decoder takes {rows} rows of {channels}; its card says {want[0]} rows of {want[1]}: "
                              "export or lift it again")
