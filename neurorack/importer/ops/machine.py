@@ -34,7 +34,6 @@ class Ops(Values):
     def call(self, name: str, args=(), kwargs=None):
         """Run ``torch.name(*args, **kwargs)``. Raises ``UnsupportedError`` for an operator or form that is not known."""
         kwargs = dict(kwargs) if kwargs else {}
-        name = name.removeprefix("prim.")
         out = kwargs.pop("out", None)
         function = OPERATORS.get(name)
         try:
