@@ -35,7 +35,8 @@ SUFFIX = ".safetensors"
 
 
 def admit(path, *, out_folder, block: int | None = None, rate_hz: int = 48000, callback_block: int = 128, attributes: dict | None = None,
-          sample_rate_hz: int | None = None, lift_seconds: int = LIFT_CPU_SECONDS, progress: Callable[[str], None] | None = None) -> Verdict:
+          sample_rate_hz: int | None = None, lift_seconds: int = LIFT_CPU_SECONDS, low_priority: bool = True,
+          progress: Callable[[str], None] | None = None) -> Verdict:
     """Check a model file on this board.
 
     Args:
@@ -48,26 +49,26 @@ def admit(path, *, out_folder, block: int | None = None, rate_hz: int = 48000, c
         attributes: name -> value, set before lifting.
         sample_rate_hz: where the file does not say it.
         lift_seconds: computing time lifting may take.
+        low_priority: only computing time that nobody wants, so that no sound is disturbed; on a busy machine it may take minutes.
         progress: called with a line now and then.
 
-    Never raises for what is wrong with the model: that is the verdict. Takes some seconds at the lowest priority.
+    Never raises for what is wrong with the model: that is the verdict. Takes some seconds.
     """
-    began, path = time.monotonic(), Path(path)
+    began, path, case = time.monotonic(), Path(path), None
     with tempfile.TemporaryDirectory(prefix="neurorack-admit-") as scratch:
         try:
             if not Path(out_folder).is_dir():
                 raise ModelError(f"there is no folder {out_folder} for what it is lifted to")
             native = look(path)
-            case = _Case(path, Path(scratch), native, attributes or {}, sample_rate_hz, lift_seconds, progress or (lambda line: None))
-            verdict = case.decide(block, round(callback_block * (sample_rate_hz or rate_hz) / rate_hz))
-            verdict.sha256 = case.sha256
+            case = _Case(path, Path(scratch), native, attributes or {}, sample_rate_hz, lift_seconds, low_priority, progress or (lambda line: None))
+            verdict = case.decide(block, callback_block / rate_hz)
             if verdict.plays and verdict.lifted:
                 keep(case.lifted, Path(out_folder) / verdict.lifted)
         except ModelError as error:
             verdict = refused(_short(str(error), path))
         except OSError as error:
             verdict = refused(f"{error.strerror or error}; see that there is room and access, and check it again")
-    verdict.seconds = round(time.monotonic() - began, 2)
+    verdict.sha256, verdict.seconds = case.sha256 if case else None, round(time.monotonic() - began, 2)
     return verdict
 
 
@@ -94,7 +95,7 @@ def look(path: Path) -> bool:
         return False
     if len(head) > 8 and head[8:9] == b"{":
         return True
-    if head[:1] == b"\x80" and head[1] <= 5:
+    if head[:1] == b"\x80" and head[1:2] <= b"\x05":
         raise ModelError("it is a plain pickle, which may hold any program, and is never opened; export it as TorchScript (.ts)")
     if head.lstrip()[:1] == b"<":
         raise ModelError("it is a web page, no model; download the file itself")
@@ -116,16 +117,19 @@ def keep(made: Path, target: Path) -> None:
 class _Case:
     """One admission under way."""
 
-    def __init__(self, path: Path, scratch: Path, native: bool, attributes: dict, sample_rate_hz: int | None, lift_seconds: int, progress):
+    def __init__(self, path: Path, scratch: Path, native: bool, attributes: dict, sample_rate_hz: int | None, lift_seconds: int,
+                 low_priority: bool, progress):
         self.path, self.native, self.attributes, self.sample_rate_hz, self.progress = path, native, attributes, sample_rate_hz, progress
-        self.name, self.lift_seconds, self.layers = path.stem, lift_seconds, {}
+        self.name, self.lift_seconds, self.low_priority, self.layers = path.stem, lift_seconds, low_priority, {}
         self.inside = scratch / "inside"      # the child's own
         self.inside.mkdir()
         self.file = path.resolve()
         if os.geteuid() == 0:                 # the children become nobody, who must find these
             os.chmod(scratch, 0o755)
         if os.geteuid() == 0 and not open_to_all(str(self.file)):
-            self.file = scratch / ("model" + path.suffix)
+            (scratch / "copy").mkdir()
+            os.chmod(scratch / "copy", 0o755)
+            self.file = scratch / "copy" / path.name
             shutil.copyfile(path, self.file)
             os.chmod(self.file, 0o644)
         with open(self.file, "rb") as file:
@@ -136,14 +140,15 @@ class _Case:
     def inside_run(self, function: str, arguments: dict, cpu_seconds: int, memory_mb: int, pass_fds=()):
         """One child; its result."""
         cpu_seconds += self.megabytes // 4
-        limits = Limits(memory_mb=memory_mb + 8 * self.megabytes, cpu_seconds=cpu_seconds, wall_seconds=BUSY * cpu_seconds, file_mb=4 * self.megabytes + 64)
-        with Fence(read=[self.file], write=self.inside, limits=limits).start(f"neurorack.importer.judge:{function}", arguments, pass_fds) as child:
+        limits = Limits(memory_mb=memory_mb + 8 * self.megabytes, cpu_seconds=cpu_seconds, wall_seconds=BUSY * cpu_seconds,
+                        file_mb=4 * self.megabytes + 64)
+        fence = Fence(read=[self.file], write=self.inside, limits=limits, low_priority=self.low_priority)
+        with fence.start(f"neurorack.importer.judge:{function}", arguments, pass_fds) as child:
             result = child.wait(self.progress)
             self.layers |= child.layers
             return result
 
-    def decide(self, block: int | None, callback_frames: int) -> Verdict:
-        """``callback_frames``: the callback's block in frames of the model's rate."""
+    def decide(self, block: int | None, callback_seconds: float) -> Verdict:
         if self.native:
             told = self.inside_run("describe", {"path": str(self.file)}, 20, 1024)
         else:
@@ -151,7 +156,7 @@ class _Case:
             told = self.inside_run("lift_file", {"path": str(self.file), "into": str(self.lifted), "blocks": [block] if block else None,
                                                  "attributes": self.attributes, "sample_rate_hz": self.sample_rate_hz, "name": self.name},
                                    self.lift_seconds, 2048)
-        blocks = [block] if block else _order(told["blocks"], callback_frames)
+        blocks = [block] if block else _order(told["blocks"], round(callback_seconds * told.get("sample_rate_hz", 48000)))
         if self.native and block and block not in told["blocks"]:
             raise ModelError(f"it has no program for blocks of {block} frames; it has {', '.join(map(str, told['blocks']))}")
         if told["path"] == "none":
@@ -232,7 +237,7 @@ class _Case:
         """A TorchScript worker, or the reason why there is none."""
         self.progress("loading it with torch")
         try:
-            worker = torchscript.TorchScript(self.file, method=method, block_frames=block, attributes=self.attributes, low_priority=True,
+            worker = torchscript.TorchScript(self.file, method=method, block_frames=block, attributes=self.attributes, low_priority=self.low_priority,
                                              cpu_seconds=JUDGE_CPU_SECONDS + self.megabytes)
         except ModelError as error:
             return None, _short(str(error), self.file)

@@ -128,7 +128,8 @@ def fault(measured: dict) -> str | None:
 
 def agrees(compared: dict) -> bool:
     """Whether a model is the one in its file, by ``judge.compare``."""
-    return compared["snr_db"] >= LEAST_SNR_DB or compared["snr_db"] >= DRIFTED_SNR_DB and compared["start_snr_db"] >= LEAST_SNR_DB
+    least = DRIFTED_SNR_DB if compared["start_snr_db"] >= LEAST_SNR_DB else LEAST_SNR_DB
+    return compared["snr_db"] >= least
 
 
 def notes(measured: dict) -> list[str]:
