@@ -261,7 +261,8 @@ def missed(rows) -> list[str]:
 
 
 def table(rows, processes) -> str:
-    lines = ["| file | capacity | method | block | TorchScript, µs | ours, µs | × faster | wanted | agreement, dB | way |", "|---|---|---|---|---|---|---|---|---|---|"]
+    lines = ["| file | capacity | method | block | TorchScript, µs | ours, µs | × faster | wanted | agreement, dB | way |",
+             "|---|---|---|---|---|---|---|---|---|---|"]
     for r in rows:
         start = f"| {r['family']} | {r['capacity']} | {r['method']} | {r['block_frames']} |"
         wanted = f"{r['target']:.0f}" if r["target"] else "–"
@@ -271,7 +272,8 @@ def table(rows, processes) -> str:
         us = r["microseconds"]
         best = min(us["torch"], us["torch_plain"])
         lines.append(f"{start} {best:.0f} | {us['ours']:.0f} | {r['faster']:.1f} | {wanted} | {r['snr_db']:.0f} | {r['path']} |")
-    lines += ["", "| v2, decode | ours, MB | torch and the file, MB | share | to a playing list | all methods lifted | peak over the start, MB | file, MB |",
+    lines += ["", "| v2, decode | ours, MB | torch and the file, MB | share | to a playing list | all methods lifted | "
+              "peak over the start, MB | file, MB |",
               "|---|---|---|---|---|---|---|---|"]
     for p in processes:
         mb = p["playing_megabytes"]
@@ -314,7 +316,8 @@ def main() -> None:
             said = ", ".join(f"{r['method']} {r.get('faster', r['path'])}" for r in these)
             print(f"{name}, capacity {capacity}: {said}", file=sys.stderr, flush=True)
         if not args.families:
-            processes = [measure_processes(c, Path(folder)) for c in ([args.capacity, RELEASED["v2"]] if args.full else [args.capacity])]
+            capacities = [args.capacity, RELEASED["v2"]] if args.full else [args.capacity]
+            processes = [measure_processes(capacity, Path(folder)) for capacity in capacities]
     summary = {"isa": isa(), "cpu": cpu_name(), "torch": torch.__version__, "methods": rows, "processes": processes}
     if not args.families:
         out = HERE / "results" / f"lifted_vs_torchscript{'-' + args.isa if args.isa else ''}.json"

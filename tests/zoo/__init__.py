@@ -1,8 +1,8 @@
 """Models in the shapes that real exporters write, made here with torch: what the tests read, lift, check and play.
 
-``path("v2")`` gives a file; ``FAMILIES`` says what each is, ``STRANGERS`` holds those in other people's style. Weights are random with fixed seeds, scaled to sane levels, so
-files are made at every capacity, small ones in a second. Files are kept in a folder of the system's temporary files, under a
-key of this package's source and torch's version.
+``path("v2")`` gives a file; ``FAMILIES`` says what each is, ``STRANGERS`` holds those in other people's style. Weights are random
+with fixed seeds, scaled to sane levels, so files can be made at every capacity, small ones in a second. They are kept in
+the system's folder for temporary files, under a key of this package's source and torch's version.
 
 ``quiet=True`` leaves every random draw in place and takes its effect away: two runs with different random numbers then agree.
 """

@@ -99,7 +99,7 @@ def format_of(path) -> int:
         return int(archive.read(name))
 
 
-@pytest.mark.parametrize("version", range(3, 11))
+@pytest.mark.parametrize("version", [3, 5, 6, 7])
 def test_a_rewritten_format_plays_the_same(version, tmp_path):
     original, other = zoo.path("v2", quiet=True), tmp_path / "v2.ts"
     formats.rewrite(original, other, version)
