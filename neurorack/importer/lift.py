@@ -22,7 +22,6 @@ from neurorack.errors import ModelError
 from neurorack.importer import LIFTER, verify
 from neurorack.importer.archive import open_archive
 from neurorack.importer.compile import lower
-from neurorack.importer.errors import UnsupportedError
 from neurorack.importer.probe import MethodSpec, Probe, probe
 from neurorack.importer.record import Interpreted, record
 from neurorack.importer.replay import Replay
@@ -89,6 +88,11 @@ def sample_rate_of(found: Probe, wanted_hz: int | None) -> int:
     return int(rate)
 
 
+def told(found: Probe, rate_hz: int, attributes: dict | None) -> dict:
+    """What is set before a model is used: the attributes, and its sample rate where it wants to know it (nn~ does the same)."""
+    return {**({"sample_rate": rate_hz} if found.takes_sample_rate else {}), **(attributes or {})}
+
+
 def lift(path, *, blocks=None, attributes=None, sample_rate_hz: int | None = None, seed: int = 0, into=None, name: str | None = None,
          progress: Callable[[str], None] | None = None) -> Lifted:
     """Read, record, compile and prove every method of a TorchScript file.
@@ -109,10 +113,12 @@ def lift(path, *, blocks=None, attributes=None, sample_rate_hz: int | None = Non
     archive = open_archive(path)
     found = probe(archive)
     rate = sample_rate_of(found, sample_rate_hz)
+    attributes = told(found, rate, attributes)
+    first = playing_method(found)
+    _try_attributes(archive, first, found, attributes)
     writer = ModelWriter({})
     result = Lifted(None, found, archive.sha256, rate)
     shelf: dict = {}
-    first = playing_method(found)
     for method, spec in sorted(found.methods.items(), key=lambda item: item[0] != first):
         lengths = list(blocks) if blocks else block_lengths(spec, found.granularity_frames)
         programs, result.reports[method] = {}, {}
@@ -129,12 +135,18 @@ def lift(path, *, blocks=None, attributes=None, sample_rate_hz: int | None = Non
                                       "out_channels": spec.out_channels, "out_ratio": spec.out_ratio, "programs": programs}
     if into is not None and playing_method(found) in writer.methods:
         writer.card = first_card(name or path.stem, found, rate, {"file": path.name, "sha256": archive.sha256, "format": archive.version,
-                                                                  "lifter": LIFTER, "attributes": attributes or {}, "seed": seed})
+                                                                  "lifter": LIFTER, "attributes": attributes, "seed": seed})
         _drop_unused(writer)
         writer.save(into)
         result.path = Path(into)
     result.seconds = time.monotonic() - began
     return result
+
+
+def _try_attributes(archive, method: str, found: Probe, attributes: dict) -> None:
+    """Raises ``ModelError`` for an attribute the model has not, or a value that it refuses."""
+    spec = found.methods[method]
+    Interpreted(archive, method, found.granularity_frames, in_channels=spec.in_channels, in_ratio=spec.in_ratio, attributes=attributes)
 
 
 def check_block(frames: int, granularity_frames: int) -> None:
@@ -147,7 +159,7 @@ def _one(archive, method, spec, frames, attributes, seed, writer, rate_hz, shelf
     where = {"in_channels": spec.in_channels, "in_ratio": spec.in_ratio, "attributes": attributes, "seed": seed}
     try:
         trace = record(archive, method, frames, **where, shelf=shelf)
-    except UnsupportedError as error:
+    except ModelError as error:
         return MethodReport("none", reason=str(error)), None
     want = (frames // spec.out_ratio, spec.out_channels)
     shape = trace.nodes[trace.outputs[0]].shape
