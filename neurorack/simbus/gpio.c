@@ -131,7 +131,10 @@ static int take(struct sim *sim, int version, const uint32_t *offsets, uint32_t 
 {
     uint8_t rest[4096];
     int slot = -1;
-    if (!lines || lines > SB_LINES) {
+    int outside = !lines || lines > GPIO_V2_LINES_MAX;
+    for (uint32_t i = 0; !outside && i < lines; i++)
+        outside = offsets[i] >= SB_LINES;
+    if (outside) {
         errno = EINVAL;
         return -1;
     }

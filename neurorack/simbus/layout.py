@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 
-CHIPS, BUSES, LINES, REQUESTS, NETS, DISPLAYS = 8, 4, 64, 24, 32, 2
+CHIPS, BUSES, LINES, REQUESTS, REQUEST_LINES, NETS, DISPLAYS = 8, 4, 256, 24, 64, 32, 2
 RAM_BYTES = 240 * 320 * 3
 MAGIC = 0x53494D42
 
@@ -64,9 +64,9 @@ STRUCTURES = {
         ("pipe_fd", _I32, 1, "descriptor of its event buffer in the creator's process"),
         ("lost", _U32, 1, "events that found the buffer full"),
         ("sequence", _U32, 1, "events so far"),
-        ("offset", _U32, LINES, "its lines"),
-        ("flags", _U64, LINES, "GPIO_V2_LINE_FLAG_* of each"),
-        ("line_sequence", _U32, LINES, "events of each line so far"),
+        ("offset", _U32, REQUEST_LINES, "its lines"),
+        ("flags", _U64, REQUEST_LINES, "GPIO_V2_LINE_FLAG_* of each"),
+        ("line_sequence", _U32, REQUEST_LINES, "events of each line so far"),
     ],
     "simbus": [
         ("magic", _U32, 1, ""),

@@ -132,6 +132,7 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
     if (!file)
         return (int)syscall(SYS_ioctl, fd, request, argument);
     struct sim *sim = sim_here();
+    request &= 0xffffffff; /* as the kernel does: some callers extend its sign */
     switch (file->kind) {
     case I2C_BUS: return i2c_ioctl(sim, file->bus, &file->address, &file->timeout_10ms, request, argument);
     case SPI_BUS: return spi_ioctl(sim, file->bus, file->select, &file->spi, request, argument);

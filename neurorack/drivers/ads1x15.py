@@ -1,0 +1,77 @@
+"""ADS1015 and ADS1115: one converter behind four inputs on I2C (Texas Instruments SBAS473E and SBAS444E; sections as there).
+
+Registers (8.6): 0 conversion, 1 configuration, 2 and 3 thresholds. A single shot starts with the OS bit and takes the
+time of the rate plus 25 us to wake (8.4.2.1); the oscillator may be 10 % off (7.5). In continuous mode new settings
+hold from the next conversion on (8.4.2.2). With the high threshold's top bit set and the low one's clear, ALERT/RDY
+pulses at each end of a conversion (8.3.8).
+"""
+
+from __future__ import annotations
+
+import fcntl
+
+I2C_TIMEOUT = 0x0702          # of linux/i2c-dev.h, in 10 ms: a bus that is held low must not hold us for a second
+CONVERSION, CONFIG, LOW_THRESHOLD, HIGH_THRESHOLD = range(4)
+RATE_HZ = {"ads1015": 3300, "ads1115": 860}
+BITS = {"ads1015": 12, "ads1115": 16}
+FULL_SCALES = (6.144, 4.096, 2.048, 1.024, 0.512, 0.256)     # 8.6.3, PGA
+DIFFERENTIAL = {(0, 1): 0, (0, 3): 1, (1, 3): 2, (2, 3): 3}  # 8.6.3, MUX
+WAKE_SECONDS, SLOWEST = 30e-6, 1.1
+
+
+class Ads1x15:
+    """One chip. ``start`` begins the first conversion; ``exchange`` takes a result and gives the next input in one transfer."""
+
+    def __init__(self, kind: str, bus: int, address: int, full_scale_volts: float, continuous: bool):
+        from smbus2 import SMBus, i2c_msg
+
+        self.rate_hz, self.continuous, self._address, self._message = RATE_HZ[kind], continuous, address, i2c_msg
+        self.step_volts = full_scale_volts / (1 << 15)     # both keep their code in the upper bits
+        gain = FULL_SCALES.index(full_scale_volts)
+        #: OS, gain, mode, fastest rate; comparator queue: after each conversion, or off
+        self._base = 0x8000 | gain << 9 | (0 if continuous else 0x100) | 7 << 5 | (0 if continuous else 3)
+        self._bus = SMBus(bus)
+        self._result = i2c_msg.read(address, 2)
+        self._point = i2c_msg.write(address, [CONVERSION])
+        self._settings: dict[int, object] = {}
+        try:
+            fcntl.ioctl(self._bus.fd, I2C_TIMEOUT, 3)
+            if continuous:
+                self._write(HIGH_THRESHOLD, 0x8000)
+                self._write(LOW_THRESHOLD, 0x0000)
+            else:
+                self._bus.i2c_rdwr(self._point)            # an error tells that nobody is there
+        except OSError:
+            self._bus.close()
+            raise
+
+    #: seconds a conversion takes at most, from the end of the transfer that started it
+    @property
+    def conversion_seconds(self) -> float:
+        return SLOWEST / self.rate_hz + WAKE_SECONDS
+
+    @staticmethod
+    def mux(plus: int, minus: int | None) -> int:
+        """The MUX field for an input against ground, or against another."""
+        return 4 + plus if minus is None else DIFFERENTIAL[plus, minus]
+
+    def _write(self, register: int, value: int) -> None:
+        self._bus.i2c_rdwr(self._message.write(self._address, [register, value >> 8, value & 0xFF]))
+
+    def _setting(self, mux: int):
+        if mux not in self._settings:
+            value = self._base | mux << 12
+            self._settings[mux] = self._message.write(self._address, [CONFIG, value >> 8, value & 0xFF])
+        return self._settings[mux]
+
+    def start(self, mux: int) -> None:
+        """Begin to convert this input (in continuous mode: from the next conversion on)."""
+        self._bus.i2c_rdwr(self._setting(mux))
+
+    def exchange(self, next_mux: int) -> float:
+        """Volts of the conversion that has ended; the next one (in continuous mode the one after it) is of ``next_mux``."""
+        self._bus.i2c_rdwr(self._point, self._result, self._setting(next_mux))
+        return int.from_bytes(bytes(self._result), "big", signed=True) * self.step_volts
+
+    def close(self) -> None:
+        self._bus.close()

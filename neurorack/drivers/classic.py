@@ -1,0 +1,70 @@
+"""Board ``classic``: the original module. Its gates share two ADS1015 with the CVs, so they are looked at, not told.
+
+What that can do, at 400 kHz and without the ALERT/RDY pins wired: a conversion takes at most 0.36 ms, its transfer
+0.2 ms, so each chip converts about 1750 times a second. In the order gate 1, gate 2, gate 1, gate 2, cv1 a gate is
+looked at every 1.1 ms, or 1.7 ms around the CV's turn: a trigger of 1.7 ms and more is never lost, one of 1 ms in about
+seven of ten cases, and an edge is timed to 0.9 ms on average. The comparator would watch one input only, and keep
+the others waiting. A 10 ms trigger is safe at any rate up to 200 in a second.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from neurorack.drivers.converters import Converters
+from neurorack.drivers.part import ErrorCount
+from neurorack.drivers.wakeup import Wakeup
+
+
+class ClassicBoard:
+    """See ``board.Board``; it never raises."""
+
+    def __init__(self, settings: dict, note, count: ErrorCount):
+        gates = settings["gates"]
+        self.name, self.scan_hz = settings["name"], settings["cv"]["scan_hz"]
+        self._rise, self._fall = gates["rise_volts"], gates["fall_volts"]
+        self._high = [False] * gates["jacks"]
+        self._volts = [0.0] * settings["cv"]["jacks"]
+        self._edges: deque[tuple[int, int, bool]] = deque()
+        self._lock, self._wakeup = threading.Lock(), Wakeup()
+        self._converters = Converters(settings, note, count, self._converted)
+
+    def _converted(self, jack: str, volts: float, ns: int) -> None:
+        """From the chips' threads."""
+        number = int(jack[-1]) - 1
+        if jack.startswith("cv"):
+            self._volts[number] = volts
+            return
+        high = volts > self._fall if self._high[number] else volts >= self._rise
+        if high != self._high[number]:
+            self._high[number] = high
+            with self._lock:
+                self._edges.append((ns, number, high))
+            self._wakeup.ring()
+
+    def gate_fd(self) -> int:
+        return self._wakeup.fd
+
+    def gate_levels(self) -> list[bool]:
+        return list(self._high)
+
+    def read_edges(self) -> list[tuple[int, int, bool]]:
+        if not self._edges:
+            return []
+        self._wakeup.quiet()
+        with self._lock:
+            edges = sorted(self._edges)
+            self._edges.clear()
+        return edges
+
+    def read_cv(self) -> list[float]:
+        """Volts at the jacks as last converted."""
+        return list(self._volts)
+
+    def errors(self) -> dict[str, str]:
+        return {part.name: part.failing for part in self._converters.parts if part.failing}
+
+    def close(self) -> None:
+        self._converters.close()
+        self._wakeup.close()

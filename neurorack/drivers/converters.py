@@ -1,0 +1,79 @@
+"""The converters a board file names, each under its own name, each with its own patience."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from neurorack.drivers.ads1x15 import Ads1x15
+from neurorack.drivers.ads_scan import AdsScan
+from neurorack.drivers.gpio import Lines
+from neurorack.drivers.mcp3208 import CODES, Mcp3208
+from neurorack.drivers.part import Part
+
+
+def title(converter: dict) -> str:
+    """What people are told: "ADS1015 at 0x48", "MCP3208 at spidev0.0"."""
+    where = f"{converter['address']:#04x}" if "i2c" in converter else f"spidev{converter['spi']}.{converter['select']}"
+    return f"{converter['chip'].upper()} at {where}"
+
+
+def opener(settings: dict, converter: dict) -> Callable:
+    """A function that opens the chip, or raises ``OSError``."""
+    if converter["chip"] == "mcp3208":
+        return lambda: Mcp3208(converter["spi"], converter["select"], converter["speed_hz"], list(converter["inputs"].values()))
+    continuous = "ready_line" in converter
+    return lambda: Ads1x15(converter["chip"], converter["i2c"], converter["address"], converter["full_scale_volts"], continuous)
+
+
+class Converters:
+    """``publish(jack, volts, ns)`` is told of every conversion in volts at the jack: from ``read`` (MCP3208), or from the
+    threads that keep the ADS chips going."""
+
+    def __init__(self, settings: dict, note, count, publish: Callable[[str, float, int], None]):
+        cv = settings["cv"]
+        self._zero, self._slope, self._publish = cv["zero_volts"], cv["volts_per_volt"], publish
+        self.parts: list[Part] = []
+        self._read: list[tuple[Part, list[str], float]] = []
+        self.scans: list[AdsScan] = []
+        for converter in settings["converters"]:
+            part = Part(title(converter), opener(settings, converter), note, count)
+            self.parts.append(part)
+            if converter["chip"] == "mcp3208":
+                self._read.append((part, list(converter["inputs"]), converter["supply_volts"] / CODES))
+            else:
+                self.scans.append(self._scan(part, settings["gpio"], converter))
+        for scan in self.scans:
+            scan.start()
+
+    def _scan(self, part: Part, labels: list[str], converter: dict) -> AdsScan:
+        inputs, minus = converter["inputs"], converter.get("minus")
+        order = [(jack, Ads1x15.mux(inputs[jack], minus)) for jack in converter.get("sequence", inputs)]
+        open_ready = None
+        if "ready_line" in converter:
+            def open_ready() -> Lines:
+                return Lines(labels, [converter["ready_line"]], falling_only=True)
+        return AdsScan(part, order, self._at_pin, open_ready)
+
+    def _at_pin(self, jack: str, volts: float, ns: int) -> None:
+        self._publish(jack, (volts - self._zero) / self._slope, ns)
+
+    def read(self) -> None:
+        """Convert what converts on demand, once."""
+        for part, jacks, step_volts in self._read:
+            chip = part.get()
+            if chip is None:
+                continue
+            try:
+                codes = chip.read()
+            except OSError as error:
+                part.missed(error)
+                continue
+            part.worked()
+            for jack, code in zip(jacks, codes):
+                self._at_pin(jack, (code + 0.5) * step_volts, 0)
+
+    def close(self) -> None:
+        for scan in self.scans:
+            scan.close()
+        for part, _, _ in self._read:
+            part.close()
