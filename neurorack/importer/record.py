@@ -17,8 +17,9 @@ from .tensors import KIND, Random, Storage, Tensor, Value
 from .trace import Trace
 
 WARM_CALLS = 3
+PATIENT_CALLS = 12  # more of them where that was not enough
 ROUNDS = 12  # recordings until all states are known
-COUNTED_CALLS = 40  # that must be alike where the model counts its calls
+COUNTED_CALLS = 64  # that must be alike where the model counts its calls
 FAR_CALLS = 997, 1_000_003  # and so many calls later
 
 
@@ -93,7 +94,18 @@ class _Recording:
         self.still: set[str] = set()  # those written with what they hold already, which is not what they held at first
 
     def trace(self) -> Trace:
-        for _ in range(WARM_CALLS):
+        try:
+            trace = self._after(WARM_CALLS)
+        except UnsupportedError:  # some take longer until every call is like the one before
+            self.states, self.still = set(), set()
+            trace = self._after(PATIENT_CALLS)
+        counts = self.source.interpreter.numbers()
+        self._agree(trace)
+        self._look_ahead(trace, counts)
+        return trace
+
+    def _after(self, calls: int) -> Trace:
+        for _ in range(calls):
             self.source.block(Value(self._input()))
         trace = self._settled()
         late = self.still - self.states
@@ -105,9 +117,6 @@ class _Recording:
             except UnsupportedError:
                 self.states = before
                 trace = self._settled()
-        counts = self.source.interpreter.numbers()
-        self._agree(trace)
-        self._look_ahead(trace, counts)
         return trace
 
     def _settled(self) -> Trace:
@@ -170,9 +179,11 @@ class _Recording:
             now = {path: self.ops.read(tensor) for path, tensor in after.items()}
         finally:
             self.ops.recorder = None
+            values = {storage: storage.value for storage in stored}
+            self._forget(stored)
         more, following = set(), {}
         for storage, path in stored.items():
-            value = storage.value
+            value = values[storage]
             if path in leaves:
                 following[leaves[path]] = recorder.constant(value.array) if value.node is None else value.node
             else:
@@ -188,10 +199,13 @@ class _Recording:
                 self._note(path, held[path], now[path], self.first.get(path), more)
         output = recorder.constant(y.array) if y.node is None else y.node
         trace = Trace(self.source.method, self.block_frames, recorder.nodes, [x.node], [output], following, self.seed)
-        for storage in stored:  # nodes belong to this recording only
+        return tidy(trace, self.shelf), more
+
+    def _forget(self, stored) -> None:
+        """Nodes belong to one recording only."""
+        for storage in {*stored, *(tensor.storage for tensor in self.source.tensors().values())}:
             storage.value = Value(storage.value.array)
             storage.version += 1
-        return tidy(trace, self.shelf), more
 
     def _note(self, path: str, before: Value, after: Value, first: np.ndarray | None, more: set[str]) -> None:
         """What was taken for constant and written: is it a state?"""

@@ -17,7 +17,9 @@ from tests.importer.test_record import TorchRandom  # noqa: E402
 from tests.zoo.streaming import settle_caches  # noqa: E402
 
 NAMES = ["v1", "v2_noise", "v2_nan", "v3", "discrete", "after", "ddsp", "nsf", "controller", "image_vocoder", "freezer", "experts"]
-REFUSED = {"tapes": "every call"}  # counts frames in a plain number
+REFUSED = {"tapes": "every call", "fade_in": "every call", "float_phase": "every call",  # count in plain numbers
+           "sample_hold": "every call", "sample_hold_seldom": "every call", "gate": "depends"}
+TRANSIENT = {"late_start"}  # the first call is another one; the rest is what is recorded
 
 
 def compared(name, method, count=4):
@@ -56,7 +58,7 @@ def test_interpretation_is_torchscript_and_the_replay_is_the_interpretation(name
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("name", sorted({*zoo.FAMILIES, *zoo.STRANGERS}))
+@pytest.mark.parametrize("name", sorted({*zoo.FAMILIES, *zoo.STRANGERS} - TRANSIENT))
 def test_every_method_of_every_file(name):
     family = zoo.FAMILIES.get(name) or zoo.STRANGERS[name]
     if name in REFUSED:
