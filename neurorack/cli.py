@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument("--input", action="store_true", help="open the stereo audio input too")
     play.add_argument("--monitor-db", type=float, help="mix the audio input into the output at this gain")
     play.add_argument("--board", help="a board of hardware/ (default: what is found, else desk: all simulated)")
+    play.add_argument("--simulated", action="store_true", help="simulate the board's chips and play its jacks from here, as on the desk")
     play.add_argument("--score", type=Path, help="play the simulated jacks from this score")
     play.add_argument("--record", type=Path, metavar="FILE.wav", help="record what the jack plays, without loss")
     play.add_argument("--report", type=Path, metavar="FILE.json", help="write what the run was like")
@@ -80,7 +81,7 @@ def _play(args) -> int:
     score = scores.load(args.score) if args.score else None
     seconds = args.seconds if args.seconds is not None else (score.seconds if score else None)
     Instrument(Settings(
-        model=args.model, device=args.device, board=args.board, rate_hz=args.rate, block_frames=args.block, lead_frames=args.lead,
+        model=args.model, device=args.device, board=args.board, simulated=args.simulated, rate_hz=args.rate, block_frames=args.block, lead_frames=args.lead,
         settle_us=args.settle_us, input_channels=2 if args.input or args.monitor_db is not None else 0, monitor_db=args.monitor_db,
         seconds=seconds, score=score, record=args.record, report=args.report, seed=args.seed, quiet=args.quiet)).play()
     return 0

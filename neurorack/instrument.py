@@ -24,7 +24,6 @@ from neurorack.control import Server
 from neurorack.desk.hands import BuiltInPatch, ScoreHand
 from neurorack.desk.keyboard import HELP, Keyboard, status_line
 from neurorack.drivers import board as boards
-from neurorack.drivers.desk import Wires
 from neurorack.errors import NeurorackError
 from neurorack.importer.players import load_model
 from neurorack.library.watch import Watcher
@@ -55,6 +54,7 @@ class Settings:
     model: str | None = None
     device: str | None = None
     board: str | None = None
+    simulated: bool = False       # the board's chips are simulated, and played from here
     rate_hz: int = 48000
     block_frames: int = 128
     lead_frames: int | None = None
@@ -95,7 +95,7 @@ class Instrument:
         self.slots = Slots(self.rack, settings, self.patch, self.say, self.note_children)
         self.slots.begin(self.model_path, self.card)
         self.posted: queue.SimpleQueue = queue.SimpleQueue()
-        self.wires = Wires(self.rack, self.board)
+        self.wires = boards.wires(self.board, self.rack, settings.simulated)
         self.run_file = runfiles.RunFile()
         self.leaving = self.sounding_at = None
         self.hands: list = []
@@ -106,11 +106,17 @@ class Instrument:
 
     def _others(self) -> list[Watched]:
         """The children beside the synths."""
-        s, rack, gate_fd = self.settings, self.rack, self.wires.far.fileno()
+        s, rack = self.settings, self.rack
+        inputs, pass_fds = {"board": self.board}, ()
+        if self.board["driver"] == "desk":
+            inputs["gate_fd"] = self.wires.far.fileno()
+            pass_fds = (inputs["gate_fd"],)
+        elif self.wires:
+            inputs["environment"] = self.wires.environment()
         audio = {"device": s.device, "record": str(Path(s.record).absolute()) if s.record else None}
         return [
             Watched("audio", 0, rack.audio, audio, working_ns=lambda: rack.clock.callback_ns),
-            Watched("inputs", 3, rack.inputs, {"board": self.board, "gate_fd": gate_fd}, (gate_fd,)),
+            Watched("inputs", 3, rack.inputs, inputs, pass_fds),
         ]
 
     @property
@@ -217,7 +223,7 @@ class Instrument:
         device = audio.device_name or "?"
         self.say(f"{self.card.get('name')} plays on {device}, {s.rate_hz} Hz in blocks of {s.block_frames}, board {self.board['name']} "
                  f"({now - self.began:.1f} s after the start)")
-        if self.board["driver"] != "desk":
+        if self.wires is None:
             return
         if s.score:
             self.hands.append(ScoreHand(s.score, self.wires, self.drive, self.wishes.from_a_hand))

@@ -27,9 +27,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 def spawn(role: str, rack: Rack, config: dict, pass_fds: tuple[int, ...] = ()) -> subprocess.Popen:
-    """Start a child. Its standard input is closed: the terminal belongs to the supervisor; numpy keeps to one thread."""
+    """Start a child. Its standard input is closed: the terminal belongs to the supervisor; numpy keeps to one thread.
+
+    ``environment`` in its config is added to its own (the simulated buses are found that way)."""
     command = [sys.executable, "-m", "neurorack.process", role, json.dumps({**config, "rack_fd": rack.fd})]
-    return subprocess.Popen(command, pass_fds=(rack.fd, *pass_fds), stdin=subprocess.DEVNULL, env={**os.environ, **ONE_THREAD})
+    return subprocess.Popen(command, pass_fds=(rack.fd, *pass_fds), stdin=subprocess.DEVNULL, env={**os.environ, **ONE_THREAD, **config.get("environment", {})})
 
 
 def name_process(title: str) -> None:
