@@ -27,6 +27,7 @@ from neurorack.drivers import board as boards
 from neurorack.errors import NeurorackError
 from neurorack.importer.players import load_model
 from neurorack.library.watch import Watcher
+from neurorack.notify import Notifier
 from neurorack.process import BAD_INPUT, name_process, tell
 from neurorack.render import check_audio_settings, drive_indices, write_atomically
 from neurorack.report import play_report
@@ -102,6 +103,7 @@ class Instrument:
         self.wishes = Wishes(self)
         self.server: Server | None = None
         self.watcher = Watcher(self.say)
+        self.notifier = Notifier()
         self.others = self._others()
 
     def _others(self) -> list[Watched]:
@@ -206,6 +208,7 @@ class Instrument:
                 tell("\r" + line[:118] + "\x1b[K")
                 show_at, level = now + 0.2, 0.0
             self.slots.tick()
+            self.notifier.tick(self, now)
             self._wait()
 
     def _ready(self, now: float) -> bool:
@@ -281,6 +284,7 @@ class Instrument:
     # -- the end
 
     def _stop(self) -> None:
+        self.notifier.stopping()
         for hand in self.hands:
             hand.stopping.set()
         self.slots.end()

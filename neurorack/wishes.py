@@ -183,6 +183,7 @@ def status(run) -> dict:
     rack, slots = run.rack, run.slots
     return {
         "pid": rack.header.supervisor_pid, "device": rack.audio.device_name, "rate": rack.header.sample_rate_hz, "block": rack.header.block_frames,
+        "blocks": rack.audio.blocks, "restarts": [int(count) for count in rack.run.restarts],
         "mix": rack.audio.mix, "heard": "AB"[slots.heard], "swaps": {"done": slots.swaps_done, "failed": slots.swaps_failed},
         "job": slots.job.told() if slots.job else None, "underruns": causes.totals(rack), "held_blocks": causes.totals(rack, "held"),
         "patch": {"knobs": run.patch.knobs, "drives": run.patch.drives, "level_db": run.patch.level_db, "gate2": run.patch.gate2,
