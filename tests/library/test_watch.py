@@ -32,7 +32,8 @@ def test_an_upload_in_progress_is_not_touched(own, watcher, tone):
     assert watcher.told.wait_for("slow: plays") and not any("mine" in line for line in watcher.told)
 
 
-def test_a_foreign_file_that_arrives_in_pieces_is_lifted_when_it_is_whole(own, watcher, zoo_files):
+def test_a_foreign_file_that_arrives_in_pieces_is_taken_when_it_is_whole(own, lifted_once, watcher, zoo_files):
+    shutil.copytree(lifted_once / files.LIFTED, own / files.LIFTED, dirs_exist_ok=True)          # checked before
     data = Path(zoo_files[1]).read_bytes()
     with open(own / "piecewise.ts", "wb") as file:
         file.write(data[: len(data) // 2])
