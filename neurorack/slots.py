@@ -107,6 +107,7 @@ class Slots:
         else:
             self.job = job
         job.spare, self.spare = self.spare or Spare(self.rack), None
+        job.spare.hurry()
         job.spare.order(load=self.slots[0].config(job.path, self.settings, job.name, job.encoder))
         self.changed()
         return job

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import select
 import socket
 import time
@@ -15,6 +16,7 @@ START_SECONDS = 30.0          # a child that has not beaten by then hangs; a lar
 STALE_SECONDS = 1.0           # a child without any sign of life for so long hangs
 SLEEPY_SECONDS = 10.0         # its compiled thread works, but its interpreter does not come to its turn
 RESTART_PAUSE_SECONDS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+PREPARING_NICE = -5
 CALM_SECONDS = 30.0           # after so long without a failure the pauses start over
 
 
@@ -66,6 +68,11 @@ class Spare:
             theirs.close()
         self.socket, self._buffer = ours, b""
         self.started_at = time.monotonic()
+
+    def hurry(self) -> None:
+        """Somebody waits for it: before background work, where that is allowed."""
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, PREPARING_NICE)
 
     def order(self, **order) -> None:
         """One that died reads no order; its end is noticed elsewhere."""

@@ -8,7 +8,6 @@ socket: ``{"load": {"model": path, "seed": n, "lead_frames": n or null, "encoder
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
 import os
@@ -28,7 +27,6 @@ from neurorack.voice.voice import Voice
 HEARTBEAT_SECONDS = 0.02
 FADE_PATIENCE_SECONDS = 0.6
 LEAVE = 3                          # of run.state
-PREPARING_NICE = -5
 TITLES = ("synth", "synth b")
 _P, _U32 = ctypes.c_void_p, ctypes.c_uint32
 
@@ -147,8 +145,6 @@ def run(child: Child) -> None:
     orders.tell(idle=1)
     if not (order := wait_for(child, orders, "load")):
         return
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, PREPARING_NICE)     # somebody waits for it: before background work, where that is allowed
     try:
         prepared = Prepared(child.rack, order["load"])
     except NeurorackError as error:
