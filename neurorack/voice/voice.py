@@ -20,6 +20,8 @@ MATCH_LIMIT_DB = 12.0
 RESAMPLER_DELAY_FRAMES = 24                      # half of NR_TAPS, at the model's rate
 BLOCK_LIMITS = (32, 1024)
 RATES_HZ = (44100, 48000, 96000)
+SETTLE_FRAMES = 49152                            # what the caches of a foreign model may remember; whole blocks of the usual lengths
+SETTLE_FOREIGN_BLOCKS = 4                        # of a decoder that is no program of the engine, and slow
 HOP_OF_INPUT_MODELS = 64                         # controls of a model without a hop of its own are read so often
 
 
@@ -73,6 +75,7 @@ class Voice:
         self.program = self.decoder.program
         self.encode = Stage(self.encoder.program("encode", self.block_frames) if self.listens and not self.plays_input else None)
         self.prior = Stage(prior_program(model, self.block_frames, (self.rows, len(self.inputs))))
+        self._settle()
         self._keep: list = []
         spec = self._spec(card, -(-cushion_frames * self.sample_rate_hz // out_rate_hz))
         self._free = declare("nr_voice_free", None, c_void_p)
@@ -86,6 +89,22 @@ class Voice:
         self._out = np.zeros((declare("nr_voice_max_out_frames", c_uint32, c_void_p)(self.handle), 2), np.float32)
         self._count = {name: declare(f"nr_voice_{name}", c_uint64, c_void_p) for name in ("nan_values", "missing_blocks", "input_frames")}
         self._write_input = declare("nr_voice_write_input", None, c_void_p, c_void_p, c_uint32)
+
+    def _settle(self) -> None:
+        """The caches of a foreign file hold the end of what its exporter played; they are filled with what its controls at rest sound like."""
+        if "source" not in self.card:
+            return
+        rest = np.array([i.get("rest", 0.0) for i in self.card["inputs"]], np.float32)
+        for control in self.card["controls"]:
+            for link in control.get("links", []):
+                low, high = link["low"], link["high"]
+                rest[self.inputs.index(link["input"])] = low + control.get("default", 0.5) * (high - low)
+        for program, row in ((self.program, 0.0 if self.plays_input else rest), (self.encode.program, 0.0)):
+            if program is None:
+                continue
+            block = np.zeros(program.in_shape, np.float32) + np.float32(row)
+            for _ in range(-(-SETTLE_FRAMES // self.block_frames) if hasattr(program, "handle") else SETTLE_FOREIGN_BLOCKS):
+                program.run(block)
 
     def _check_decoder(self) -> None:
         rows, channels = self.decoder.program.in_shape

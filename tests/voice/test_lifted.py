@@ -10,6 +10,7 @@ from neurorack.engine import Model                                          # no
 from neurorack.gesture import record_gesture                                # noqa: E402
 from neurorack.importer.knobs import apply_knobs, name_knobs                # noqa: E402
 from neurorack.importer.lift import lift, rewrite_card                      # noqa: E402
+from neurorack.importer.verify import snr_db                               # noqa: E402
 from neurorack.render import render                                         # noqa: E402
 from neurorack.score import parse                                           # noqa: E402
 from neurorack.voice.card import check_card, drone_card                     # noqa: E402
@@ -79,3 +80,14 @@ def test_its_encoder_feeds_its_own_decoder_as_the_methods_do_one_after_the_other
             voice.set_row(row, np.zeros(8), np.array(struct.knob), np.array(struct.drive), 0.0)
         voice.render()
         assert voice.program.input == pytest.approx(want, abs=1e-5)
+
+
+def test_what_a_file_last_played_is_not_heard(tmp_path):
+    """Caches come with the end of the exporter's last sound: the voice begins where the controls at rest have sounded for a second."""
+    lifted = lift(zoo.path("v2", quiet=True), into=tmp_path / "x.safetensors")
+    model = rewrite_card(lifted.path, lambda card: drone_card(card, lifted.probe.methods))
+    voice = Voice(model, 128)
+    rest, fresh = np.zeros(voice.program.in_shape, np.float32), model.program("decode", 2048)
+    begun = voice.program.run(rest)
+    settled = voice.program.stream(np.repeat(rest, 30, axis=0))[-2048:]
+    assert snr_db(settled, begun) > 60.0 > 20.0 > snr_db(settled, fresh.run(rest))
