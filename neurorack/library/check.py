@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from neurorack import runfiles
 from neurorack.errors import ModelError
 from neurorack.importer import players
 from neurorack.library import background, entries, files, lifted
@@ -118,9 +119,10 @@ def _examine(file: Path, options: dict, scratch: Path, *, block_frames: int | No
     from neurorack.importer.admit import admit
     from neurorack.library.playing import finish
 
+    playing = bool(runfiles.running())         # then only computing time that nobody wants is taken
     verdict = admit(file, out_folder=scratch, block=block_frames, rate_hz=rate_hz or 48000, attributes=options.get("attributes"),
-                    sample_rate_hz=options.get("sample_rate_hz"))
+                    sample_rate_hz=options.get("sample_rate_hz"), low_priority=playing)
     told, made = verdict.to_json(), scratch / verdict.lifted if verdict.lifted else None
     if verdict.plays:
-        made = finish(file, told, made, options, scratch)
+        made = finish(file, told, made, options, scratch, low_priority=playing)
     return told, made

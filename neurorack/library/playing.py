@@ -21,33 +21,39 @@ from neurorack.voice.card import drone_card
 from neurorack.voice.foreign import ForeignModel
 
 KNOB_SECONDS = 4.0           # of listening: enough for the first sixteen latents of a light model
-PATIENCE_SECONDS = 2.0       # for one block of TorchScript's, whose worker has the lowest priority
+PATIENCE_SECONDS = 2.0       # for one block of TorchScript's, whose worker may have the lowest priority
 MEMORY_MB = 2048
 
 
-def finish(file: Path, verdict: dict, lifted: Path | None, options: dict, scratch: Path) -> Path | None:
-    """What plays for ``file``, in ``scratch``; None for a model of the engine, which plays as it is. Raises ``ModelError``."""
+def finish(file: Path, verdict: dict, lifted: Path | None, options: dict, scratch: Path, *, low_priority: bool = True) -> Path | None:
+    """What plays for ``file``, in ``scratch``; None for a model of the engine, which plays as it is. Raises ``ModelError``.
+
+    ``low_priority``: listening takes only computing time that nobody else wants.
+    """
     if verdict["path"] == "native":
         return None
     if lifted:
-        card = _fenced("lifted_card", [lifted], {"path": str(lifted), "lufs": verdict["lufs"]})
+        card = _fenced("lifted_card", [lifted], {"path": str(lifted), "lufs": verdict["lufs"]}, low_priority)
         rewrite_card(lifted, lambda _: {**card, "name": file.stem, "source": {**card["source"], "file": file.name}})
         return lifted
     told = _fenced("player_card", [file], {"path": str(file), "block_frames": verdict["block_frames"],
-                                           "rate_hz": verdict["sample_rate_hz"], "options": options})
+                                           "rate_hz": verdict["sample_rate_hz"], "options": options}, low_priority)
     card, methods = told["card"], {name: Method(**{**method, "blocks": tuple(method["blocks"])}) for name, method in told["methods"].items()}
     path = scratch / f"{file.stem}{players.SUFFIX}"
     players.write_player(path, plays=verdict["path"], card=card, methods=methods, source=file, attributes=options.get("attributes"))
-    card = _fenced("listened", [path, file], {"path": str(path)}) if verdict["path"] == "list" else _named(_patient(path))
+    if verdict["path"] == "list":
+        card = _fenced("listened", [path, file], {"path": str(path)}, low_priority)
+    else:
+        card = _named(_patient(path, low_priority))
     players.write_player(path, plays=verdict["path"], card={**card, "loudness_lufs": verdict["lufs"]}, methods=methods, source=file,
                          attributes=options.get("attributes"))
     return path
 
 
-def _fenced(function: str, read: list[Path], arguments: dict):
+def _fenced(function: str, read: list[Path], arguments: dict, low_priority: bool):
     megabytes = sum(path.stat().st_size for path in read) >> 20
     limits = Limits(memory_mb=MEMORY_MB + 8 * megabytes, cpu_seconds=60, wall_seconds=240.0)
-    return Fence(read=[os.fspath(path) for path in read], limits=limits).run(f"{__name__}:{function}", arguments)
+    return Fence(read=[os.fspath(path) for path in read], limits=limits, low_priority=low_priority).run(f"{__name__}:{function}", arguments)
 
 
 def _named(model) -> dict:
@@ -58,13 +64,13 @@ def _named(model) -> dict:
         return model.card
 
 
-def _patient(path: Path) -> ForeignModel:
+def _patient(path: Path, low_priority: bool) -> ForeignModel:
     """The model of a player file by TorchScript, waited for: nobody hears it yet."""
     told = players.read_player(path)
 
     def make(method: str, block_frames: int) -> TorchScript:
         return TorchScript(told["source"], method=method, block_frames=block_frames, attributes=told["attributes"],
-                           patience_seconds=PATIENCE_SECONDS, low_priority=True)
+                           patience_seconds=PATIENCE_SECONDS, low_priority=low_priority)
 
     return ForeignModel(path, told["card"], told["methods"], make)
 
