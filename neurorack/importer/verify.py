@@ -55,14 +55,14 @@ def snr_db(reference: np.ndarray, other: np.ndarray) -> float:
 
 
 def compare(reference, player, signal: np.ndarray, deadline: float | None = None) -> float:
-    """SNR over all blocks of ``signal`` [rows, channels]; stops early at ``deadline`` (time.monotonic) after ``LEAST_BLOCKS``.
+    """SNR over all blocks of ``signal`` [rows, channels]; stops early at ``deadline`` (time.process_time) after ``LEAST_BLOCKS``.
 
     Both are decoders: ``in_shape``, ``run``.
     """
     rows = player.in_shape[0]
     wanted, given = [], []
     for count, start in enumerate(range(0, len(signal) - rows + 1, rows)):
-        if deadline is not None and count >= LEAST_BLOCKS and time.monotonic() > deadline:
+        if deadline is not None and count >= LEAST_BLOCKS and time.process_time() > deadline:
             break
         block = signal[start:start + rows]
         wanted.append(reference.run(block))
@@ -75,4 +75,4 @@ def prove(reference, player, block_frames: int, audio_in: bool, sample_rate_hz: 
     rows, channels = player.in_shape
     blocks = max(LEAST_BLOCKS, int(PROVEN_SECONDS * sample_rate_hz / block_frames))
     make = audio_signal if audio_in else latent_signal
-    return compare(reference, player, make(blocks * rows, channels), time.monotonic() + PATIENCE_SECONDS)
+    return compare(reference, player, make(blocks * rows, channels), time.process_time() + PATIENCE_SECONDS)
