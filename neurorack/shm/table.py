@@ -187,7 +187,7 @@ TABLE: tuple[Section, ...] = (
         Field("quick_lead_frames", "u32", 1, "of these, the time to make a block anew; a part of the latency"),
         Field("block_us", "f32", 1, "processor time of a block: the median of the last 64"),
         Field("block_high_us", "f32", 1, "and the second largest of them"),
-        Field("slow_blocks", "u64", 1, "blocks that took more processor time than they last"),
+        Field("slow_blocks", "u64", 1, "blocks that took more processor time than they last, where most take more than half of it"),
         Field("gone_blocks", "u64", 1, "blocks for which the machine kept the thread from running for more than half its lead"),
         Field("held_blocks", "u64", 1, "blocks that could not be made in time: the last sound went on instead"),
         Field("gesture", "i32", 1, "index of the running gesture, -1 none"),

@@ -185,8 +185,9 @@ static void measure(nr_synth_loop *s, int64_t began, int64_t worked_ns) {
   double rate = 1e-9 * s->rack->header.sample_rate_hz;
   int64_t gone_ns = nr_now_ns() - began - worked_ns + (s->due_ns && began > s->due_ns ? began - s->due_ns : 0);
   nr_cost_add(&s->cost, (float)((double)worked_ns * rate));
-  if ((double)worked_ns * rate > s->chunk_frames) s->slow_blocks++;
-  if ((double)gone_ns * rate > 0.5 * s->lead_frames) s->gone_blocks++;
+  int too_long = (double)worked_ns * rate > s->chunk_frames, usual = nr_cost_median(&s->cost) > 0.5 * s->chunk_frames;
+  if (too_long && usual) s->slow_blocks++; /* a light model's one long block is the machine's doing: a virtual one's time is stolen so */
+  if ((too_long && !usual) || (double)gone_ns * rate > 0.5 * s->lead_frames) s->gone_blocks++;
   nr_store_f32(&out->block_us, (float)(1e-3 * nr_cost_median(&s->cost) / rate));
   nr_store_f32(&out->block_high_us, (float)(1e-3 * nr_cost_high(&s->cost) / rate));
   nr_store(&out->slow_blocks, s->slow_blocks);
