@@ -76,6 +76,13 @@ def test_unknown_keys_are_ignored(keyboard):
     assert keyboard.wires.moves == [] and not keyboard.left
 
 
+def test_keys_for_models_and_the_mix():
+    asked = []
+    keyboard = Keyboard(None, None, stream=object(), wish=asked.append)
+    keyboard.keys("n][")
+    assert asked == [{"do": "next"}, {"do": "mix", "relative": True, "value": 0.1}, {"do": "mix", "relative": True, "value": -0.1}]
+
+
 def test_the_status_line_fits_a_terminal():
     rack = Rack.create(sample_rate_hz=48000, block_frames=64)
     rack.write_controls([1.0, -2.5, 0, 0, 0, 0, 0, 0], 1, 1)
