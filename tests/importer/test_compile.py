@@ -162,6 +162,22 @@ def test_weights_that_change_from_block_to_block():
     agree(m.done(m.node("conv1d", (wide, w, bias), (1, 4, 8), stride=1, padding=(0, 0), dilation=2, groups=2)))
 
 
+def test_numbers_picked_along_an_axis():
+    m = TraceMaker(8)
+    x = m.input(1, 4, 8)
+    place = m.node("cast", (m.binary("mul", m.unary("sigmoid", x), m.constant(np.float32(3.99))),), (1, 4, 8), "i64")
+    picked = m.node("take", (m.permute(x, 0, 2, 1), m.permute(place, 0, 2, 1)), (1, 8, 4), axis=2)
+    agree(m.done(m.permute(picked, 0, 2, 1)))
+
+
+def test_a_batch_under_one_tap_is_one_product():
+    m = TraceMaker(32)
+    x = m.reshape(m.input(1, 8, 32), 16, 4, 4)
+    y = m.unary("tanh", m.conv1d(x, weights(6, 4, 1), weights(6)))
+    operations = agree(m.done(m.reshape(y, 1, 12, 32)))
+    assert [op for op, _ in operations].count("conv1d") == 1
+
+
 # -- random traces: whatever is put together must mean the same
 
 class Grower:

@@ -280,6 +280,21 @@ class Emitter:
         if y is None:
             self.copy(at(written, item.shape, dense_strides(item.shape)), to)
 
+    def _take(self, item: Item) -> None:
+        """numpy's take_along_axis: rows of one number each, by their place in all of x."""
+        source, index = item.inputs
+        axis = item.params["axis"] % len(source.shape)
+        steps = dense_strides(source.shape)
+        if source.size > EXACT_INTEGER:
+            raise UnsupportedError(f"numbers are picked out of {source.size}; the engine counts up to {EXACT_INTEGER} exactly")
+        places = sum((np.arange(n) * (0 if i == axis else steps[i])).reshape([-1 if j == i else 1 for j in range(len(item.shape))])
+                     for i, n in enumerate(item.shape))
+        number = self.temporary(item.shape)
+        self.pointwise("ternary", [self.value(index), self.b.constant(np.full(1, steps[axis])), self.b.constant(places)], number, fn="multiply_add")
+        self.values[item] = self.temporary(item.shape)
+        self.b.call("gather", [self.shaped(self.value(source), (source.size, 1)), self.shaped(number, (item.size,))],
+                    [self.shaped(self.values[item], (item.size, 1))])
+
     # -- products (products.py)
 
     def _conv1d(self, item: Item) -> None:

@@ -47,6 +47,9 @@ def conv1d(emitter, item) -> None:
         _moving_conv1d(emitter, item)
         return
     weights, bias, p, b = _constant(item, 1), _constant(item, 2), item.params, emitter.b
+    if len(item.shape) == 3 and item.shape[0] > 1 and weights.shape[2] == p["stride"] == p["groups"] == 1:
+        _rows_of_all(emitter, item, weights[:, :, 0].T, (0, 2, 1))
+        return
     w = b.constant(weights).transposed(2, 1, 0)
     offsets = None if bias is None else b.constant(bias.reshape(-1))
     for x, residual, y, y2 in _batched(emitter, item):
@@ -90,21 +93,30 @@ def conv_transpose1d(emitter, item) -> None:
 
 def linear(emitter, item) -> None:
     """Rows times a constant matrix: x [..., k], w [k, n]."""
-    weights, bias, b = _constant(item, 1), _constant(item, 2), emitter.b
+    _rows_of_all(emitter, item, _constant(item, 1), tuple(range(len(item.shape))))
+
+
+def _rows_of_all(emitter, item, weights: np.ndarray, order: tuple[int, ...]) -> None:
+    """One product with ``weights`` [k, n] over all rows there are, whose numbers lie along the last axis of ``order``."""
+    bias, b = _constant(item, 2), emitter.b
     k, n = weights.shape
     rows = max(item.size // n, 1)
-    x = emitter.shaped(emitter.value(item.inputs[0]), (rows, k))
-    residual = emitter.shaped(emitter.value(item.inputs[3]), (rows, n)) if item.inputs[3] else None
+
+    def turned(value):
+        return at(value, [value.shape[i] for i in order], [value.strides[i] for i in order])
+
+    x = emitter.shaped(turned(emitter.value(item.inputs[0])), (rows, k))
+    residual = emitter.shaped(turned(emitter.value(item.inputs[3])), (rows, n)) if item.inputs[3] else None
     to, late = [], []
     for target in (item, item.params.get("second")):
         if target is None:
             to.append(None)
             continue
-        room = emitter.room(target)
+        room = turned(emitter.room(target))
         view = restrided(room, (rows, n))
         if view is None:
             view = b.new(rows, n)
-            late.append((at(view, item.shape, dense_strides(item.shape)), room))
+            late.append((at(view, room.shape, dense_strides(room.shape)), room))
         to.append(view)
     b.call("conv1d", [x, b.constant(weights[None]), None if bias is None else b.constant(bias.reshape(-1)), residual], to,
            residual_first=int(item.params.get("residual_first", 0)), **_endings(item))
