@@ -6,15 +6,15 @@ import numpy as np
 
 from neurorack.engine.listing import dense_strides
 from neurorack.engine.value import Value
-from neurorack.importer.compile import products
+from neurorack.importer.compile import lookups, products
 from neurorack.importer.compile.graph import Graph, Item
 from neurorack.importer.compile.place import LASTING, Places
-from neurorack.importer.compile.views import at, broadcast, common_shape, fresh_strides, restrided, together
+from neurorack.importer.compile.views import EXACT_INTEGER, at, broadcast, common_shape, fresh_strides, restrided, together
 from neurorack.importer.errors import UnsupportedError
 from neurorack.importer.trace import random_stream
 
-EXACT_INTEGER = 1 << 24     # whole numbers a float32 holds
 FLOAT_LIMIT = 3e38
+WRITTEN_ELSEWHERE = {**products.OPERATIONS, **lookups.OPERATIONS}
 
 
 def emit(graph: Graph, builder) -> None:
@@ -35,10 +35,12 @@ class Emitter:
 
     def run(self) -> None:
         for item in self.graph.items:
-            method = getattr(self, f"_{item.op}", None)
-            if method is None:
+            if hasattr(self, f"_{item.op}"):
+                getattr(self, f"_{item.op}")(item)
+            elif item.op in WRITTEN_ELSEWHERE:
+                WRITTEN_ELSEWHERE[item.op](self, item)
+            else:
                 raise UnsupportedError(f"operation {item.op} has no counterpart in the engine")
-            method(item)
         self._output()
         self._carry_states()
 
@@ -240,77 +242,6 @@ class Emitter:
             offset = sum(a * b for a, b in zip(start, whole.strides))
             shape = [len(range(n)[slice(a, b, s)]) for n, a, b, s in zip(item.shape, item.params["start"], item.params["stop"], step)]
             self.copy(self.value(value), at(whole, shape, [a * b for a, b in zip(whole.strides, step)], offset))
-
-    # -- sums and tables
-
-    def _reduce(self, item: Item) -> None:
-        x, y = self.value(item.inputs[0]), self.room(item)
-        wide = at(y, x.shape, [0 if n == 1 else s for n, s in zip(y.shape, y.strides)])
-        calls = together([x, wide])
-        if len(calls) > 1:
-            raise UnsupportedError(f"a reduction over {x.shape} does not fit four dimensions")
-        source, to = calls[0]
-        kept = at(to, [1 if s == 0 else n for n, s in zip(to.shape, to.strides)], to.strides)
-        self.b.call("reduce", [source], [kept], fn=item.params["fn"], scale=float(item.params.get("scale", 1.0)))
-
-    def _scan(self, item: Item) -> None:
-        x, y, axis = self.value(item.inputs[0]), self.room(item), item.params["axis"] % len(item.shape)
-        keep = [i for i, n in enumerate(x.shape) if n > 1 or i == axis]
-        if len(keep) > 4:
-            raise UnsupportedError(f"a running sum over {x.shape} does not fit four dimensions")
-        x, y = (at(v, [v.shape[i] for i in keep], [v.strides[i] for i in keep]) for v in (x, y))
-        self.b.call("scan", [x], [y], fn=item.params["fn"], axis=keep.index(axis))
-
-    def _arg(self, item: Item) -> None:
-        x, axis = self.value(item.inputs[0]), item.params["axis"] % len(item.shape)
-        order = [*(i for i in range(len(x.shape)) if i != axis), axis]
-        moved = at(x, [x.shape[i] for i in order], [x.strides[i] for i in order])
-        rows = item.size
-        y = self.b.new(rows)
-        self.b.call("arg", [self.shaped(moved, (rows, x.shape[axis]))], [y], fn=item.params["fn"])
-        self.values[item] = at(y, item.shape, dense_strides(item.shape))
-
-    def _gather(self, item: Item) -> None:
-        table, index = (self.value(i) for i in item.inputs)
-        rows, columns = item.inputs[1].size, max(item.size // max(item.inputs[1].size, 1), 1)
-        to = self.room(item)
-        y = restrided(to, (rows, columns))
-        written = self.b.new(rows, columns) if y is None else y
-        self.b.call("gather", [self.shaped(table, (table.shape[0], columns)), self.shaped(index, (rows,))], [written])
-        if y is None:
-            self.copy(at(written, item.shape, dense_strides(item.shape)), to)
-
-    def _take(self, item: Item) -> None:
-        """numpy's take_along_axis: rows of one number each, by their place in all of x."""
-        source, index = item.inputs
-        axis = item.params["axis"] % len(source.shape)
-        steps = dense_strides(source.shape)
-        if source.size > EXACT_INTEGER:
-            raise UnsupportedError(f"numbers are picked out of {source.size}; the engine counts up to {EXACT_INTEGER} exactly")
-        places = sum((np.arange(n) * (0 if i == axis else steps[i])).reshape([-1 if j == i else 1 for j in range(len(item.shape))])
-                     for i, n in enumerate(item.shape))
-        number = self.temporary(item.shape)
-        self.pointwise("ternary", [self.value(index), self.b.constant(np.full(1, steps[axis])), self.b.constant(places)], number, fn="multiply_add")
-        self.values[item] = self.temporary(item.shape)
-        self.b.call("gather", [self.shaped(self.value(source), (source.size, 1)), self.shaped(number, (item.size,))],
-                    [self.shaped(self.values[item], (item.size, 1))])
-
-    # -- products (products.py)
-
-    def _conv1d(self, item: Item) -> None:
-        products.conv1d(self, item)
-
-    def _conv_transpose1d(self, item: Item) -> None:
-        products.conv_transpose1d(self, item)
-
-    def _linear(self, item: Item) -> None:
-        products.linear(self, item)
-
-    def _matmul(self, item: Item) -> None:
-        products.matmul(self, item)
-
-    def _gru(self, item: Item) -> None:
-        products.gru(self, item)
 
     # -- the end of the list
 

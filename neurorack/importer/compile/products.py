@@ -164,3 +164,6 @@ def gru(emitter, item) -> None:
         memory = b.new(h.shape[1])
         emitter.copy(start, memory)
         b.call("gru", [rows, *weights, memory], [to])
+
+
+OPERATIONS = {"conv1d": conv1d, "conv_transpose1d": conv_transpose1d, "linear": linear, "matmul": matmul, "gru": gru}

@@ -9,6 +9,7 @@ from neurorack.engine.opset import MAX_DIMS
 from neurorack.engine.value import Value, _restride
 from neurorack.importer.errors import UnsupportedError
 
+EXACT_INTEGER = 1 << 24     # whole numbers a float32 holds
 MOST_PIECES = 256     # calls that one operation of many dimensions may become
 
 
