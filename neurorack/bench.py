@@ -19,7 +19,7 @@ from neurorack.voice.voice import Voice, playing_method
 SECONDS_EACH = 1.0
 
 
-def measure_voice(model, block_frames: int) -> dict:
+def measure_voice(model, block_frames: int, seconds: float | None = None) -> dict:
     """Block times of the whole voice (modulation, decoder, output stage) with a hit every quarter of a second."""
     voice = Voice(model, block_frames, int(model.card["sample_rate_hz"]))
     voice.set_patch(default_patch(model.card).to_struct(model.card["controls"]))
@@ -28,7 +28,7 @@ def measure_voice(model, block_frames: int) -> dict:
     for row in range(voice.rows):
         voice.set_row(row, zeros, knobs, np.zeros(32), 0.0)
     times, frame, next_hit = [], 0, 0
-    end = time.perf_counter() + SECONDS_EACH
+    end = time.perf_counter() + (seconds or SECONDS_EACH)
     while time.perf_counter() < end or len(times) < 50:
         if frame >= next_hit:
             voice.add_edge(frame + voice.hop_frames, 0, True, zeros)
@@ -61,12 +61,12 @@ def measure_shared_memory() -> dict:
             "snapshot_us": each(rack.read_controls, 5000)}
 
 
-def measure(model_name: str | None = None) -> dict:
+def measure(model_name: str | None = None, seconds: float | None = None) -> dict:
     """All figures of ``neurorack bench --json``. ``rtf`` is seconds of audio per second of work: more is faster."""
     path = library.find(model_name)
     model = load_model(path)
     with ThreadPoolExecutor(1, initializer=denormals_off) as apart:     # a thread of its own: its floating-point mode is not ours
-        blocks = [apart.submit(measure_voice, model, block).result() for block in model.methods[playing_method(model.card)].blocks]
+        blocks = [apart.submit(measure_voice, model, block, seconds).result() for block in model.methods[playing_method(model.card)].blocks]
     return {"machine": platform.machine(), "processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version(),
             "isa": isa(), "model": model.card.get("name"), "model_bytes": path.stat().st_size, "weight_bytes": getattr(model, "weight_bytes", None),
             "blocks": blocks, "shared_memory": measure_shared_memory()}

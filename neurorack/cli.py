@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="measure this machine", description="Measure the model, the engine and the shared memory on this machine.")
     bench.add_argument("--model", help="a model's name or file (default: impacts)")
+    bench.add_argument("--seconds", type=float, help="how long each block size is measured (default 1)")
     bench.add_argument("--json", action="store_true")
 
     models_cli.register(commands)
@@ -102,7 +103,9 @@ def _render(args) -> int:
 def _bench(args) -> int:
     from neurorack.bench import measure, table
 
-    figures = measure(args.model)
+    if args.seconds is not None and not 0 < args.seconds <= 60:
+        raise NeurorackError(f"--seconds is {args.seconds:g}; it must lie above 0 and not above 60")
+    figures = measure(args.model, args.seconds)
     print(json.dumps(figures, indent=2) if args.json else table(figures))
     return 0
 
