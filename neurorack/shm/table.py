@@ -32,6 +32,7 @@ RING_CAPACITY_FRAMES = 16384    # a power of two; 341 ms at 48 kHz
 CAPTURE_CAPACITY_FRAMES = 262144  # a power of two; 5.5 s at 48 kHz
 LOAD_BUCKETS = 128         # histogram of load: bucket = round(16 * log2(load * 1024)), clamped
 LATENCIES = 1024           # gate-to-sound times kept
+RAW_SCANS = 1024           # scans kept as converted; a power of two
 NAME_BYTES = 64
 #: Why a slot lacked sound: its model is too slow; the machine stood still; the processor was slowed down (heat, supply);
 #: a swap was going on; its process died.
@@ -90,6 +91,7 @@ TABLE: tuple[Section, ...] = (
         Field("mix_target", "f64", 1, "0 = slot A alone, 1 = slot B alone; the callback glides there"),
         Field("mix_frames", "u32", 1, "length of that crossfade over its whole way"),
         Field("monitor_gain", "f32", 1, "audio input mixed into the output, 0 = off"),
+        Field("tap_ns", "i64", 1, "last tap of the tempo by hand, CLOCK_MONOTONIC; 0 none yet"),
     )),
     Section("controls", "inputs", "seqlock", "The jacks, calibrated.", (
         Field("seq", "u32", 1, "odd while being written"),
@@ -104,6 +106,16 @@ TABLE: tuple[Section, ...] = (
         Field("bounces", "u64", 1, "edges dropped as contact bounce"),
         Field("chip_errors", "u64", 1, "failed bus transfers"),
         Field("pid", "u64", 1, ""),
+        Field("board_name", "char", NAME_BYTES, "whose calibration and jack settings hold; a simulated board's own"),
+        Field("unpatched", "u32", 1, "bit i: cv i+1 was found without a cable and gives its normal"),
+        Field("clock_running", "u32", 1, "0 no tempo, 1 from a clock jack, 2 tapped"),
+        Field("tempo_bpm", "f64", 1, "filtered; the last one while no clock runs, 0 before the first"),
+        Field("clock_pulse_ns", "f64", 1, "filtered time of the last pulse, CLOCK_MONOTONIC"),
+        Field("clock_period_ns", "f64", 1, "filtered time from pulse to pulse"),
+        Field("clock_pulses", "u64", 1, "pulses since the reset, the first included"),
+        Field("clock_steps_per_pulse", "f64", 1, "multiplication / division; step = (pulses - 1 + phase) times this"),
+        Field("raw_ns", "i64", RAW_SCANS, "times of the last scans; scan i lies at i mod its length"),
+        Field("raw_volts", "f32", RAW_SCANS * CV_JACKS, "as converted, before calibration"),
     )),
     Section("patch", "supervisor", "seqlock", "What a volt means to the model of a slot: knob values and routes.", (
         Field("seq", "u32", 1, "odd while being written"),
@@ -251,7 +263,7 @@ def c_header() -> str:
     lines = ["/* Made from shm/table.py; edit that. */", "#ifndef NR_RACK_TABLE_H", "#define NR_RACK_TABLE_H",
              "#include <stddef.h>", "#include <stdint.h>"]
     for name in ("SLOTS", "CV_JACKS", "GATE_JACKS", "CONTROLS", "ROUTES", "EDGE_CAPACITY", "RING_CAPACITY_FRAMES",
-                 "CAPTURE_CAPACITY_FRAMES", "LOAD_BUCKETS", "LATENCIES", "NAME_BYTES"):
+                 "CAPTURE_CAPACITY_FRAMES", "LOAD_BUCKETS", "LATENCIES", "RAW_SCANS", "NAME_BYTES"):
         lines.append(f"#define NR_{name} {globals()[name]}")
     for section in TABLE:
         lines.append(f"/* {section.doc} Writer: {section.writer}. Protocol: {section.protocol}. */")
