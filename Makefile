@@ -2,6 +2,7 @@
 #
 #   VENV=folder     the Python environment (default .venv)
 #   PYTHON=program  the Python to make it with (default: the first of python3, python3.13, 3.12, 3.11 that fits)
+#   BOARD=name      a board of hardware/ for test-board (default: what is found)
 #   ARGS="…"        passed on: make play ARGS="--seconds 10", make test ARGS="-k ring"
 #   TORCH=no        leave torch out of test, figures and lab; the tests that need it are skipped by name
 
@@ -10,17 +11,17 @@ PYTHON ?=
 ARGS ?=
 TORCH ?= yes
 
-export VENV PYTHON TORCH
+export VENV PYTHON TORCH BOARD
 SETUP = @sh tools/setup/setup.sh
 RUN = @exec "$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup play test soak bench figures lab doctor clean
+.PHONY: help setup play test test-board soak bench figures lab doctor clean
 
 help: ## this list
 	@echo 'Neurorack. Start with: make play'
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@echo
 	@sed -n 's/^#   \([A-Z]*=.*\)/  \1/p' Makefile
 
@@ -38,6 +39,10 @@ doctor: ## what this machine has and lacks, each finding with its remedy
 test: ## the everyday tests
 	$(SETUP) play test
 	$(RUN)/python" -m pytest --timeout 300 $(ARGS)
+
+test-board: ## the tests of a real board's chips, each skipped by name where it is not there: make test-board BOARD=pi
+	$(SETUP) play test
+	$(RUN)/python" -m pytest --timeout 300 -rs tests/board $(ARGS)
 
 soak: ## the long tests (minutes to hours)
 	$(SETUP) play test

@@ -31,6 +31,9 @@ ROOT = HERE.parents[1]
 PARTS = ("play", "test", "bench", "lab")
 NEEDS_TORCH = {"test", "bench", "lab"}
 
+BOARD_MODEL = Path("/proc/device-tree/model")
+BOARD_PACKAGES = ("smbus2", "spidev", "gpiod", "rpi-lgpio", "luma.oled", "luma.lcd")
+
 #: The plain package of the default index that runs without a GPU's libraries, where PyTorch's own index cannot be had.
 #: On x86-64 that package brings CUDA along; on arm64, 2.10 is the last that does without.
 PLAIN_TORCH = {"x86_64": "torch==2.13.0", "aarch64": "torch==2.10.0"}
@@ -161,6 +164,18 @@ def packages(env: Environment, parts: set[str], cc: str):
          f"To build it: {system.command(['compiler', 'alsa headers'])} && {env.python} -m pip install mido python-rtmidi")
 
 
+def board(env: Environment, parts: set[str]):
+    """The bus and display libraries of the real boards: on a board, and for the tests, which play them against simulated chips."""
+    if "test" not in parts and not BOARD_MODEL.exists():
+        return
+    if env.pip("--editable", ".[board]", quiet=True):
+        return
+    missing = [package for package in BOARD_PACKAGES if not env.pip(package, quiet=True)]
+    if missing:
+        warn(f"{', '.join(missing)} could not be installed for Python {platform.python_version()} on {platform.machine()}: the boards that need them "
+             f"are out of reach. To build them: {system.command(['compiler'])} && {env.python} -m pip install {' '.join(missing)}")
+
+
 def torch(env: Environment):
     """torch for CPUs: from PyTorch's own index if that answers (uv knows the way), else the plain package."""
     if env.has("torch"):
@@ -196,6 +211,7 @@ def bring_up_to_date(env: Environment, parts: set[str]):
     system_packages(parts)
     cc = compiler(env)
     packages(env, parts, cc)
+    board(env, parts)
     if "torch" in parts:
         torch(env)
     if "lab" in parts and not env.pip("scipy"):
