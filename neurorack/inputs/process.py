@@ -1,47 +1,73 @@
-"""The inputs process: scans the CVs, takes the gates' edges, publishes both. It does not know what a volt means.
+"""The inputs process: scans the CVs, takes the gates' edges, publishes both. It does not know what a volt means to a model.
 
 Each edge is published once its CVs have settled, together with their values at that time: whoever plays it needs no
-second look at a jack that may have moved on.
+second look at a jack that may have moved on. Edges of a jack that is set as clock or reset go to the clock instead.
 """
 
 from __future__ import annotations
 
-import collections
+import ctypes
+import heapq
 import os
 import select
 import time
 
 from neurorack.drivers import board as boards
+from neurorack.inputs import calibration, settings, store
+from neurorack.inputs.clock import Clock
+from neurorack.inputs.conditioner import Conditioner
 from neurorack.inputs.gates import Debouncer
 from neurorack.process import Child, run_as_fifo
-from neurorack.shm import table
 
 FIFO_PRIORITY = 60
 HEARTBEAT_NS = 20_000_000
 RETRY_NS = 100_000_000      # pause after a failed scan
+LOOK_NS = 1_000_000_000     # between two looks for changed settings
+HIT_NS = 5_000_000          # length of the gate that a clock's step stands for
+
+
+def kept_as(board: dict) -> str:
+    """Under which name a board's calibration and settings are kept: simulated chips are other chips."""
+    return board["name"] + ("-simulated" if os.environ.get("NEURORACK_SIMBUS") else "")
 
 
 class Scanner:
     """One board's jacks into the shared block."""
 
-    def __init__(self, child: Child, board):
-        self.rack, self.board, self.child = child.rack, board, child
-        self.section = child.rack.inputs
+    def __init__(self, child: Child, board, conditioner: Conditioner):
+        self.rack, self.board, self.child, self.conditioner = child.rack, board, child, conditioner
+        self.section, self._base = child.rack.inputs, ctypes.c_void_p(child.rack.base)
         self.settle_ns = child.rack.header.settle_us * 1000
         self.period_ns = round(1e9 / board.scan_hz)
-        self.volts = [0.0] * table.CV_JACKS
         last = child.rack.read_controls()
         if last:
-            self.volts = last[0]       # a restart holds the last values
+            conditioner.hold(last[0])       # a restart holds the last values
         self.lines = [Debouncer(high) for high in board.gate_levels()]
-        self.settling: collections.deque[tuple[int, int, bool]] = collections.deque()
+        self.roles = [settings.GateSettings() for _ in self.lines]
+        self.clock = Clock()
+        self.settling: list[tuple[int, int, bool]] = []     # a heap by time
         self.next_scan = time.monotonic_ns()
         self.failing = False
+        self._gates_high, self._bounces, self._tap_ns = 0, 0, child.rack.run.tap_ns
+        self._note_gates()
+
+    def use(self, jacks: dict[str, settings.CvSettings | settings.GateSettings], corrections: list[calibration.Correction]) -> None:
+        """Settings of every jack, from now on."""
+        self.conditioner.use([jacks[f"cv{i + 1}"] for i in range(self.conditioner.jacks)], corrections)
+        self.roles = [jacks[f"gate{i + 1}"] for i in range(len(self.lines))]
+        clocks = [role for role in self.roles if role.role == "clock"]
+        if clocks and clocks[0] != self.clock.settings:
+            self.clock = Clock(clocks[0])
+        elif not clocks and self.clock.settings.hits:
+            self.clock = Clock()
+        self.tell_clock()
+
+    # -- CVs
 
     def scan(self, now: int) -> None:
         """Convert every CV and publish; a bus error keeps the last values and tries again shortly."""
         try:
-            values = self.board.read_cv()
+            converted = self.board.read_cv()
         except OSError as error:
             self.section.chip_errors = self.section.chip_errors + 1
             if not self.failing:
@@ -51,39 +77,111 @@ class Scanner:
         if self.failing:
             self.child.say("the CV converter answers again")
         self.failing = False
-        self.volts[: len(values)] = values
-        gates = sum(1 << i for i, line in enumerate(self.lines) if line.high)
-        self.rack.write_controls(self.volts, gates, now)
-        self.section.scans = self.section.scans + 1
+        self.conditioner.publish(self._base, converted, self._gates_high, now)
         self.next_scan = max(self.next_scan + self.period_ns, now)
+
+    # -- gates
 
     def take_edges(self) -> None:
         for edge_ns, gate, high in self.board.read_edges():
             for clean_ns, level in self.lines[gate].feed(edge_ns, high):
-                self.settling.append((clean_ns, gate, level))
+                self._clean(clean_ns, gate, level)
+        self._note_gates()
 
     def take_due(self, now: int) -> None:
         for gate, line in enumerate(self.lines):
             for clean_ns, level in line.due(now):
-                self.settling.append((clean_ns, gate, level))
-        self.section.bounces = sum(line.bounces for line in self.lines)
+                self._clean(clean_ns, gate, level)
+                self._note_gates()
+        due = self.clock.next_step_ns
+        if due is not None and due <= now:
+            self.clock.look(now)
+            self._play_steps()
+
+    def _note_gates(self) -> None:
+        self._gates_high = sum(1 << i for i, line in enumerate(self.lines) if line.high)
+        bounces = sum(line.bounces for line in self.lines)
+        if bounces != self._bounces:
+            self._bounces = self.section.bounces = bounces
+
+    def _clean(self, edge_ns: int, gate: int, level: bool) -> None:
+        role = self.roles[gate].role
+        if role == "gate":
+            heapq.heappush(self.settling, (edge_ns, gate, level))
+        elif level:
+            self.clock.pulse(edge_ns) if role == "clock" else self.clock.reset(edge_ns)
+            self._play_steps()
+            self.tell_clock()
+
+    def _play_steps(self) -> None:
+        for at in self.clock.steps():
+            if self.clock.settings.hits:
+                heapq.heappush(self.settling, (at, 0, True))
+                heapq.heappush(self.settling, (at + HIT_NS, 0, False))
 
     def publish_settled(self, now: int) -> None:
         scanned = False
         while self.settling and now >= self.settling[0][0] + self.settle_ns:
-            edge_ns, gate, level = self.settling.popleft()
+            edge_ns, gate, level = heapq.heappop(self.settling)
             if not scanned and not self.failing:
                 self.scan(now)
                 scanned = True
-            self.rack.publish_edge(gate, level, edge_ns, self.volts)
+            self.rack.publish_edge(gate, level, edge_ns, self.conditioner.volts)
             self.section.edges = self.section.edges + 1
+
+    # -- now and then
+
+    def tell_clock(self) -> None:
+        section, clock = self.section, self.clock
+        section.clock_pulse_ns, section.clock_period_ns, section.clock_pulses = clock.pulse_ns, clock.period_ns, clock.pulses
+        section.tempo_bpm, section.clock_steps_per_pulse = clock.tempo_bpm, clock.steps_per_pulse
+        section.clock_running = clock.running
+
+    def beat(self, now: int) -> None:
+        """What need not be in time."""
+        tap_ns = self.rack.run.tap_ns
+        if tap_ns != self._tap_ns:
+            self._tap_ns = tap_ns
+            self.clock.tap(tap_ns)
+        self.clock.look(now)
+        self._play_steps()
+        self.tell_clock()
 
     def next_event(self) -> int:
         """When something is to be done even if no gate moves."""
-        times = [self.next_scan, *(t for line in self.lines if (t := line.waiting_until) is not None)]
+        at = self.next_scan
+        for line in self.lines:
+            if (due := line.waiting_until) is not None:
+                at = min(at, due)
         if self.settling:
-            times.append(self.settling[0][0] + self.settle_ns)
-        return min(times)
+            at = min(at, self.settling[0][0] + self.settle_ns)
+        due = self.clock.next_step_ns
+        return at if due is None else min(at, due)
+
+
+class Kept:
+    """Calibration and settings from the state folder, read again when their files change."""
+
+    def __init__(self, child: Child, board: dict, scanner: Scanner):
+        self.child, self.board, self.scanner, self.name = child, board, scanner, kept_as(board)
+        child.rack.inputs.board_name = self.name
+        self._stamp, self._said, self._at = None, set(), 0
+
+    def look(self, now: int) -> None:
+        if now < self._at:
+            return
+        self._at = now + LOOK_NS
+        stamp = store.stamp(self.name)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        jacks, problems = settings.load(self.board, self.name)
+        corrections, more = calibration.load(self.board, self.name)
+        for problem in problems + more:
+            if problem not in self._said:
+                self._said.add(problem)
+                self.child.say(f"warning: Settings: {problem}")
+        self.scanner.use(jacks, corrections)
 
 
 def run(child: Child) -> None:
@@ -92,22 +190,29 @@ def run(child: Child) -> None:
     rack.inputs.pid = os.getpid()
     rack.recover("controls")
     run_as_fifo(FIFO_PRIORITY)
-    settings = child.config["board"]
-    scanner = Scanner(child, boards.open_board(settings, rack, child.config))
+    board = child.config["board"]
+    scanner = Scanner(child, boards.open_board(board, rack, child.config), Conditioner(board["cv"]))
+    kept = Kept(child, board, scanner)
+    kept.look(0)
     gates = [scanner.board.gate_fd()]
     beat_at = 0
     while True:
         now = time.monotonic_ns()
-        if now >= beat_at:
+        beat = now >= beat_at
+        if beat:
             beat_at = now + HEARTBEAT_NS
             if not child.beat(rack.inputs):
                 break
+            kept.look(now)
+            scanner.beat(now)
         # select, because epoll and poll round their time-outs to milliseconds
-        select.select(gates, [], [], min(max(0, scanner.next_event() - now), HEARTBEAT_NS) / 1e9)
-        scanner.take_edges()
+        changed = select.select(gates, [], [], min(max(0, scanner.next_event() - now), HEARTBEAT_NS) / 1e9)[0]
+        if changed or beat:
+            scanner.take_edges()
         now = time.monotonic_ns()
         scanner.take_due(now)
-        scanner.publish_settled(now)
+        if scanner.settling:
+            scanner.publish_settled(now)
         if now >= scanner.next_scan:
             scanner.scan(now)
     scanner.board.close()

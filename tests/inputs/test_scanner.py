@@ -5,10 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from neurorack.inputs.conditioner import Conditioner
 from neurorack.inputs.process import RETRY_NS, Scanner
 from neurorack.shm.rack import Rack
 
 MS = 1_000_000
+CV = {"jacks": 4, "range_volts": [-10.0, 10.0]}
 
 
 class Board:
@@ -39,7 +41,7 @@ class Board:
 @pytest.fixture
 def desk():
     rack, said = Rack.create(sample_rate_hz=48000, block_frames=64, settle_us=1000), []
-    scanner = Scanner(SimpleNamespace(rack=rack, say=said.append), Board())
+    scanner = Scanner(SimpleNamespace(rack=rack, say=said.append), Board(), Conditioner(CV))
     return SimpleNamespace(rack=rack, said=said, board=scanner.board, scanner=scanner, edges=rack.edge_reader())
 
 
@@ -101,7 +103,7 @@ def test_a_restart_holds_the_last_values(desk):
     desk.scanner.scan(MS)
     board = Board()
     board.fails = True
-    again = Scanner(SimpleNamespace(rack=desk.rack, say=desk.said.append), board)
+    again = Scanner(SimpleNamespace(rack=desk.rack, say=desk.said.append), board, Conditioner(CV))
     again.scan(2 * MS)
-    assert again.volts[:4] == [1.0, 2.0, 3.0, 4.0]
+    assert again.conditioner.volts[:4] == [1.0, 2.0, 3.0, 4.0]
     assert desk.rack.read_controls()[0][:4] == [1.0, 2.0, 3.0, 4.0]
