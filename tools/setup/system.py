@@ -107,3 +107,12 @@ def working_compiler() -> str | None:
         if shutil.which(words[0]) and compiles(words):
             return candidate
     return None
+
+
+def install_package(name: str) -> bool:
+    """One package by its name, with apt-get, where that is allowed; True if it worked."""
+    prefix = root_prefix()
+    if manager() != "apt-get" or prefix is None:
+        return False
+    return subprocess.run([*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "install", "-y", "--no-install-recommends", name],
+                          stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
