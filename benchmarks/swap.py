@@ -95,13 +95,12 @@ def measure(models: list[str], minutes: float, every: float, block: int) -> dict
         names = models or [str(path) for path in tones]
         options = ["--block", block, "--model", names[0]] + ([] if models else ["--record", take])
         with FakeCard(folder) as card:
-            with playing(folder, card, *options) as (process, rack), core_load([max(os.sched_getaffinity(0))]):
+            with playing(folder, card, *options) as (process, _), core_load([max(os.sched_getaffinity(0))]):
                 time.sleep(2)
                 before = all_private_megabytes(process.pid)
                 done = swaps(process.pid, names, minutes, every)
                 settled(process.pid)
                 after = all_private_megabytes(process.pid)
-                last_late_ns = rack.audio.last_late_ns
             report = json.loads((folder / "report.json").read_text())
             heard = None if models else sound(soundfile.read(take, dtype="float32")[0], LEVEL, TONES_HZ)
     times = [swap["fading"] for swap in done if swap.get("fading")]
@@ -110,7 +109,7 @@ def measure(models: list[str], minutes: float, every: float, block: int) -> dict
         "failed": [swap for swap in done if swap["error"]], "request_to_fade_ms": spread(times),
         "request_to_done_ms": spread([swap["done"] for swap in done if swap.get("done")]), "causes": report["causes"], "held_blocks": report["held_blocks"],
         "underruns": report["underruns"], "sound": heard, "private_megabytes": {"before": before, "after": after}, "targets": TARGETS,
-        "stalls_longer_than_a_block": sum(stall.us > 1e6 * block / 48000 for stall in log.stalls()), "last_late_ns": last_late_ns,
+        "stalls_longer_than_a_block": sum(stall.us > 1e6 * block / 48000 for stall in log.stalls()),
     }
 
 

@@ -103,7 +103,7 @@ def new_threads_as_fifo(priority: int):
 
 def main(argv: list[str]) -> int:
     role, config = argv[0], json.loads(argv[1])
-    name_process(f"neurorack: {role}")
+    name_process(f"neurorack: {config.get('called', role)}")
     child = Child(role, config)
     try:
         importlib.import_module(ROLES[role]).run(child)

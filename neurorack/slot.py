@@ -70,7 +70,8 @@ class Slot:
 
     def config(self, path: Path, settings, title: str, encoder: Path | None = None) -> dict:
         """For a synth of this slot. ``encoder``: of another model, to follow the audio input."""
-        return {"slot": self.index, "model": str(Path(path).absolute()), "title": title, "lead_frames": settings.lead_frames, "seed": settings.seed,
+        return {"called": ("synth", "synth b")[self.index], "slot": self.index, "model": str(Path(path).absolute()), "title": title,
+                "lead_frames": settings.lead_frames, "seed": settings.seed,
                 "encoder": str(Path(encoder).absolute()) if encoder else None}
 
     def take(self, path: Path, card: dict, patch: Patch, settings, title: str | None = None, encoder: Path | None = None) -> None:

@@ -63,7 +63,7 @@ class Spare:
     def __init__(self, rack: Rack):
         ours, theirs = socket.socketpair()
         try:
-            self.process = spawn("synth", rack, {"orders_fd": theirs.fileno()}, (theirs.fileno(),))
+            self.process = spawn("synth", rack, {"called": "spare", "orders_fd": theirs.fileno()}, (theirs.fileno(),))
         finally:
             theirs.close()
         self.socket, self._buffer = ours, b""

@@ -137,11 +137,9 @@ def run(child: Child) -> None:
     config = child.config
     denormals_off()
     if "model" in config:
-        name_process(f"neurorack: {TITLES[config['slot']]}")
         prepared = Prepared(child.rack, config)
         return play(child, config["slot"], prepared, Orders(None))
     orders = Orders(config["orders_fd"])
-    name_process("neurorack: spare")
     orders.tell(idle=1)
     if not (order := wait_for(child, orders, "load")):
         return
