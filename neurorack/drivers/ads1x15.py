@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fcntl
 
-I2C_TIMEOUT = 0x0702          # of linux/i2c-dev.h, in 10 ms: a bus that is held low must not hold us for a second
+I2C_TIMEOUT, I2C_RDWR = 0x0702, 0x0707    # of linux/i2c-dev.h; the time-out in 10 ms: a bus that is held low must not hold us for a second
 CONVERSION, CONFIG, LOW_THRESHOLD, HIGH_THRESHOLD = range(4)
 RATE_HZ = {"ads1015": 3300, "ads1115": 860}
 BITS = {"ads1015": 12, "ads1115": 16}
@@ -24,6 +24,7 @@ class Ads1x15:
 
     def __init__(self, kind: str, bus: int, address: int, full_scale_volts: float, continuous: bool):
         from smbus2 import SMBus, i2c_msg
+        from smbus2.smbus2 import i2c_rdwr_ioctl_data
 
         self.rate_hz, self.continuous, self._address, self._message = RATE_HZ[kind], continuous, address, i2c_msg
         self.step_volts = full_scale_volts / (1 << 15)     # both keep their code in the upper bits
@@ -34,6 +35,7 @@ class Ads1x15:
         self._result = i2c_msg.read(address, 2)
         self._point = i2c_msg.write(address, [CONVERSION])
         self._settings: dict[int, object] = {}
+        self._combined, self._exchanges = i2c_rdwr_ioctl_data.create, {}     # transfers made once, because they are made 3000 times a second
         try:
             fcntl.ioctl(self._bus.fd, I2C_TIMEOUT, 3)
             if continuous:
@@ -70,8 +72,11 @@ class Ads1x15:
 
     def exchange(self, next_mux: int) -> float:
         """Volts of the conversion that has ended; the next one (in continuous mode the one after it) is of ``next_mux``."""
-        self._bus.i2c_rdwr(self._point, self._result, self._setting(next_mux))
-        return int.from_bytes(bytes(self._result), "big", signed=True) * self.step_volts
+        transfer = self._exchanges.get(next_mux)
+        if transfer is None:
+            transfer = self._exchanges[next_mux] = self._combined(self._point, self._result, self._setting(next_mux))
+        fcntl.ioctl(self._bus.fd, I2C_RDWR, transfer)
+        return int.from_bytes(self._result.buf[0:2], "big", signed=True) * self.step_volts
 
     def close(self) -> None:
         self._bus.close()

@@ -10,7 +10,6 @@ board file says how fast).
 
 from __future__ import annotations
 
-import select
 import threading
 import time
 from collections import deque
@@ -111,6 +110,7 @@ class AdsScan(threading.Thread):
 
     def _next_ready(self, lines) -> int:
         """The time of the pin's next edge, the oldest that waits; raises ``OSError`` when none comes."""
-        if not select.select([lines.fd], [], [], READY_TIMEOUT_SECONDS)[0]:
+        ns = lines.next_edge(READY_TIMEOUT_SECONDS)
+        if ns is None:
             raise OSError(LATE_ERROR)
-        return lines.read_edges()[0][0]
+        return ns

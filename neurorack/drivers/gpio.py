@@ -58,5 +58,11 @@ class Lines:
                       for event in self._request.read_edge_events()]
         return edges
 
+    def next_edge(self, seconds: float) -> int | None:
+        """The time of the oldest edge waiting, or of the next one within ``seconds``; None when there is none."""
+        if not self._request.wait_edge_events(seconds):
+            return None
+        return self._request.read_edge_events(1)[0].timestamp_ns
+
     def close(self) -> None:
         self._request.release()

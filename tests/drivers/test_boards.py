@@ -136,15 +136,17 @@ def test_the_ads1015s_are_kept_as_busy_as_single_shots_can(bench):
         assert best(lambda i=index: conversions(b, i), 1300) >= 1300, "1750 on a quiet machine"
 
 
-def test_a_step_is_seen_within_two_scans(bench):
-    """CV step to shared memory at the median, in scan periods of the chip (1.5 on a quiet machine)."""
-    b, late = bench("pi").begin(), []
+@pytest.mark.parametrize("name, scan_ms", [("pi", 0.5), ("pi-ads1115", 4 / 0.86), ("classic", 3 / 1.75)])
+def test_a_step_is_seen_within_a_scan_and_a_half(bench, name, scan_ms):
+    """CV step to shared memory at the median, in scan periods of the chip; one more half millisecond for a machine that is shared."""
+    b, late = bench(name).begin(), []
+    time.sleep(0.2)
     for i in range(60):
         target = 3.0 * (-1) ** i
         b.wires.set_cv(2, target)
         began = time.monotonic()
         while abs(b.rack.get_cv(2) - target) > 0.1 and time.monotonic() - began < 1:
-            pass
-        late.append(time.monotonic() - began)
-        time.sleep(random.random() * 0.003)
-    assert sorted(late)[30] < 2.0 / 2000 + 0.0005
+            time.sleep(0)
+        late.append(1000 * (time.monotonic() - began))
+        time.sleep(random.random() * 0.006)
+    assert sorted(late)[30] < 1.5 * scan_ms + 0.5
