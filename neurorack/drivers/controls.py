@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from neurorack.drivers.gpio import Lines
+from neurorack.drivers.gpio import open_lines
 
 BUTTON_QUIET_NS = 5_000_000       # a contact that moves sooner after its last edge bounces
 REST = 0b11                       # both contacts open: the detent
@@ -75,7 +75,7 @@ class GpioControls:
 
     def __init__(self, settings: dict):
         controls = settings["controls"]
-        self._lines = Lines(settings["gpio"], [controls["a"], controls["b"], controls["button"]])
+        self._lines = open_lines(settings["gpio"], [controls["a"], controls["b"], controls["button"]])
         self.fd = self._lines.fd
         first, second, open_ = self._lines.levels()
         self._encoder, self._button = Quadrature(first, second), Button(not open_)
@@ -104,7 +104,7 @@ class ExpanderControls:
         controls = settings["controls"]
         self.expander = IoExpander(controls["i2c"], controls["expander"])
         try:
-            self._lines = Lines(settings["gpio"], [controls["button"]])
+            self._lines = open_lines(settings["gpio"], [controls["button"]])
         except OSError:
             self.expander.close()
             raise

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from neurorack.drivers.ads1x15 import Ads1x15
 from neurorack.drivers.ads_scan import AdsScan
-from neurorack.drivers.gpio import Lines
+from neurorack.drivers.gpio import open_lines
 from neurorack.drivers.mcp3208 import CODES, Mcp3208
 from neurorack.drivers.part import Part
 
@@ -50,8 +50,8 @@ class Converters:
         order = [(jack, Ads1x15.mux(inputs[jack], minus)) for jack in converter.get("sequence", inputs)]
         open_ready = None
         if "ready_line" in converter:
-            def open_ready() -> Lines:
-                return Lines(labels, [converter["ready_line"]], falling_only=True)
+            def open_ready():
+                return open_lines(labels, [converter["ready_line"]], falling_only=True)
         return AdsScan(part, order, self._at_pin, open_ready)
 
     def _at_pin(self, jack: str, volts: float, ns: int) -> None:

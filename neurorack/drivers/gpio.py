@@ -1,8 +1,8 @@
 """GPIO lines with the kernel's time on every edge, through libgpiod (its Python binding ``gpiod``, version 2).
 
 RPi.GPIO and its substitutes call back without a time; the kernel's line events carry CLOCK_MONOTONIC, taken in the
-interrupt. One and the same code runs on a Raspberry Pi 4 and 5 and every kernel from 5.10 on; the chip is found by its
-label, because its number changed between kernels.
+interrupt. One and the same code runs on a Raspberry Pi 4 and 5 and every kernel from 5.10 on (for older ones, as on a
+Jetson Nano, see ``gpio_old.py``); the chip is found by its label, because its number changed between kernels.
 """
 
 from __future__ import annotations
@@ -28,6 +28,18 @@ def find_chip(labels: list[str]) -> str:
         seen.append(label)
     there = f"here are {', '.join(seen)}" if seen else "there is no GPIO chip"
     raise OSError(errno.ENODEV, f"no GPIO chip is named {' or '.join(labels)}: {there}")
+
+
+def open_lines(labels: list[str], lines: list[int], **options):
+    """``Lines``, or on a kernel before 5.10 ``OldLines``, which are the same to their user."""
+    try:
+        return Lines(labels, lines, **options)
+    except (OSError, ValueError) as error:     # the binding makes a ValueError of "invalid argument"
+        if error.args[0] not in (errno.EINVAL, errno.ENOTTY):
+            raise
+        from neurorack.drivers.gpio_old import OldLines
+
+        return OldLines(find_chip(labels), lines, **options)
 
 
 class Lines:

@@ -7,7 +7,7 @@ MCP3208 is read as a whole at each scan; an ADS1115 converts by itself and a sca
 from __future__ import annotations
 
 from neurorack.drivers.converters import Converters
-from neurorack.drivers.gpio import Lines
+from neurorack.drivers.gpio import open_lines
 from neurorack.drivers.part import ErrorCount, Part
 from neurorack.drivers.wakeup import Wakeup
 
@@ -25,8 +25,8 @@ class PiBoard:
         self._volts = [0.0] * settings["cv"]["jacks"]
         self._lines.get()
 
-    def _open_lines(self, labels: list[str], gates: dict) -> Lines:
-        lines = Lines(labels, gates["lines"], active_low=gates.get("active_low", False))
+    def _open_lines(self, labels: list[str], gates: dict):
+        lines = open_lines(labels, gates["lines"], active_low=gates.get("active_low", False))
         self._levels = lines.levels()
         self._wakeup.also(lines.fd)
         return lines

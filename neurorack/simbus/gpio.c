@@ -35,13 +35,13 @@ static int in_use(struct sb_request *request)
 
 /* -- edges */
 
-static int event_of(struct sb_request *request, uint32_t i, int level, int64_t ns, uint8_t *out)
+static int event_of(struct sim *sim, struct sb_request *request, uint32_t i, int level, int64_t ns, uint8_t *out)
 {
     uint64_t flags = request->flags[i];
     int rising = flags & GPIO_V2_LINE_FLAG_ACTIVE_LOW ? !level : level;
     if (!(flags & (rising ? GPIO_V2_LINE_FLAG_EDGE_RISING : GPIO_V2_LINE_FLAG_EDGE_FALLING)))
         return 0;
-    if (flags & GPIO_V2_LINE_FLAG_EVENT_CLOCK_REALTIME) {
+    if (flags & GPIO_V2_LINE_FLAG_EVENT_CLOCK_REALTIME || sim->board->old_kernel) {
         struct timespec real;
         clock_gettime(CLOCK_REALTIME, &real);
         ns += real.tv_sec * INT64_C(1000000000) + real.tv_nsec - sim_now();
@@ -67,7 +67,7 @@ static void tell(struct sim *sim, int slot, const struct sb_edge *edges, int cou
     for (int k = 0; k < count; k++)
         for (uint32_t i = 0; changed[k] && i < request->lines; i++)
             if (request->offset[i] == edges[k].line) {
-                int more = event_of(request, i, (int)edges[k].level, edges[k].ns, data + size);
+                int more = event_of(sim, request, i, (int)edges[k].level, edges[k].ns, data + size);
                 size += more;
                 events += more > 0;
             }
@@ -245,6 +245,10 @@ int gpio_chip_ioctl(struct sim *sim, unsigned long request, void *argument, int 
 {
     int result = -1;
     *slot = -1;
+    if (sim->board->old_kernel && (request == GPIO_V2_GET_LINEINFO_IOCTL || request == GPIO_V2_GET_LINE_IOCTL)) {
+        errno = EINVAL;
+        return -1;
+    }
     sim_lock(sim, LOCK_GPIO);
     if (request == GPIO_GET_CHIPINFO_IOCTL) {
         struct gpiochip_info *info = argument;

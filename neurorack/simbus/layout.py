@@ -72,6 +72,7 @@ STRUCTURES = {
         ("magic", _U32, 1, ""),
         ("creator", _I32, 1, "process whose descriptors the pipes are"),
         ("gpio_label", _U8, 32, "as the kernel names the chip"),
+        ("old_kernel", _U32, 1, "1: before 5.10, with the first GPIO interface only, its events in CLOCK_REALTIME"),
         ("level", _U8, LINES, "what each line is driven to from outside, 0 or 1"),
         ("driven", _U8, LINES, "what the program drives it to"),
         ("is_output", _U8, LINES, "1 while the program drives it"),

@@ -138,3 +138,55 @@ def test_rpi_gpio_calls_back_for_each_edge(sim, program):
         sim.set_line(13, level)
         time.sleep(0.01)
     assert program.run(called, 4) == [13] * 4
+
+
+def driver(labels, lines, options):
+    from neurorack.drivers.gpio import open_lines
+
+    HELD["driver"] = open_lines(labels, lines, **options)
+    return type(HELD["driver"]).__name__, HELD["driver"].levels()
+
+
+def driver_edges(count):
+    found, end = [], time.monotonic() + 5
+    while len(found) < count and time.monotonic() < end:
+        if select.select([HELD["driver"].fd], [], [], 0.1)[0]:
+            found += HELD["driver"].read_edges()
+    return found
+
+
+def driver_next(seconds):
+    return HELD["driver"].next_edge(seconds)
+
+
+@pytest.mark.parametrize("old_kernel, name, slack_ns", [(0, "Lines", 0), (1, "OldLines", 5_000_000)])
+def test_the_driver_is_the_same_on_old_and_new_kernels(sim, program, old_kernel, name, slack_ns):
+    sim.board.old_kernel = old_kernel
+    sim.set_line(27, 1)
+    assert program.run(driver, ["pinctrl-bcm2711"], [17, 27], {"active_low": True}) == (name, [True, False])
+    sent = []
+    for i in range(20):
+        sent.append((sim.set_line(17, 1 - i % 2), 0, i % 2 == 1))
+        sent.append((sim.set_line(27, i % 2), 1, i % 2 == 0))
+    found = program.run(driver_edges, 40)
+    assert [edge[1:] for edge in found] == [edge[1:] for edge in sent]
+    assert all(abs(one[0] - other[0]) <= slack_ns for one, other in zip(found, sent))
+    assert program.run(driver, ["pinctrl-bcm2711"], [4], {"falling_only": True})[0] == name
+    assert program.run(driver_next, 0.01) is None
+    sim.set_line(4, 1)
+    at = sim.set_line(4, 0)
+    assert abs(program.run(driver_next, 1.0) - at) <= slack_ns
+
+
+def no_chip(labels):
+    from neurorack.drivers.gpio import open_lines
+
+    try:
+        open_lines(labels, [1])
+    except OSError as error:
+        return str(error)
+
+
+def test_a_chip_of_another_name_is_not_taken(sim, program):
+    said = program.run(no_chip, ["tegra-gpio"])
+    assert "tegra-gpio" in said and "pinctrl-bcm2711" in said

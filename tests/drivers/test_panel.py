@@ -90,9 +90,10 @@ def panel(bench):
         program.close()
 
 
-@pytest.mark.parametrize("name", ["pi", "classic"])
-def test_turns_and_presses_arrive(panel, name):
+@pytest.mark.parametrize("name, old_kernel", [("pi", 0), ("classic", 1)])
+def test_turns_and_presses_arrive(panel, name, old_kernel):
     b, program = panel(name)
+    b.sim.board.old_kernel = old_kernel      # a Jetson Nano's own is 4.9
     program.run(start_controls, b.settings)
     listening = program.start(events, 1.2)
     time.sleep(0.2)
