@@ -138,7 +138,9 @@ def check_board() -> list[dict]:
     from neurorack.drivers import board
 
     name, warning = board.detect()
-    return [finding("board", OK, warning or f"board {name}", "")]
+    chips = board.answering(board.load(name))
+    return [finding("board", OK, warning or f"board {name}", ""),
+            *(finding(chip, WARN if why else OK, why or "answers", "check its supply, its wires and its address" if why else "") for chip, why in chips.items())]
 
 
 def check_models() -> list[dict]:

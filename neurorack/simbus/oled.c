@@ -32,14 +32,17 @@ static void command(struct sb_chip *chip, uint32_t *w, int code)
         w[COLUMN] = (w[COLUMN] & 0x0F) | (code & 0x0F) << 4;
     else if (code >= 0xB0 && code <= 0xB7)
         w[PAGE] = code & 7;
-    else switch (code) {
-        case 0x20: if (chip->kind == SB_SSD1306) w[MODE] = argument[0] & 3; break;
-        case 0x21: w[FIRST_COLUMN] = w[COLUMN] = argument[0] & 0x7F; w[LAST_COLUMN] = argument[1] & 0x7F; break;
-        case 0x22: w[FIRST_PAGE] = w[PAGE] = argument[0] & 7; w[LAST_PAGE] = argument[1] & 7; break;
-        case 0x81: w[CONTRAST] = argument[0]; break;
-        case 0xA6: case 0xA7: w[INVERSE] = code & 1; break;
-        case 0xAE: case 0xAF: w[LIT] = code & 1; break;
-        }
+    switch (code) {
+    case 0x20:
+        if (chip->kind == SB_SSD1306)
+            w[MODE] = argument[0] & 3;
+        break;
+    case 0x21: w[FIRST_COLUMN] = w[COLUMN] = argument[0] & 0x7F, w[LAST_COLUMN] = argument[1] & 0x7F; break;
+    case 0x22: w[FIRST_PAGE] = w[PAGE] = argument[0] & 7, w[LAST_PAGE] = argument[1] & 7; break;
+    case 0x81: w[CONTRAST] = argument[0]; break;
+    case 0xA6: case 0xA7: w[INVERSE] = code & 1; break;
+    case 0xAE: case 0xAF: w[LIT] = code & 1; break;
+    }
 }
 
 static void write_byte(struct sb_chip *chip, uint32_t *w, uint8_t *ram, uint8_t value)

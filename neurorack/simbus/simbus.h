@@ -36,7 +36,7 @@ double sim_uniform(struct sb_chip *chip);       /* 0..1 */
 double sim_noise(struct sb_chip *chip);         /* normal, RMS 1 */
 double sim_pin(struct sim *sim, struct sb_chip *chip, int pin); /* volts at an analog pin, offset and gain error included */
 
-/* i2c.c, spi.c, gpio.c: what preload.c calls; results as the system calls give them, errno set */
+/* i2c.c, spi.c, gpio.c, edges.c: what preload.c calls; results as the system calls give them, errno set */
 int i2c_ioctl(struct sim *sim, int bus, uint16_t *address, unsigned *timeout_10ms, unsigned long request, void *argument);
 ssize_t i2c_plain(struct sim *sim, int bus, uint16_t address, unsigned timeout_10ms, uint8_t *data, size_t size, int reading);
 struct spi_settings { uint32_t speed_hz, mode; uint8_t bits; };
@@ -45,6 +45,8 @@ ssize_t spi_plain(struct sim *sim, int bus, int select, struct spi_settings *set
 int gpio_chip_ioctl(struct sim *sim, unsigned long request, void *argument, int *slot); /* slot: -1, or the request made */
 int gpio_line_ioctl(struct sim *sim, int slot, unsigned long request, void *argument);
 void gpio_release(struct sim *sim, int slot);
+int gpio_pipe(struct sim *sim, int slot, int flags); /* open a request's event buffer */
+int gpio_in_use(struct sb_request *request);        /* 0 also when its process died without a word */
 /* Lines driven from outside: events go to whoever asked for them, in one piece. Takes LOCK_GPIO. */
 struct sb_edge { uint32_t line, level; int64_t ns; };
 void gpio_drive(struct sim *sim, const struct sb_edge *edges, int count);
