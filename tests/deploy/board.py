@@ -67,7 +67,7 @@ class Board:
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
         shutil.copy(folder / "key.pub", folder / "authorized")
         login = shlex.join(_as_nobody(["env", "-i", f"HOME={self.home}", f"PATH={folder}/bin:/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"]))
-        (folder / "login").write_text(f'#!/bin/sh\numask 022\ncd {self.home}\nexec {wrap} {login} sh -c "$SSH_ORIGINAL_COMMAND"\n')
+        (folder / "login").write_text(f'#!/bin/sh\numask 022\nexec {wrap} {login} sh -c "cd {self.home}; $SSH_ORIGINAL_COMMAND"\n')
         (folder / "login").chmod(0o755)
         (folder / "sshd_config").write_text(f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
                                             f"StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nPasswordAuthentication no\nForceCommand {folder}/login\n")
