@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from neurorack import __version__, control_cli, models_cli
 from neurorack.errors import NeurorackError
+from neurorack.inputs import cli as inputs_cli
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
     models_cli.register(commands)
     control_cli.register(commands)
+    inputs_cli.register(commands)
 
     doctor = commands.add_parser("doctor", help="look for what could go wrong", description="Look at audio, scheduling, buses, board and models; every finding names its remedy.")
     doctor.add_argument("--json", action="store_true")
@@ -121,7 +123,8 @@ def _doctor(args) -> int:
 def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
-        return {"play": _play, "render": _render, "bench": _bench, "doctor": _doctor, "models": models_cli.run, "ctl": control_cli.run}[args.command](args)
+        return {"play": _play, "render": _render, "bench": _bench, "doctor": _doctor, "models": models_cli.run, "ctl": control_cli.run, "calibrate": inputs_cli.run,
+                "jacks": inputs_cli.run}[args.command](args)
     except NeurorackError as error:
         if str(error):
             print(f"neurorack: {' '.join(str(error).split())}", file=sys.stderr)

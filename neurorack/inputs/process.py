@@ -14,7 +14,7 @@ import time
 
 from neurorack.drivers import board as boards
 from neurorack.inputs import calibration, settings, store
-from neurorack.inputs.clock import Clock
+from neurorack.inputs.clock import TAPPED, Clock
 from neurorack.inputs.conditioner import Conditioner
 from neurorack.inputs.gates import Debouncer
 from neurorack.process import Child, run_as_fifo
@@ -115,7 +115,7 @@ class Scanner:
 
     def _play_steps(self) -> None:
         for at in self.clock.steps():
-            if self.clock.settings.hits:
+            if self.clock.settings.hits and self.clock.running != TAPPED:
                 heapq.heappush(self.settling, (at, 0, True))
                 heapq.heappush(self.settling, (at + HIT_NS, 0, False))
 
