@@ -72,12 +72,14 @@ def _positive(item: Item) -> bool:
 
 
 def _with_number(graph: Graph, item: Item, fn: str, a: Item, b: Item) -> None:
-    """x + 3, 2 x, x / 4, 1 - x are one affine function; max and min with a number stay as they are."""
+    """x + 3, 2 x, x / 4, 1 - x are one affine function, rounded as before: an oscillator's step may not change by one bit."""
     if b.is_constant and b.value.size == 1 and a.shape == item.shape:
         number = float(b.value.reshape(-1)[0])
+        if fn == "div" and not _is_power_of_two(number):
+            return
         scale, offset = {"add": (1.0, number), "sub": (1.0, -number), "mul": (number, 0.0),
                          "div": (1.0 / number if number else 0.0, 0.0)}.get(fn, (0.0, 0.0))
-        if scale and (fn != "div" or np.float32(1.0 / number) * np.float32(number) == 1.0):
+        if scale:
             _become(item, "unary", [a], fn="affine", a=scale, b=offset)
     elif a.is_constant and a.value.size == 1 and b.shape == item.shape and fn != "div":
         number = float(a.value.reshape(-1)[0])
@@ -86,13 +88,18 @@ def _with_number(graph: Graph, item: Item, fn: str, a: Item, b: Item) -> None:
             _become(item, "unary", [b], fn="affine", a=scale, b=offset)
 
 
+def _is_power_of_two(number: float) -> bool:
+    return np.isfinite(number) and number != 0.0 and abs(np.frexp(number)[0]) == 0.5
+
+
 def _unary(graph: Graph, item: Item) -> None:
-    """Two affine functions in a row are one."""
+    """Two affine functions in a row are one, where that rounds no other way."""
     before = item.inputs[0]
     if item.params["fn"] == "affine" and before.op == "unary" and before.params["fn"] == "affine" and len(before.users) == 1:
         a, b = before.params.get("a", 0.0), before.params.get("b", 0.0)
         scale, offset = item.params["a"], item.params["b"]
-        item.params["a"], item.params["b"], item.inputs[0] = a * scale, b * scale + offset, before.inputs[0]
+        if offset == 0.0 and _is_power_of_two(scale) and (a == 1.0 or b == 0.0):
+            item.params["a"], item.params["b"], item.inputs[0] = a * scale, b * scale, before.inputs[0]
 
 
 def _become(item: Item, op: str, inputs: list, **params) -> None:
