@@ -87,19 +87,16 @@ def check_scheduling() -> list[dict]:
 
 
 def check_cpu() -> list[dict]:
-    """The CPU's governor, and throttling where the board tells."""
+    """The CPU's governor."""
     governors = {path.read_text().strip() for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")}
     results = []
     if governors and governors != {"performance"}:
         results.append(finding("cpu governor", WARN, f"the CPU's speed follows the load ({', '.join(sorted(governors))}): blocks take longer after a rest",
-                               "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"))
+                               "echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor (deploy.sh --tune does so at each boot)"))
     elif governors:
         results.append(finding("cpu governor", OK, "performance"))
     else:
         results.append(finding("cpu governor", OK, "this machine has no speed setting"))
-    throttled = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
-    if throttled.exists() and int(throttled.read_text(), 16):
-        results.append(finding("throttling", WARN, f"the board has throttled or lacked voltage (0x{throttled.read_text().strip()})", "use a stronger power supply and a heat sink"))
     return results
 
 
@@ -143,6 +140,31 @@ def check_board() -> list[dict]:
             *(finding(chip, WARN if why else OK, why or "answers", "check its supply, its wires and its address" if why else "") for chip, why in chips.items())]
 
 
+def check_tuning() -> list[dict]:
+    """What a board's own settings do to real time."""
+    from neurorack import tuning
+    from neurorack.drivers import board
+
+    try:
+        settings = board.load(board.detect()[0])
+    except NeurorackError as error:
+        return [finding("tuning", WARN, str(error), "give a board that is there with --board")]
+    return tuning.examine(settings)
+
+
+def check_service() -> list[dict]:
+    """How the last start as a service went."""
+    from neurorack import service
+    from neurorack.library import files
+
+    folder = service.state_folder()
+    told = files.read_json(folder / service.STARTS)
+    if told.get("safe_mode"):
+        return [finding("service", WARN, f"safe mode at {told.get('at', '?')}: {told['safe_mode']}",
+                        f"look at journalctl -u neurorack, mend {folder / service.OPTIONS} or the model, then systemctl restart neurorack")]
+    return [finding("service", OK, "the last start was a usual one" if told else "it has not been started as a service")]
+
+
 def check_models() -> list[dict]:
     """Every model of the library: does it load, and is it fast enough here?"""
     from neurorack.bench import measure_voice
@@ -183,7 +205,7 @@ def check_midi() -> list[dict]:
 
 def examine() -> list[dict]:
     """All findings: ``name``, ``status`` (ok, warn, fail), ``finding``, ``remedy``."""
-    checks = (check_python, check_core, check_audio, check_scheduling, check_cpu, check_stalls, check_buses, check_board, check_models, check_midi, check_disk)
+    checks = (check_python, check_core, check_audio, check_scheduling, check_cpu, check_stalls, check_buses, check_board, check_tuning, check_service, check_models, check_midi, check_disk)
     return [result for check in checks for result in check()]
 
 
