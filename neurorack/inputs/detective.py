@@ -19,7 +19,7 @@ QUIET_VOLTS, ZERO_VOLTS = 0.04, 0.02      # a jack that moves less stands still;
 LEVEL_VOLTS, LOW_VOLTS, HIGH_VOLTS = 1.5, 1.0, 1.6   # a gate: two levels this far apart, below the first, above the second
 TRIGGER_SECONDS, EVEN_SHARE, LEAST_PULSES = 0.02, 0.1, 4
 SOUND_HZ = 20.0
-LEAST_NOTES, ON_GRID = 4, 0.8    # notes of a pitch, and how well they lie on a grid (length of their mean on the circle, 0..1)
+LEAST_NOTES, HELD_VOLTS, ON_GRID = 4, 0.015, 0.8    # notes of a pitch, how much one may move while held, and how well they lie on a grid (length of their mean on the circle, 0..1)
 PITCH_NOISE_VOLTS, OTHER_NOISE_VOLTS = 1 / CENTS, 0.003    # what smoothing should leave
 
 
@@ -45,6 +45,19 @@ def _windows(ns: np.ndarray, volts: np.ndarray) -> tuple[np.ndarray, np.ndarray]
             means.append(v.mean())
             noises.append(np.sqrt(np.mean((v - line) ** 2)))
     return np.array(means), np.array(noises)
+
+
+def _noise(ns: np.ndarray, volts: np.ndarray) -> float:
+    """Deviation of the noise: what the quiet windows show, or, where the voltage never rests, what bends from conversion to conversion.
+
+    The sharpest fifth of the bends are steps, not noise; the rest of a normal distribution deviates by 0.66 of its whole."""
+    _, noises = _windows(ns, volts)
+    fresh = volts[np.concatenate(([True], np.diff(volts) != 0))]
+    bends = np.sort(np.abs(np.diff(fresh, 2)))[: int(0.8 * max(0, len(fresh) - 2))]
+    found = [float(np.percentile(noises, 20))] if len(noises) else [float(np.std(volts))]
+    if len(bends) > LEAST_SCANS:
+        found.append(float(np.sqrt(np.mean(bends ** 2))) / 0.66 / np.sqrt(6))
+    return float(min(found))
 
 
 def _crossings(volts: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -98,7 +111,7 @@ def _fresh_ns(ns: np.ndarray, volts: np.ndarray) -> float:
 def _notes(ns: np.ndarray, volts: np.ndarray, noise: float) -> tuple[np.ndarray, float]:
     """Levels that were held, in order, and the share of windows in which one was."""
     means, noises = _windows(ns, volts)
-    flat = noises < max(3 * noise, 0.004)
+    flat = noises < min(max(3 * noise, 0.004), HELD_VOLTS)
     notes: list[list[float]] = []
     for i, mean in enumerate(means):
         if not flat[i]:
@@ -131,8 +144,7 @@ def look_at_cv(jack: str, ns: np.ndarray, volts: np.ndarray, cv: dict) -> Findin
     volts = volts.astype(float)
     low, high = (float(v) for v in np.percentile(volts, (0.2, 99.8)))
     swing = high - low
-    _, noises = _windows(ns, volts)
-    noise = float(np.percentile(noises, 20)) if len(noises) else float(np.std(volts))
+    noise = _noise(ns, volts)
     numbers = {"low_volts": round(low, 4), "high_volts": round(high, 4), "noise_volts": round(noise, 5), "noise_cents": round(CENTS * noise, 2)}
     scan_ns = _fresh_ns(ns, volts)
 
@@ -151,7 +163,7 @@ def look_at_cv(jack: str, ns: np.ndarray, volts: np.ndarray, cv: dict) -> Findin
         finding = _two_levels(found, numbers, ns, volts, low, high)
         if finding:
             return finding
-    cycles = len(_crossings(volts, middle - 0.15 * swing, middle + 0.15 * swing)) / ((ns[-1] - ns[0]) / 1e9)
+    cycles = float(len(_crossings(volts, middle - 0.15 * swing, middle + 0.15 * swing)) / ((ns[-1] - ns[0]) / 1e9))
     numbers["cycles_per_second"] = round(cycles, 2)
     if cycles > SOUND_HZ:
         return found("audio", f"it swings {cycles:.0f} times a second: a sound, patch it into the audio input", range=_range(low, high), smooth_ms=0.0)

@@ -59,14 +59,18 @@ def read(kind: str, board: str) -> tuple[dict[str, dict], str]:
 
 def write(kind: str, board: str, jacks: dict[str, dict], about: str) -> Path:
     """Replace a board's file; ``about`` goes into its head. Raises ``NeurorackError`` and leaves the old one."""
-    where = path(kind, board)
     lines = yaml.safe_dump({"kind": kind, "format": FORMAT, "board": board, "jacks": jacks}, sort_keys=False, default_flow_style=None, width=120)
+    return replace(path(kind, board), f"# Neurorack: {about}\n{lines}")
+
+
+def replace(where: Path, text: str) -> Path:
+    """Write a file of the state folder whole. Raises ``NeurorackError`` and leaves the old one."""
     temporary = None
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=where.parent, prefix=f".{where.name}.")
         with os.fdopen(handle, "w") as file:
-            file.write(f"# Neurorack: {about}\n{lines}")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
