@@ -2,7 +2,8 @@
 
 With its ALERT/RDY pin wired to a line, the chip runs continuously: at the pin's edge after conversion k the thread takes
 its result and names the input of conversion k + 2, because k + 1 runs already. That reaches the chip's full rate. An
-edge answered too late to be sure which settings conversion k + 2 began with is answered by starting over.
+edge answered too late to be sure which settings conversion k + 2 began with, or one that is missing, is answered by
+starting over.
 
 Without that wire it makes single shots and waits the longest time one may take: sure, but slower (``scan_hz`` of the
 board file says how fast).
@@ -20,6 +21,7 @@ from neurorack.drivers.ads1x15 import Ads1x15
 from neurorack.drivers.part import Part
 
 IN_TIME = 0.9                 # share of a conversion after its end within which new settings surely come in time
+MISSED = 1.5                  # conversions between two edges of the pin: one was not seen
 READY_TIMEOUT_SECONDS = 0.1
 LATE_ERROR = "its ALERT/RDY pin does not move"
 
@@ -88,18 +90,21 @@ class AdsScan(threading.Thread):
     def _pipeline(self, chip: Ads1x15, lines) -> None:
         """Conversions in a row until one is answered too late."""
         inputs = cycle(self.order)
-        in_time_ns = int(IN_TIME * 1e9 / chip.rate_hz)
+        in_time_ns, missed_ns = int(IN_TIME * 1e9 / chip.rate_hz), int(MISSED * 1e9 / chip.rate_hz)
         first, second = next(inputs), next(inputs)
-        lines.read_edges()
         chip.start(first[1])
-        for _ in range(2):                  # whatever ran before has ended, and one with these settings is running
+        written_ns, ends = time.monotonic_ns(), 0
+        while ends < 2:                     # whatever ran before has ended, and one with these settings is running
             ready_ns = self._next_ready(lines)
+            ends += ready_ns > written_ns
         chip.start(second[1])               # for the conversion after this one
         running: deque[str] = deque((first[0], second[0]))
         while time.monotonic_ns() - ready_ns < in_time_ns:
             if self.stopping.is_set():
                 return
-            ready_ns = self._next_ready(lines)
+            before_ns, ready_ns = ready_ns, self._next_ready(lines)
+            if ready_ns - before_ns > missed_ns:
+                break
             jack, mux = next(inputs)
             volts = chip.exchange(mux)
             running.append(jack)

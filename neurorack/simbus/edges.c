@@ -32,7 +32,6 @@ int gpio_in_use(struct sb_request *request)
     return (int)request->used;
 }
 
-
 static int event_of(struct sim *sim, struct sb_request *request, uint32_t i, int level, int64_t ns, uint8_t *out)
 {
     uint64_t flags = request->flags[i];

@@ -1,5 +1,7 @@
 """Chips that are missing, fail or come late: named, counted, tried again; everything else goes on."""
 
+import random
+import signal
 import subprocess
 import sys
 import time
@@ -103,6 +105,26 @@ def test_a_bus_held_low_stops_nothing_else(bench, heard, name):
     b.wires.set_cv(0, -2.0)
     b.sim.board.bus[0].stuck = 0
     assert until(lambda: abs(cv(b, 0) + 2.0) < 0.1)
+
+
+@pytest.mark.parametrize("name", ["pi-ads1115", "classic"])
+def test_however_late_an_answer_comes_no_jack_gets_anothers_volts(bench, heard, name):
+    b, rng = bench(name), random.Random(1)
+    patched = [-3.0, 1.0, 4.0, -1.5]
+    for jack, value in enumerate(patched):
+        b.wires.set_cv(jack, value)
+    b.begin()
+    assert until(lambda: all(abs(cv(b, jack) - value) < 0.1 for jack, value in enumerate(patched)))
+    wrong = 0
+    for _ in range(60):
+        time.sleep(rng.random() * 0.01)
+        b.process.send_signal(signal.SIGSTOP)
+        time.sleep(rng.random() * 0.004)
+        b.process.send_signal(signal.SIGCONT)
+        for _ in range(10):
+            wrong += any(abs(cv(b, jack) - value) > 0.1 for jack, value in enumerate(patched))
+            time.sleep(0.0005)
+    assert wrong == 0
 
 
 def test_a_ready_pin_that_came_loose_is_named(bench, heard):
