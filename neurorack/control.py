@@ -13,6 +13,7 @@ The socket ``PID.sock`` lies in the folder of the run files, for its owner alone
     {"do": "route", "jack": "cv2", "control": "brightness", "amount_per_volt": 0.1, ...}   the fields of a Route; control "mix" too
     {"do": "unroute", "jack": "cv2", "control": null}
     {"do": "level", "db": -6}
+    {"do": "tap"}                                  a beat by hand: two make a tempo
 """
 
 from __future__ import annotations

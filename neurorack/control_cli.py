@@ -46,6 +46,7 @@ def register(commands) -> None:
     route.add_argument("--curve", type=float, default=1.0, help="exponent of the volts, 0.25..4 (default 1: straight)")
     route.add_argument("--smooth-ms", type=float, default=5.0)
     route.add_argument("--latched", action="store_true", help="read the jack at each hit only")
+    request("tap", "a beat by hand: two make a tempo, which a clock jack takes over")
     unroute = request("unroute", "take routes away")
     unroute.add_argument("--jack")
     unroute.add_argument("--control")
@@ -83,6 +84,8 @@ def page(told: dict) -> str:
         lines.append("   " + ", ".join(f"{control} {value:.2f}" for control, value in slot["controls"].items()))
     for what, counts in (("underruns", told["underruns"]), ("held blocks", told["held_blocks"])):
         lines.append(f"{what}: " + (", ".join(f"{count} {cause}" for cause, count in counts.items() if count) or "none"))
+    if told["inputs"]["clock"] != "none":
+        lines.append(f"clock: {told['inputs']['tempo_bpm']:.1f} BPM ({told['inputs']['clock']})")
     if told["job"]:
         lines.append(f"going on: {told['job']['model']}, {told['job']['phase']}")
     return "\n".join(lines)

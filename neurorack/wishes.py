@@ -17,6 +17,7 @@ from neurorack.swap import Job
 from neurorack.voice.patch import JACKS, Route
 
 WAIT_SECONDS = 80.0
+CLOCKS = ("none", "jack", "tapped")
 ROUTE_NUMBERS = {"amount_per_volt": (-10, 10), "offset": (-10, 10), "curve": (0.25, 4), "smooth_ms": (0, 5000)}
 
 
@@ -45,7 +46,7 @@ class Wishes:
     def handle(self, request: dict) -> dict:
         """The answer's fields. Raises ``NeurorackError``."""
         does = {"status": self._status, "swap": self._swap, "next": self._next, "load": self._load, "unload": self._unload,
-                "mix": self._mix, "set": self._set, "route": self._route, "unroute": self._unroute, "level": self._level}
+                "mix": self._mix, "set": self._set, "route": self._route, "unroute": self._unroute, "level": self._level, "tap": self._tap}
         if request["do"] not in does:
             raise NeurorackError(f"there is no request {request['do']!r}; there are {', '.join(sorted(does))}")
         return does[request["do"]](request)
@@ -172,6 +173,10 @@ class Wishes:
         self._edit(lambda patch: setattr(patch, "level_db", db))
         return {}
 
+    def _tap(self, request: dict) -> dict:
+        self.run.rack.run.tap_ns = time.monotonic_ns()
+        return {}
+
     # -- status
 
     def _status(self, request: dict) -> dict:
@@ -189,7 +194,15 @@ def status(run) -> dict:
         "patch": {"knobs": run.patch.knobs, "drives": run.patch.drives, "level_db": run.patch.level_db, "gate2": run.patch.gate2,
                   "routes": [route.__dict__ for route in run.patch.routes]},
         "slots": {slot.name: slot_status(slot, rack) for slot in slots.slots},
+        "inputs": inputs_status(rack),
     }
+
+
+def inputs_status(rack) -> dict:
+    """The board and its clock."""
+    section = rack.inputs
+    return {"board": section.board_name, "scans": section.scans, "chip_errors": section.chip_errors,
+            "clock": CLOCKS[min(section.clock_running, len(CLOCKS) - 1)], "tempo_bpm": round(section.tempo_bpm, 2)}
 
 
 def slot_status(slot, rack) -> dict | None:

@@ -10,7 +10,7 @@ import tty
 
 from neurorack.desk.hands import TRIGGER_SECONDS, Hand
 
-HELP = "space hit · f freeze · 1-4 choose a CV · up/down turn it · 0 centre · n next model · [ ] mix A and B · p built-in patch on/off · q quit"
+HELP = "space hit · f freeze · 1-4 choose a CV · up/down turn it · 0 centre · t tap the tempo · n next model · [ ] mix A and B · p built-in patch on/off · q quit"
 STEP_VOLTS, STEP_MIX = 0.25, 0.1
 LIMIT_VOLTS = 10.0
 
@@ -57,6 +57,8 @@ class Keyboard(Hand):
                 self.patch.hold = [False] * 4
             elif key in "n[]" and self.wish:
                 self.wish({"do": "next"} if key == "n" else {"do": "mix", "relative": True, "value": STEP_MIX if key == "]" else -STEP_MIX})
+            elif key == "t" and self.wish:
+                self.wish({"do": "tap"})
             elif key in "q\x04":
                 self.on_quit()
 
@@ -81,4 +83,5 @@ def status_line(rack, level: float, chosen: int | None) -> str:
     cvs = " ".join(f"{'>' if i == chosen else ''}cv{i + 1} {volts[i]:+.2f}" for i in range(4))
     late = sum(int(count) for slot in rack.underruns for count in slot.late)
     load = 100 * sum(rack.synth[i].load for i in heard)
-    return f"[{bar:<20}] {'G' if gates & 1 else '.'}{'F' if synth.frozen else '.'} {cvs}  {names}  load {load:.0f} %  underruns {late}"
+    tempo = f"  {rack.inputs.tempo_bpm:.0f} BPM" if rack.inputs.clock_running else ""
+    return f"[{bar:<20}] {'G' if gates & 1 else '.'}{'F' if synth.frozen else '.'} {cvs}  {names}  load {load:.0f} %  underruns {late}{tempo}"
