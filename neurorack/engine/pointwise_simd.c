@@ -135,7 +135,25 @@ static float remainder_of(float p, float q) { /* the sign of q, as in Python */
     return r != 0 && (r < 0) != (q < 0) ? r + q : r;
 }
 
+/* The part after the point, as phases are wrapped: exact, and many times faster than fmodf. `up`: negative ones go up by 1. */
+static void wrapped(float *y, const float *a, int64_t n, int up) {
+    for (int64_t i = 0; i < n; i += VL) {
+        vec x = operand_rest(a, 1, i, n - i < VL ? n : i + VL), r;
+        if (__builtin_expect(beyond(x, 1e9f), 0)) {
+            for (int j = 0; j < VL; j++) r[j] = up ? remainder_of(x[j], 1.0f) : fmodf(x[j], 1.0f);
+        } else {
+            r = x - as_float(as_int(x));
+            if (up) r = pick(r < 0.0f, r + 1.0f, r);
+        }
+        memcpy(y + i, &r, 4 * (size_t)(n - i < VL ? n - i : VL));
+    }
+}
+
 static void binary(int fn, float *y, const float *a, int a_step, const float *b, int b_step, int64_t n) {
+    if ((fn == NR_FMOD || fn == NR_REMAINDER) && a_step && !b_step && *b == 1.0f) {
+        wrapped(y, a, n, fn == NR_REMAINDER);
+        return;
+    }
     switch ((enum nr_binary)fn) {
     case NR_ADD: PAIRS(p + q);
     case NR_SUB: PAIRS(p - q);

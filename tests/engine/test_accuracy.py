@@ -92,3 +92,13 @@ def test_random_numbers_are_what_they_claim():
 def test_seeds_give_different_sequences():
     made = [both(lambda m: m.output(m.random(1000, 1, seed=s)), (1, 1), (1000, 1))[0].run() for s in (1, 2, 3)]
     assert abs(np.corrcoef(np.concatenate(made, 1).T)[np.triu_indices(3, 1)]).max() < 0.12
+
+
+@pytest.mark.parametrize("fn, exact", [("fmod", np.fmod), ("remainder", np.remainder)])
+def test_phases_are_wrapped_exactly(fn, exact):
+    random = np.random.default_rng(2)
+    x = np.concatenate([random.standard_normal(20000) * 10.0 ** random.integers(-8, 12, 20000), np.arange(-40, 40) / 4,
+                        [0.0, -0.0, 1e-45, -1e-45, 0.99999994, -0.99999994, 1e30, -1e30, np.inf, -np.inf, np.nan]]).astype(np.float32)
+    program, _ = both(lambda m: m.output(m.binary(fn, m.input(), 1.0)), (len(x), 1), (len(x), 1))
+    with np.errstate(all="ignore"):
+        assert np.array_equal(program.run(x[:, None])[:, 0], exact(x, np.float32(1.0)), equal_nan=True)

@@ -162,6 +162,18 @@ def test_weights_that_change_from_block_to_block():
     agree(m.done(m.node("conv1d", (wide, w, bias), (1, 4, 8), stride=1, padding=(0, 0), dilation=2, groups=2)))
 
 
+def test_a_filter_of_one_channel_fills_the_lanes():
+    m = TraceMaker(64)
+    x = m.input(1, 1, 64)
+    cache = m.state(weights(1, 1, 20))
+    joined = m.cat([cache, x], 2)
+    m.carry(cache, m.slice(joined, d2=slice(64, None)))
+    y = m.conv1d(joined, weights(1, 1, 21), weights(1))
+    program, listing = compiled(m.done(m.unary("tanh", y)))
+    assert [call.views[1].shape for call in listing.calls if call.op == "conv1d"] == [(36, 1, 16)]
+    agree(m.trace)
+
+
 def test_numbers_picked_along_an_axis():
     m = TraceMaker(8)
     x = m.input(1, 4, 8)

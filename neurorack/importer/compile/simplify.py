@@ -7,6 +7,9 @@ import numpy as np
 from neurorack.importer.compile.graph import Graph, Item
 
 
+PHASES = 16     # outputs of a filter computed at once
+
+
 def simplify(graph: Graph) -> None:
     for item in list(graph.items):
         rewrite = RULES.get(item.op)
@@ -24,6 +27,29 @@ def _conv1d(graph: Graph, item: Item) -> None:
         zeros = (0,) * (len(x.shape) - 1)
         item.inputs[0] = graph.insert(item, "pad", [x], {"before": (*zeros, left), "after": (*zeros, right), "value": 0.0}, shape)
         item.params["padding"] = (0, 0)
+    _filter(graph, item)
+
+
+def _filter(graph: Graph, item: Item) -> None:
+    """One channel to one channel: ``PHASES`` neighbouring outputs are computed as channels, so that the kernel's lanes are full."""
+    w, p, rows = item.inputs[1], item.params, item.shape[-1]
+    if len(item.shape) != 3 or not w.is_constant or w.shape[:2] != (1, 1) or w.shape[2] < 4 or rows % PHASES or rows == PHASES:
+        return
+    if p["stride"] != 1 or p["dilation"] != 1 or p["groups"] != 1:
+        return
+    taps = w.value.reshape(-1)
+    wide = np.zeros((PHASES, 1, len(taps) + PHASES - 1), np.float32)
+    for phase in range(PHASES):
+        wide[phase, 0, phase:phase + len(taps)] = taps
+    inputs = [item.inputs[0], graph.constant(wide, item)]
+    if len(item.inputs) > 2 and item.inputs[2] is not None:
+        if not item.inputs[2].is_constant:
+            return
+        inputs.append(graph.constant(np.repeat(item.inputs[2].value.reshape(-1), PHASES), item))
+    batch = item.shape[0]
+    phases = graph.insert(item, "conv1d", inputs, {**p, "stride": PHASES}, (batch, PHASES, rows // PHASES))
+    turned = graph.insert(item, "permute", [phases], {"order": (0, 2, 1)}, (batch, rows // PHASES, PHASES))
+    graph.replace(item, graph.insert(item, "reshape", [turned], {}, item.shape))
 
 
 def _matmul(graph: Graph, item: Item) -> None:
