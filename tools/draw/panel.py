@@ -65,7 +65,7 @@ def holes(cv_jacks: int = 8) -> list[Hole]:
     columns, found = _columns(), []
     for x in (7.5, 7.5 + (width_hp() - 3) * HP_MM):
         found += [Hole("rail screw", "screw", round(x, 2), y, 3.2) for y in (3.0, HEIGHT - 3.0)]
-    found.append(Hole("display", "window", CENTRE, 25.5, window=(31.0, 16.5), body=(35.5, 33.5), shift=3.25))
+    found.append(Hole("display", "window", CENTRE, 25.5, window=(31.0, 15.6), body=(35.5, 33.5), shift=3.25))
     found += [Hole("display screw", "screw", round(CENTRE + dx, 2), y, 2.2) for dx in (-15.25, 15.25) for y in (14.5, 43.0)]
     found.append(Hole("ENCODER", "encoder", 20.0, 54.2, 7.2, body=(13.0, 13.4)))
     found.append(Hole("BUTTON", "button", 43.0, 54.2, 7.2, body=(12.0, 12.0)))

@@ -34,6 +34,7 @@ def rows(boards: dict[str, dict]) -> list[Row]:
     add("computer", "2 × 20 socket strip and ribbon cable, 10 cm or shorter", lambda i: 1)
     for chip, name in (("mcp3208", "MCP3208-CI/P, or -BI for half the linearity error"), ("ads1115", "ADS1115 breakout (four wires and ALRT)"), ("ads1015", "ADS1015 breakout with ±24 V inputs (8.06 M, 402 k, 1.241 V)")):
         add("converters", name, lambda i, chip=chip: sum(c["chip"] == chip for c in boards[names[i]]["converters"]))
+    add("converters", "resistor 330 R, 5 %, into the MCP3208's DOUT", lambda i: sum(c["chip"] == "mcp3208" for c in boards[names[i]]["converters"]))
     add("CV inputs", "MCP6004 quad op-amp", own(lambda i: -(-cvs[i] // 4)))
     add("CV inputs", f"resistor {ohms(cv_stage.INPUT_OHMS)}, 0.1 %, 25 ppm/K", own(lambda i: cvs[i]))
     add("CV inputs", f"resistor {ohms(stage.feedback)}, 0.1 %, 25 ppm/K (±10 V)", own(lambda i: cvs[i]))
