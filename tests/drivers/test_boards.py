@@ -70,7 +70,7 @@ def triggers(b, count, rate_hz, seed):
     return sent
 
 
-@pytest.mark.parametrize("name, count", [("pi", 1000), ("pi-ads1115", 300), pytest.param("pi", 10_000, marks=pytest.mark.soak),
+@pytest.mark.parametrize("name, count", [("pi", 800), ("pi-ads1115", 200), pytest.param("pi", 10_000, marks=pytest.mark.soak),
                                          pytest.param("pi-ads1115", 10_000, marks=pytest.mark.soak)])
 def test_no_trigger_of_a_millisecond_is_lost_or_doubled(bench, name, count):
     b = bench(name).begin()
