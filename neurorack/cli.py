@@ -37,6 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument("--monitor-db", type=float, help="mix the audio input into the output at this gain")
     play.add_argument("--board", help="a board of hardware/ (default: what is found, else desk: all simulated)")
     play.add_argument("--simulated", action="store_true", help="simulate the board's chips and play its jacks from here, as on the desk")
+    play.add_argument("--midi", action="append", metavar="NAME", help="MIDI ports whose name holds this (default: all; none for no MIDI)")
+    play.add_argument("--midi-virtual", nargs="?", const="neurorack", metavar="NAME", help="open a MIDI port of our own for other programs to connect to")
+    play.add_argument("--osc", nargs="?", const="7400", metavar="[ADDRESS:]PORT", help="listen to OSC (default 127.0.0.1:7400; 0.0.0.0 for all networks)")
     play.add_argument("--score", type=Path, help="play the simulated jacks from this score")
     play.add_argument("--record", type=Path, metavar="FILE.wav", help="record what the jack plays, without loss")
     play.add_argument("--report", type=Path, metavar="FILE.json", help="write what the run was like")
@@ -71,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 def _play(args) -> int:
     from neurorack import score as scores
     from neurorack.instrument import Instrument, Settings
+    from neurorack.remote.osc import parse_address
     from neurorack.render import check_target
 
     if args.seconds is not None and not 0 < args.seconds <= 1e7:
@@ -81,12 +85,14 @@ def _play(args) -> int:
         raise NeurorackError(f"--monitor-db is {args.monitor_db:g}; it must lie from -90 to 12")
     if args.report:
         check_target(args.report)
+    osc = parse_address(args.osc) if args.osc else None
     score = scores.load(args.score) if args.score else None
     seconds = args.seconds if args.seconds is not None else (score.seconds if score else None)
     Instrument(Settings(
         model=args.model, device=args.device, board=args.board, simulated=args.simulated, rate_hz=args.rate, block_frames=args.block, lead_frames=args.lead,
         settle_us=args.settle_us, input_channels=2 if args.input or args.monitor_db is not None else 0, monitor_db=args.monitor_db,
-        seconds=seconds, score=score, record=args.record, report=args.report, seed=args.seed, quiet=args.quiet)).play()
+        seconds=seconds, score=score, record=args.record, report=args.report, seed=args.seed, quiet=args.quiet,
+        midi=args.midi, midi_virtual=args.midi_virtual, osc=osc)).play()
     return 0
 
 

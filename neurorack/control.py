@@ -13,6 +13,10 @@ The socket ``PID.sock`` lies in the folder of the run files, for its owner alone
     {"do": "route", "jack": "cv2", "control": "brightness", "amount_per_volt": 0.1, ...}   the fields of a Route; control "mix" too
     {"do": "unroute", "jack": "cv2", "control": null}
     {"do": "level", "db": -6}
+    {"do": "learn", "control": "brightness", "low": 0, "high": 1, "seconds": 15}   the next MIDI controller that moves drives it
+    {"do": "unlearn", "control": "brightness"}
+    {"do": "midi", "voice": {"mode": "legato"}}    ports, settings and what was learned; with "voice", settings to change
+    {"do": "program", "number": 2}                 the library's second model, as swap
     {"do": "tap"}                                  a beat by hand: two make a tempo
 """
 

@@ -6,6 +6,7 @@ import argparse
 import json
 
 from neurorack import control
+from neurorack.remote import cli as midi_cli
 
 
 def register(commands) -> None:
@@ -50,16 +51,21 @@ def register(commands) -> None:
     unroute = request("unroute", "take routes away")
     unroute.add_argument("--jack")
     unroute.add_argument("--control")
+    midi_cli.register(request)
 
 
 def run(args) -> int:
     """Send the request, print the answer."""
-    what = {key: value for key, value in vars(args).items() if key not in ("command", "pid", "json") and value is not None}
+    what = midi_cli.read(args) or {key: value for key, value in vars(args).items() if key not in ("command", "pid", "json") and value is not None}
     answer = control.request(what, args.pid)
     if args.json:
         print(json.dumps(answer, indent=2))
     elif args.do == "status":
         print(page(answer))
+    elif "midi" in answer:
+        print(midi_cli.page(answer["midi"]))
+    elif "text" in answer:
+        print(answer["text"])
     elif "job" in answer:
         print(played(answer["job"]))
     return 0

@@ -195,12 +195,11 @@ def check_disk() -> list[dict]:
 
 
 def check_midi() -> list[dict]:
-    try:
-        import mido  # noqa: F401
-        import rtmidi  # noqa: F401
-    except ImportError as error:
-        return [finding("midi", OK, f"MIDI is off: {error.name} is not installed", "pip install mido python-rtmidi (or the distribution's python3-rtmidi)")]
-    return [finding("midi", OK, "MIDI libraries are there")]
+    from neurorack.remote.ports import unavailable
+
+    if why := unavailable():
+        return [finding("midi", OK, f"MIDI is off: {why[0]}", why[1])]
+    return [finding("midi", OK, "MIDI ports are opened as they come")]
 
 
 def examine() -> list[dict]:

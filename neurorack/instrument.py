@@ -30,6 +30,7 @@ from neurorack.library.watch import Watcher
 from neurorack.notify import Notifier
 from neurorack.process import BAD_INPUT, name_process, tell
 from neurorack.render import check_audio_settings, drive_indices, write_atomically
+from neurorack.remote.hand import Remote
 from neurorack.report import play_report
 from neurorack.score import Score
 from neurorack.shm.rack import Rack
@@ -63,6 +64,9 @@ class Settings:
     input_channels: int = 0
     monitor_db: float | None = None
     seconds: float | None = None
+    midi: list[str] | None = None         # parts of port names; None: all; ["none"]: no MIDI
+    midi_virtual: str | None = None
+    osc: tuple[str, int] | None = None
     score: Score | None = None
     record: Path | None = None
     report: Path | None = None
@@ -97,6 +101,7 @@ class Instrument:
         self.slots.begin(self.model_path, self.card)
         self.posted: queue.SimpleQueue = queue.SimpleQueue()
         self.wires = boards.wires(self.board, self.rack, settings.simulated)
+        self.remote = Remote(self)
         self.run_file = runfiles.RunFile()
         self.leaving = self.sounding_at = None
         self.hands: list = []
@@ -109,10 +114,10 @@ class Instrument:
     def _others(self) -> list[Watched]:
         """The children beside the synths."""
         s, rack = self.settings, self.rack
-        inputs, pass_fds = {"board": self.board}, ()
+        inputs, pass_fds = {"board": self.board, "remote_fd": self.remote.edges_fd}, (self.remote.edges_fd,)
         if self.board["driver"] == "desk":
             inputs["gate_fd"] = self.wires.far.fileno()
-            pass_fds = (inputs["gate_fd"],)
+            pass_fds += (inputs["gate_fd"],)
         elif self.wires:
             inputs["environment"] = self.wires.environment()
         audio = {"device": s.device, "record": str(Path(s.record).absolute()) if s.record else None}
@@ -226,6 +231,7 @@ class Instrument:
         device = audio.device_name or "?"
         self.say(f"{self.card.get('name')} plays on {device}, {s.rate_hz} Hz in blocks of {s.block_frames}, board {self.board['name']} "
                  f"({now - self.began:.1f} s after the start)")
+        self.remote.start()
         if self.wires is None:
             return
         if s.score:
@@ -236,11 +242,6 @@ class Instrument:
             if sys.stdin is not None and sys.stdin.isatty():
                 self.hands.append(Keyboard(self.wires, self.leave, patch, wish=self.wishes.from_a_hand))
                 self.say(HELP)
-            from neurorack.desk.midi import MidiHand
-
-            midi = MidiHand.if_any(self.wires, self.say, patch)
-            if midi:
-                self.hands.append(midi)
         for hand in self.hands:
             hand.start()
 

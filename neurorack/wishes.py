@@ -17,7 +17,7 @@ from neurorack.swap import Job
 from neurorack.voice.patch import JACKS, Route
 
 WAIT_SECONDS = 80.0
-CLOCKS = ("none", "jack", "tapped")
+CLOCKS = ("none", "jack", "tapped", "MIDI")
 ROUTE_NUMBERS = {"amount_per_volt": (-10, 10), "offset": (-10, 10), "curve": (0.25, 4), "smooth_ms": (0, 5000)}
 
 
@@ -46,7 +46,7 @@ class Wishes:
     def handle(self, request: dict) -> dict:
         """The answer's fields. Raises ``NeurorackError``."""
         does = {"status": self._status, "swap": self._swap, "next": self._next, "load": self._load, "unload": self._unload,
-                "mix": self._mix, "set": self._set, "route": self._route, "unroute": self._unroute, "level": self._level, "tap": self._tap}
+                "mix": self._mix, "set": self._set, "route": self._route, "unroute": self._unroute, "level": self._level, "tap": self._tap, **self.run.remote.requests}
         if request["do"] not in does:
             raise NeurorackError(f"there is no request {request['do']!r}; there are {', '.join(sorted(does))}")
         return does[request["do"]](request)

@@ -68,13 +68,16 @@ NR_EXPORT void nr_condition(nr_jack *jack, uint32_t jacks, const double *convert
 
 void nr_controls_write(nr_rack *rack, const double *cv_volts, uint32_t gates_high, int64_t scan_ns);
 
-/* A whole scan: condition it, publish it, keep it as it was converted. Writer: inputs. */
+/* A whole scan: condition it, add what is played from afar, publish it, keep it as it was converted. Writer: inputs. */
 NR_EXPORT void nr_inputs_scan(nr_rack *rack, nr_jack *jack, uint32_t jacks, const double *converted, double *volts,
                               uint32_t gates_high, int64_t ns) {
   nr_inputs *in = &rack->inputs;
   uint64_t scan = nr_peek(&in->scans), at = scan & (NR_RAW_SCANS - 1);
   uint32_t unpatched = 0;
+  double added[NR_CV_JACKS];
   nr_condition(jack, jacks, converted, volts, ns);
+  nr_words_in(added, rack->remote.cv_volts, sizeof added);
+  for (uint32_t i = 0; i < NR_CV_JACKS; i++) volts[i] = (i < jacks ? volts[i] : 0) + added[i];
   nr_controls_write(rack, volts, gates_high, ns);
   for (uint32_t i = 0; i < jacks; i++) {
     unpatched |= jack[i].unpatched << i;

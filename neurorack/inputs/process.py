@@ -14,10 +14,12 @@ import time
 
 from neurorack.drivers import board as boards
 from neurorack.inputs import calibration, settings, store
-from neurorack.inputs.clock import TAPPED, Clock
+from neurorack.inputs.clock import JACK, TAPPED, Clock
 from neurorack.inputs.conditioner import Conditioner
 from neurorack.inputs.gates import Debouncer
+from neurorack.inputs.midi_clock import MIDI, MidiClock
 from neurorack.process import Child, run_as_fifo
+from neurorack.remote import wire
 
 FIFO_PRIORITY = 60
 HEARTBEAT_NS = 20_000_000
@@ -44,7 +46,8 @@ class Scanner:
             conditioner.hold(last[0])       # a restart holds the last values
         self.lines = [Debouncer(high) for high in board.gate_levels()]
         self.roles = [settings.GateSettings() for _ in self.lines]
-        self.clock = Clock()
+        self.clock, self.midi_clock = Clock(), MidiClock()
+        self.remote: wire.Receiver | None = None            # what is played over MIDI and OSC
         self.settling: list[tuple[int, int, bool]] = []     # a heap by time
         self.next_scan = time.monotonic_ns()
         self.failing = False
@@ -99,7 +102,7 @@ class Scanner:
             self._play_steps()
 
     def _note_gates(self) -> None:
-        self._gates_high = sum(1 << i for i, line in enumerate(self.lines) if line.high)
+        self._gates_high = sum(1 << i for i, line in enumerate(self.lines) if line.high or self._held(i))
         bounces = sum(line.bounces for line in self.lines)
         if bounces != self._bounces:
             self._bounces = self.section.bounces = bounces
@@ -107,11 +110,29 @@ class Scanner:
     def _clean(self, edge_ns: int, gate: int, level: bool) -> None:
         role = self.roles[gate].role
         if role == "gate":
-            heapq.heappush(self.settling, (edge_ns, gate, level))
+            if level or not self._held(gate):
+                heapq.heappush(self.settling, (edge_ns, gate, level))
         elif level:
             self.clock.pulse(edge_ns) if role == "clock" else self.clock.reset(edge_ns)
             self._play_steps()
             self.tell_clock()
+
+    def _held(self, gate: int) -> bool:
+        """Somebody holds this gate from afar."""
+        return self.remote is not None and self.remote.high[gate]
+
+    def take_remote(self) -> None:
+        """Edges and clock pulses from afar. Whoever raises a gate plays a hit; it falls when nobody holds it."""
+        for ns, what, high in self.remote.read():
+            if what >= wire.GATES:
+                self.midi_clock.take(ns, what)
+                self.tell_clock()
+                continue
+            was, self.remote.high[what] = self.remote.high[what], high
+            by_jack = what < len(self.lines) and self.lines[what].high and self.roles[what].role == "gate"
+            if high or (was and not by_jack):
+                heapq.heappush(self.settling, (ns, what, high))
+        self._note_gates()
 
     def _play_steps(self) -> None:
         for at in self.clock.steps():
@@ -133,9 +154,11 @@ class Scanner:
 
     def tell_clock(self) -> None:
         section, clock = self.section, self.clock
+        if self.midi_clock.running and clock.running != JACK:
+            clock = self.midi_clock        # a cable comes first, a tap last
         section.clock_pulse_ns, section.clock_period_ns, section.clock_pulses = clock.pulse_ns, clock.period_ns, clock.pulses
         section.tempo_bpm, section.clock_steps_per_pulse = clock.tempo_bpm, clock.steps_per_pulse
-        section.clock_running = clock.running
+        section.clock_running = MIDI if clock is self.midi_clock and clock.running else clock.running
 
     def beat(self, now: int) -> None:
         """What need not be in time."""
@@ -144,6 +167,7 @@ class Scanner:
             self._tap_ns = tap_ns
             self.clock.tap(tap_ns)
         self.clock.look(now)
+        self.midi_clock.look(now)
         self._play_steps()
         self.tell_clock()
 
@@ -195,6 +219,9 @@ def run(child: Child) -> None:
     kept = Kept(child, board, scanner)
     kept.look(0)
     gates = [scanner.board.gate_fd()]
+    if "remote_fd" in child.config:
+        scanner.remote = wire.Receiver(child.config["remote_fd"])
+        gates.append(scanner.remote)
     beat_at = 0
     while True:
         now = time.monotonic_ns()
@@ -209,6 +236,8 @@ def run(child: Child) -> None:
         changed = select.select(gates, [], [], min(max(0, scanner.next_event() - now), HEARTBEAT_NS) / 1e9)[0]
         if changed or beat:
             scanner.take_edges()
+            if scanner.remote:
+                scanner.take_remote()
         now = time.monotonic_ns()
         scanner.take_due(now)
         if scanner.settling:

@@ -87,7 +87,7 @@ TABLE: tuple[Section, ...] = (
         Field("state", "u32", 1, "1 play, 2 fade out and stay silent, 3 leave"),
         Field("recording", "u32", 1, "1 while the recorder wants the capture ring filled"),
         Field("heartbeat_ns", "i64", 1, "CLOCK_MONOTONIC"),
-        Field("restarts", "u32", 4, "of audio, synth A, synth B, inputs"),
+        Field("restarts", "u32", 5, "of audio, synth A, synth B, inputs, remote"),
         Field("mix_target", "f64", 1, "0 = slot A alone, 1 = slot B alone; the callback glides there"),
         Field("mix_frames", "u32", 1, "length of that crossfade over its whole way"),
         Field("monitor_gain", "f32", 1, "audio input mixed into the output, 0 = off"),
@@ -108,7 +108,7 @@ TABLE: tuple[Section, ...] = (
         Field("pid", "u64", 1, ""),
         Field("board_name", "char", NAME_BYTES, "whose calibration and jack settings hold; a simulated board's own"),
         Field("unpatched", "u32", 1, "bit i: cv i+1 was found without a cable and gives its normal"),
-        Field("clock_running", "u32", 1, "0 no tempo, 1 from a clock jack, 2 tapped"),
+        Field("clock_running", "u32", 1, "0 no tempo, 1 from a clock jack, 2 tapped, 3 from MIDI"),
         Field("tempo_bpm", "f64", 1, "filtered; the last one while no clock runs, 0 before the first"),
         Field("clock_pulse_ns", "f64", 1, "filtered time of the last pulse, CLOCK_MONOTONIC"),
         Field("clock_period_ns", "f64", 1, "filtered time from pulse to pulse"),
@@ -224,6 +224,17 @@ TABLE: tuple[Section, ...] = (
     Section("desk", "supervisor", "atomic", "The wires of the simulated board: what a real jack would carry.", (
         Field("cv_wire_volts", "f64", CV_JACKS, "before the simulated converter"),
         Field("gate_wire_volts", "f64", GATE_JACKS, "before the simulated threshold"),
+    )),
+    Section("remote", "remote", "atomic", "What is played over MIDI and OSC.", (
+        Field("heartbeat_ns", "i64", 1, "CLOCK_MONOTONIC"),
+        Field("cv_volts", "f64", CV_JACKS, "added to what the jacks carry"),
+        Field("pid", "u64", 1, ""),
+        Field("ports", "u32", 1, "open MIDI ports"),
+        Field("messages", "u64", 1, "of MIDI, since start"),
+        Field("notes", "u64", 1, "rising edges of gate 1 since start"),
+        Field("osc_packets", "u64", 1, "since start"),
+        Field("osc_bad", "u64", 1, "messages, and whole packets, that were none of ours"),
+        Field("lost", "u64", 1, "events that nobody took in time"),
     )),
 )
 

@@ -1,15 +1,12 @@
-"""Hands at the simulated jacks: keyboard, MIDI, score and built-in patch."""
+"""Hands at the simulated jacks: keyboard, score and built-in patch."""
 
-import sys
 import time
 from types import SimpleNamespace
 
 import pytest
 
-from neurorack.desk import midi
 from neurorack.desk.hands import BuiltInPatch, ScoreHand
 from neurorack.desk.keyboard import Keyboard, status_line
-from neurorack.desk.midi import MidiHand
 from neurorack.score import parse
 from neurorack.shm.rack import Rack
 
@@ -89,42 +86,6 @@ def test_the_status_line_fits_a_terminal():
     rack.underruns[0].late[0] = 3
     line = status_line(rack, 0.25, None)
     assert "cv1 +1.00" in line and "cv2 -2.50" in line and "underruns 3" in line and len(line) < 119 and "##########" in line
-
-
-# ---- MIDI
-
-
-def message(kind, **values):
-    return SimpleNamespace(type=kind, **values)
-
-
-def test_midi_notes_are_gates_with_velocity():
-    wires = Wires()
-    hand = MidiHand(wires, [])
-    hand.handle(message("note_on", note=60, velocity=127))
-    hand.handle(message("note_on", note=64, velocity=64))      # held keys: every note is a hit
-    hand.handle(message("note_off", note=60, velocity=0))
-    hand.handle(message("note_on", note=64, velocity=0))       # a note off in disguise
-    hand.handle(message("note_off", note=99, velocity=0))
-    assert [m for m in wires.moves if m[0] == "gate1"] == [("gate1", 5.0), ("gate1", 0.0), ("gate1", 5.0), ("gate1", 0.0), ("gate1", 0.0)]
-    assert [m for m in wires.moves if m[0] == "cv2"] == [("cv2", 5.0), ("cv2", 0.0)]
-
-
-def test_midi_controllers_are_cvs_and_the_pedal_is_gate_2():
-    wires = Wires()
-    patch = BuiltInPatch(wires)
-    hand = MidiHand(wires, [], patch)
-    for control, value in ((20, 0), (23, 127), (24, 9), (19, 9), (64, 127), (64, 0)):
-        hand.handle(message("control_change", control=control, value=value))
-    hand.handle(message("clock"))
-    assert wires.moves == [("cv1", -5.0), ("cv4", 5.0), ("gate2", 5.0), ("gate2", 0.0)]
-    assert patch.hold == [True, False, False, True]
-    assert midi.volts(64) == 0
-
-
-def test_no_midi_is_no_error(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mido", None)
-    assert MidiHand.if_any(Wires(), lambda line: None) is None
 
 
 # ---- score and built-in patch

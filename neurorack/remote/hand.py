@@ -1,0 +1,152 @@
+"""The supervisor's end of the remote process: starts it, does what it wishes, and asks it for what the control socket wants."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from concurrent.futures import Future, TimeoutError
+
+from neurorack import library
+from neurorack.errors import NeurorackError
+from neurorack.remote import wire
+from neurorack.remote.midi import NEXT
+from neurorack.remote.ports import unavailable
+from neurorack.remote.settings import parse_voice
+from neurorack.slot import MIX
+from neurorack.watched import Watched
+
+INDEX = 4                      # in run.restarts
+ANSWER_SECONDS, LEARN_SECONDS, MOST_LEARN_SECONDS = 5.0, 15.0, 60.0
+
+
+class Remote:
+    """Of one run. The sockets outlive the process, so that one started again finds them."""
+
+    def __init__(self, run):
+        self.run = run
+        self._edges, self._edges_far = wire.pair()
+        self._talk, self._talk_far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.child: Watched | None = None
+        self._asked: dict[int, Future] = {}
+        self._numbers = 0
+        self._lock = threading.Lock()
+        #: what the control socket can ask for: name -> handler of ``Wishes``
+        self.requests = {"learn": self._learn, "unlearn": self._unlearn, "midi": self._midi, "program": self._program}
+
+    @property
+    def edges_fd(self) -> int:
+        """For the inputs process."""
+        return self._edges_far.fileno()
+
+    def why_no_midi(self) -> str | None:
+        """None where MIDI is played."""
+        settings = self.run.settings
+        if settings.midi == ["none"]:
+            return "it is switched off (--midi none)"
+        if settings.score and settings.midi is None and settings.midi_virtual is None:
+            return "a score is played; --midi NAME takes MIDI in beside it"
+        found = unavailable()
+        return found[0] if found else None
+
+    def start(self) -> None:
+        """Where there is MIDI, or OSC is asked for: the process, and a thread that listens to it."""
+        settings, why = self.run.settings, self.why_no_midi()
+        if why and (settings.midi not in (None, ["none"]) or settings.midi_virtual):
+            self.run.say(f"warning: MidiPort: there is no MIDI: {why}")
+        if why and not settings.osc:
+            return
+        config = {"edges_fd": self._edges.fileno(), "talk_fd": self._talk_far.fileno(), "midi": None if why else settings.midi or [],
+                  "virtual": settings.midi_virtual, "osc": settings.osc}
+        self.child = Watched("remote", INDEX, self.run.rack.remote, config, (config["edges_fd"], config["talk_fd"]))
+        self.child.start(self.run.rack)
+        self.run.others.append(self.child)
+        self.run.note_children()
+        threading.Thread(target=self._listen, name="remote", daemon=True).start()
+
+    # -- what it wishes
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):
+            while data := self._talk.recv(1 << 16):
+                said = json.loads(data)
+                if "answer" in said:
+                    if future := self._asked.pop(said.pop("answer"), None):
+                        future.set_result(said)
+                else:
+                    self._wish(said["wish"])
+
+    def _wish(self, request: dict) -> None:
+        if request["do"] == "hold":
+            self._let_go(request["jack"])
+        elif request["do"] == "set":
+            with contextlib.suppress(NeurorackError, TimeoutError):      # a fader would say it a hundred times a second
+                self.run.wishes.handle(request)
+        else:
+            threading.Thread(target=self.run.wishes.from_a_hand, args=(request,), daemon=True).start()   # finding a model may take a while
+
+    def _let_go(self, jack: int) -> None:
+        """The built-in patch leaves a jack that is played from afar."""
+        for hand in self.run.hands:
+            held = getattr(hand, "hold", [])
+            if jack < len(held) and not held[jack]:
+                held[jack] = True
+                self.run.wires.set_cv(jack, 0.0)
+
+    # -- what it is asked
+
+    def _ask(self, request: dict, seconds: float) -> dict:
+        if self.child is None:
+            raise NeurorackError(f"there is no MIDI: {self.why_no_midi() or 'the instrument is still starting'}")
+        with self._lock:
+            self._numbers += 1
+            number, future = self._numbers, Future()
+            self._asked[number] = future
+        try:
+            self._talk.send(json.dumps({"number": number, "request": request}).encode(), socket.MSG_DONTWAIT)
+            answer = future.result(seconds)
+        except (OSError, TimeoutError):
+            raise NeurorackError("the remote process does not answer; try again") from None
+        finally:
+            self._asked.pop(number, None)
+        if "error" in answer:
+            raise NeurorackError(answer["error"])
+        return answer
+
+    def _control(self, request: dict) -> str:
+        from neurorack.wishes import text
+
+        name = text(request, "control")
+        known = [c["name"] for slot in self.run.slots.slots if slot.holds for c in slot.card.get("controls", [])] + [MIX, NEXT]
+        if name not in known:
+            raise NeurorackError(f"there is no control {name!r}; there are {', '.join(dict.fromkeys(known))}")
+        return name
+
+    def _learn(self, request: dict) -> dict:
+        from neurorack.wishes import number
+
+        seconds = number(request, "seconds", 0.1, MOST_LEARN_SECONDS, LEARN_SECONDS)
+        return self._ask({"do": "learn", "control": self._control(request), "low": number(request, "low", 0, 1, 0.0),
+                          "high": number(request, "high", 0, 1, 1.0), "seconds": seconds}, seconds + ANSWER_SECONDS)
+
+    def _unlearn(self, request: dict) -> dict:
+        from neurorack.wishes import text
+
+        return self._ask({"do": "unlearn", "control": text(request, "control")}, ANSWER_SECONDS)
+
+    def _midi(self, request: dict) -> dict:
+        voice = request.get("voice") or {}
+        if not isinstance(voice, dict):
+            raise NeurorackError(f"voice is {voice!r}; it must be settings by their names")
+        parse_voice(voice)
+        return self._ask({"do": "midi", "voice": voice}, ANSWER_SECONDS)
+
+    def _program(self, request: dict) -> dict:
+        """Programs count from 1, in the order of the library's names."""
+        from neurorack.wishes import number
+
+        names, at = sorted(library.available()), int(number(request, "number", 1, 128))
+        if at > len(names):
+            raise NeurorackError(f"there is no model for program {at}; the library holds {len(names)}")
+        return self.run.wishes.handle({**request, "do": "swap", "model": names[at - 1]})
