@@ -8,7 +8,7 @@ import yaml
 
 from neurorack.drivers import board
 from tools.draw import __main__ as draw
-from tools.draw import parts
+from tools.draw import parts, wiring, wiring_picture
 
 HARDWARE = board.HARDWARE
 DOCUMENTS = sorted(HARDWARE.glob("*.md"))
@@ -112,6 +112,11 @@ def test_the_diagram_shows_every_row_of_the_table(name):
             assert f">pin {row['header pin']}<" in svg
         if row["jack or control"]:
             assert f">{row['jack or control']}" in svg
+
+
+@pytest.mark.parametrize("name", WHERE)
+def test_no_two_wires_of_the_diagram_lie_on_one_another(name):
+    assert not wiring_picture.collisions(wiring_picture.layout(wiring.wires(board.load(name))))
 
 
 def flat(settings):

@@ -64,7 +64,7 @@ def _converter(b: _Board, converter: dict, part: str) -> None:
     for signal, channel in channels.items():
         if channel in jacks:
             jack = jacks[channel]
-            circuit = "the jack, straight" if converter["chip"] == "ads1015" else f"CV input circuit {jack[2:]}"
+            circuit = "the jack, 100 k to ground" if converter["chip"] == "ads1015" else f"CV input circuit {jack[2:]}"
             pin = f"IN{channel}" if converter["chip"] == "ads1015" else pins[signal]
             b.wires.append(Wire(part, str(pin), signal, net=circuit, jack=f"{jack[:-1].upper()} {jack[-1]}"))
 
@@ -82,8 +82,6 @@ def _controls(b: _Board, controls: dict) -> None:
         part, bus = "RGB encoder", f"i2c{controls['i2c']}"
         b.bus(part, "SDA", bus, "SDA")
         b.bus(part, "SCL", bus, "SCL")
-        if "interrupt" in controls:
-            b.gpio(part, "INT", "interrupt", controls["interrupt"])
         b.power(part, "3-6V", "supply", 1)
         b.power(part, "GND", "GND", 14)
     else:

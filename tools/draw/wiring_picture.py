@@ -57,57 +57,67 @@ def _draw_part(sheet: Sheet, name: str, rows: list[Wire], top: float) -> None:
 def picture(settings: dict) -> str:
     """The SVG of a board file that ``neurorack.drivers.board.load`` has read."""
     rows = wires(settings)
-    parts: dict[str, list[Wire]] = {}
-    for wire in rows:
-        parts.setdefault(wire.part, []).append(wire)
-    signals = [w for w in rows if w.line is not None]
-    heights = {name: len(group) * _ROW + 38 for name, group in parts.items()}
-    height = max(_TOP + sum(heights.values()) + 40, _TOP + 20 * _HEADER_ROW + 60)
-    sheet = Sheet(1080, height, f"Wiring of board {settings['name']}: {settings['description']}", scale=1.0)
+    places = layout(rows)
+    height = max(max(places.values()) + 56, _TOP + 20 * _HEADER_ROW + 60)
+    sheet = Sheet(1080, height, f"Wiring of board {settings['name']}: {settings['description']}")
     sheet.words(24, 34, f"Board {settings['name']}: wiring", 20, bold=True)
     sheet.words(24, 54, settings["description"], 12.5, colour=QUIET)
-    order = sorted({w.header for w in signals})
-    colour_of = {pin: _COLOURS[i % len(_COLOURS)] for i, pin in enumerate(order)}
+    signals = [w for w in rows if w.line is not None]
+    colour_of = {pin: _COLOURS[i % len(_COLOURS)] for i, pin in enumerate(sorted({w.header for w in signals}))}
     bcm = settings["driver"] == "classic"
     gpio_at = {w.header: f"BCM {w.line}" if w.bcm and bcm else f"GPIO {w.line}" for w in signals}
-    lanes = _lanes(parts, heights, order)
+    lanes = _lanes(places)
     _draw_header(sheet, headers.COMPUTERS[settings["driver"]][0])
-    for name, group in parts.items():
-        _draw_part(sheet, name, group, _part_top(parts, heights, name))
-    for name, group in parts.items():
-        for i, wire in enumerate(group):
-            _draw_end(sheet, wire, _part_top(parts, heights, name) + 34 + i * _ROW, colour_of, lanes)
+    for part in dict.fromkeys(w.part for w in rows):
+        group = [w for w in rows if w.part == part]
+        _draw_part(sheet, part, group, places[group[0]] - 34)
+    for wire in rows:
+        _draw_end(sheet, wire, places[wire], colour_of, lanes)
     _draw_pins(sheet, colour_of, gpio_at)
     _legend(sheet, height - 20)
     return sheet.text()
 
 
-def _part_top(parts: dict, heights: dict, name: str) -> float:
-    top = _TOP - 4
-    for other in parts:
-        if other == name:
-            return top
-        top += heights[other]
-    raise KeyError(name)
+def layout(rows: list[Wire]) -> dict[Wire, float]:
+    """y of each wire's end at its part, the parts below each other, a little lower than they might be where that keeps wires from lying on one another."""
+    for shift in range(40):
+        places, y, last = {}, _TOP - 4 + shift, None
+        for wire in rows:
+            y += 0 if last is None else _ROW if wire.part == last else _ROW + 38
+            places[wire] = y + 34
+            last = wire.part
+        if not collisions(places):
+            break
+    return places
 
 
-def _lanes(parts: dict, heights: dict, order: list[int]) -> dict[int, float]:
+def collisions(places: dict[Wire, float]) -> list[tuple[int, int]]:
+    """Header pins whose wires would share a stretch: one on its way out, the other on its way to its part."""
+    lanes = _lanes(places)
+    ends = [(wire.header, y) for wire, y in places.items() if wire.header in lanes and wire.line is not None]
+    return [(pin, other) for pin in lanes for other, y in ends if pin != other and abs(_out(pin) - y) < 4 and lanes[other] < lanes[pin]]
+
+
+def _out(pin: int) -> float:
+    """Where a wire leaves the header: beside an even pin, between two rows for an odd one."""
+    return _header_place(pin)[1] + (pin % 2) * _HEADER_ROW / 2
+
+
+def _lanes(places: dict[Wire, float]) -> dict[int, float]:
     """x of each signal's vertical stretch: the further a wire must go, the further left, which keeps crossings few."""
-    ends: dict[int, list[float]] = {pin: [] for pin in order}
-    for name, group in parts.items():
-        for i, wire in enumerate(group):
-            if wire.header in ends and wire.line is not None:
-                ends[wire.header].append(_part_top(parts, heights, name) + 34 + i * _ROW)
-    down = sorted((pin for pin in order if min(ends[pin]) >= _header_place(pin)[1]), key=lambda pin: -_header_place(pin)[1])
-    up = sorted((pin for pin in order if pin not in down), key=lambda pin: _header_place(pin)[1])
-    first, step = 232, min(15, 300 / max(1, len(order)))
-    return {pin: first + step * i for i, pin in enumerate([*reversed(up), *reversed(down)])}
+    ends: dict[int, list[float]] = {}
+    for wire, y in places.items():
+        if wire.line is not None:
+            ends.setdefault(wire.header, []).append(y)
+    down = sorted((pin for pin in ends if min(ends[pin]) >= _header_place(pin)[1]), key=lambda pin: _header_place(pin)[1])
+    up = sorted((pin for pin in ends if pin not in down), key=lambda pin: -_header_place(pin)[1])
+    return {pin: 232 + min(15, 300 / len(ends)) * i for i, pin in enumerate([*up, *down])}
 
 
 def _draw_end(sheet: Sheet, wire: Wire, y: float, colour_of: dict, lanes: dict) -> None:
     if wire.line is not None:
         x0, y0 = _header_place(wire.header)
-        out = y0 if wire.header % 2 == 0 else y0 + _HEADER_ROW / 2
+        out = _out(wire.header)
         lane, colour = lanes[wire.header], colour_of[wire.header]
         start = [(x0, y0)] if wire.header % 2 == 0 else [(x0, y0), (x0 + 14, out)]
         sheet.path(*start, (lane, out), (lane, y), (_PARTS_X, y), stroke=colour, stroke_width=1.8)
