@@ -21,8 +21,9 @@ class PiBoard:
         self._levels = [False] * gates["jacks"]
         self._wakeup = Wakeup()
         self._lines = Part("the gates' GPIO", lambda: self._open_lines(settings["gpio"], gates), note, count)
-        self._converters = Converters(settings, note, count, self._cv)
         self._volts = [0.0] * settings["cv"]["jacks"]
+        self._jack = {f"cv{i + 1}": i for i in range(len(self._volts))}
+        self._converters = Converters(settings, note, count, self._cv)
         self._lines.get()
 
     def _open_lines(self, labels: list[str], gates: dict):
@@ -32,7 +33,7 @@ class PiBoard:
         return lines
 
     def _cv(self, jack: str, volts: float, ns: int) -> None:
-        self._volts[int(jack[2:]) - 1] = volts
+        self._volts[self._jack[jack]] = volts
 
     def gate_fd(self) -> int:
         return self._wakeup.fd
