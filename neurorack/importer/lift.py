@@ -7,6 +7,7 @@ MethodReport(path='lifted', snr_db=121.4, reason='', operations=312)
 
 from __future__ import annotations
 
+import ctypes
 import json
 import time
 from collections.abc import Callable
@@ -157,6 +158,7 @@ def check_block(frames: int, granularity_frames: int) -> None:
 def _one(archive, method, spec, frames, attributes, seed, writer, rate_hz, shelf):
     """The report of one method at one block length, and its listing as JSON where it was lifted."""
     where = {"in_channels": spec.in_channels, "in_ratio": spec.in_ratio, "attributes": attributes, "seed": seed}
+    _give_back()             # what the method before needed
     try:
         trace = record(archive, method, frames, **where, shelf=shelf)
     except ModelError as error:
@@ -173,6 +175,8 @@ def _one(archive, method, spec, frames, attributes, seed, writer, rate_hz, shelf
     if recorded < verify.LEAST_SNR_DB:
         return MethodReport("none", recorded, "what was recorded is not what the model does", trace.operations()), None
     replay.reset()
+    del interpreted          # a large model's memory counts: weights are packed next
+    _give_back()
     try:
         builder = ProgramBuilder(writer.weights, frames, spec.in_channels, spec.in_ratio, spec.out_channels, spec.out_ratio)
         lower(trace, builder)
@@ -184,6 +188,13 @@ def _one(archive, method, spec, frames, attributes, seed, writer, rate_hz, shelf
     if not snr >= verify.LEAST_SNR_DB:
         return MethodReport("list", snr, f"the compiled program agrees to {snr:.0f} dB only", trace.operations()), None
     return MethodReport("lifted", snr, operations=trace.operations()), listing.json()
+
+
+def _give_back() -> None:
+    """What was freed goes back to the system, where the C library can do that."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)
 
 
 def _drop_unused(writer: ModelWriter) -> None:
