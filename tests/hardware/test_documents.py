@@ -35,7 +35,8 @@ def table(name):
 
 
 def wires(name, part, signal=None, jack=None):
-    return [row for row in table(name) if row["part"].startswith(part) and signal in (None, row["signal"]) and jack in (None, row["jack or control"])]
+    return [row for row in table(name) if row["part"].startswith(part)
+            and signal in (None, row["signal"]) and jack in (None, row["jack or control"])]
 
 
 def line(row):
@@ -43,8 +44,7 @@ def line(row):
 
 
 def test_nothing_is_stale():
-    stale = [name for name, text in draw.fresh().items() if not (HARDWARE / name).is_file() or (HARDWARE / name).read_text() != text]
-    assert not stale, "run: python -m tools.draw"
+    assert not list(draw.outdated()), "run: python -m tools.draw"
 
 
 @pytest.mark.parametrize("name", WHERE)
@@ -82,7 +82,8 @@ def test_the_tables_agree_with_the_board_files(name):
     assert (line(wires(name, part, "data/command")[0]), line(wires(name, part, "reset")[0])) == (display["dc"], display["reset"])
     assert wires(name, part, "select")[0]["header pin"] == {0: "24", 1: "26"}[display["select"]]
     jacks = [row["jack or control"] for row in table(name) if re.match(r"(CV|GATE) \d", row["jack or control"])]
-    assert sorted(jacks) == sorted([f"CV {i + 1}" for i in range(settings["cv"]["jacks"])] + [f"GATE {i + 1}" for i in range(settings["gates"]["jacks"])])
+    expected = {f"{kind} {i + 1}" for kind, section in (("CV", "cv"), ("GATE", "gates")) for i in range(settings[section]["jacks"])}
+    assert len(jacks) == len(expected) and set(jacks) == expected
 
 
 @pytest.mark.parametrize("name", WHERE)

@@ -61,6 +61,7 @@ def test_the_drawing_has_its_true_size_and_every_hole():
     width, height = re.search(r'width="([\d.]+)mm" height="([\d.]+)mm"', svg).groups()
     box = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()
     assert (width, height) == box, "one unit is one millimetre"
-    places = {(round(float(x) - 4, 2), round(float(y) - 4, 2), float(r)) for x, y, r in re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"', svg)}
+    circles = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"', svg)
+    places = {(round(float(x) - 4, 2), round(float(y) - 4, 2), float(r)) for x, y, r in circles}
     for hole in panel.holes():
         assert hole.window[0] or (hole.x, hole.y, round(hole.diameter / 2, 2)) in places, hole.name

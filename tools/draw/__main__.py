@@ -18,8 +18,9 @@ def tables() -> dict[str, str]:
     made = {f"wiring-{name}": wiring.table(settings) for name, settings in boards.items()}
     return {**made, "parts": parts.table(boards), "panel": panel.table(),
             "cv-stages": cv_stage.stage_table(), "cv-resolution": cv_stage.resolution_table(), "cv-tolerances": cv_stage.tolerance_table(),
-            "cv-currents": cv_stage.current_table(), "gate-facts": gate_stage.facts(), "gate-trials": gate_stage.table(), "audio": audio_stage.facts(),
-            "power-computers": power.computer_table(), "power-analog": power.analog_table(), "power-inrush": power.inrush_table(), "classic-input": classic_stage.facts()}
+            "cv-currents": cv_stage.current_table(), "gate-facts": gate_stage.facts(), "gate-trials": gate_stage.table(),
+            "power-computers": power.computer_table(), "power-analog": power.analog_table(), "power-inrush": power.inrush_table(),
+            "audio": audio_stage.facts(), "classic-input": classic_stage.facts()}
 
 
 def drawings() -> dict[str, str]:
@@ -36,8 +37,17 @@ def fresh() -> dict[str, str]:
     return made
 
 
+def outdated() -> dict[str, str]:
+    """Of ``fresh`` what the files do not hold."""
+    def held(name: str) -> str | None:
+        path = board.HARDWARE / name
+        return path.read_text() if path.is_file() else None
+
+    return {name: text for name, text in fresh().items() if held(name) != text}
+
+
 def main() -> int:
-    stale = {name: text for name, text in fresh().items() if not (board.HARDWARE / name).is_file() or (board.HARDWARE / name).read_text() != text}
+    stale = outdated()
     for name, text in stale.items():
         print(("stale: " if "--check" in sys.argv else "made: ") + name)
         if "--check" not in sys.argv:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import log10, pi, sqrt
 
+from tools.draw.markdown import table
+
 DAC_RMS = 2.1
 FEEDBACK, LEG = 6.8e3, 10e3              # of the output amplifier, not inverting
 COUPLING, BIAS = 2.2e-6, 100e3           # capacitor into it, and its resistor to ground
@@ -41,17 +43,22 @@ def input_full_scale() -> float:
     return CODEC_RMS * sqrt(2) / input_gain()
 
 
+def _decibels(ratio: float) -> float:
+    return 20 * log10(ratio)
+
+
 def facts() -> str:
     out_low, in_low = low_hz(COUPLING, BIAS), low_hz(INPUT_COUPLING, CODEC_OHMS)
-    into_load = output_peak() * LOAD_OHMS / (LOAD_OHMS + OUTPUT_OHMS)
-    against = (12 + output_peak()) / OUTPUT_OHMS
-    rows = ["| calculated | output | input (with a codec) |", "|---|---|---|"]
-    rows += [f"| {name} | {out} | {into} |" for name, out, into in (
-        ("gain", f"{output_gain():.2f} ({20 * log10(output_gain()):+.1f} dB)", f"−{input_gain():.2f} ({20 * log10(input_gain()):.1f} dB), inverts"),
-        ("full scale at the jack", f"±{output_peak():.2f} V; ±{into_load:.2f} V into 100 k", f"±{input_full_scale():.2f} V; ±5 V is {20 * log10(5 / input_full_scale()):.1f} dB"),
+    peak, fills = output_peak(), input_full_scale()
+    into_load = peak * LOAD_OHMS / (LOAD_OHMS + OUTPUT_OHMS)
+    against = (12 + peak) / OUTPUT_OHMS
+    return table(("calculated", "output", "input (with a codec)"), (
+        ("gain", f"{output_gain():.2f} ({_decibels(output_gain()):+.1f} dB)", f"−{input_gain():.2f} ({_decibels(input_gain()):.1f} dB), inverts"),
+        ("full scale at the jack", f"±{peak:.2f} V; ±{into_load:.2f} V into 100 k", f"±{fills:.2f} V; ±5 V is {_decibels(5 / fills):.1f} dB"),
         ("resistance at the jack", f"{OUTPUT_OHMS / 1e3:g} k", f"{INPUT_OHMS / 1e3:g} k"),
-        ("lower corner", f"{out_low:.2f} Hz ({loss_db(20, out_low):.3f} dB at 20 Hz)", f"{in_low:.2f} Hz ({loss_db(20, in_low):.3f} dB at 20 Hz)"),
-        ("upper corner", f"{low_hz(SMOOTHING, FEEDBACK) / 1e3:.0f} kHz (shelf down to gain 1)", f"{low_hz(INPUT_SMOOTHING, INPUT_FEEDBACK) / 1e3:.0f} kHz"),
-        ("shorted to ground", f"{output_peak() / OUTPUT_OHMS * 1e3:.0f} mA", "–"),
-        ("patched against ±12 V", f"{against * 1e3:.0f} mA, {against * against * OUTPUT_OHMS:.2f} W in the 1 k", f"{12 / INPUT_OHMS * 1e6:.0f} µA; ±{12 * input_gain():.1f} V before its 1 k"))]
-    return "\n".join(rows) + "\n"
+        ("lower corner", *(f"{low:.2f} Hz ({loss_db(20, low):.3f} dB at 20 Hz)" for low in (out_low, in_low))),
+        ("upper corner", f"{low_hz(SMOOTHING, FEEDBACK) / 1e3:.0f} kHz (shelf down to gain 1)",
+         f"{low_hz(INPUT_SMOOTHING, INPUT_FEEDBACK) / 1e3:.0f} kHz"),
+        ("shorted to ground", f"{peak / OUTPUT_OHMS * 1e3:.0f} mA", "–"),
+        ("patched against ±12 V", f"{against * 1e3:.0f} mA, {against * against * OUTPUT_OHMS:.2f} W in the 1 k",
+         f"{12 / INPUT_OHMS * 1e6:.0f} µA; ±{12 * input_gain():.1f} V before its 1 k")))

@@ -8,6 +8,8 @@ The divider's values are those its maker's library computes with. The ADS1015's 
 
 from __future__ import annotations
 
+from tools.draw.markdown import table
+
 UPPER, LOWER, REFERENCE_VOLTS = 8.06e6, 402e3, 1.241
 ADC_OHMS, FULL_SCALE, CODES = 710e3, 0.512, 4096
 
@@ -29,12 +31,10 @@ def load() -> float:
 
 
 def facts() -> str:
-    step = 2 * FULL_SCALE / CODES
-    rows = ["| classic input, calculated | divider alone | with the converter's 710 k |", "|---|---|---|"]
-    rows += [f"| {name} | {alone} | {loaded} |" for name, alone, loaded in (
+    step, cents = 2 * FULL_SCALE / CODES / slope(), 1200
+    return table(("classic input, calculated", "divider alone", "with the converter's 710 k"), (
         ("`volts_per_volt`", f"{slope():.6f}", f"{slope() * load():.4f}"),
         ("`zero_volts`", f"{zero():.5f}", f"{zero() * load():.4f}"),
-        ("lowest voltage that can be read", f"{(-FULL_SCALE - zero()) / slope():.1f} V", f"{(-FULL_SCALE / load() - zero()) / slope():.1f} V"),
-        ("one code at the jack", f"{1e3 * step / slope():.1f} mV = {1200 * step / slope():.0f} cents", f"{1e3 * step / slope() / load():.1f} mV = {1200 * step / slope() / load():.0f} cents"),
-        ("input current at ±12 V", f"{12 / UPPER * 1e6:.1f} µA", f"{12 / UPPER * 1e6:.1f} µA"))]
-    return "\n".join(rows) + "\n"
+        ("lowest voltage that can be read", *(f"{(-FULL_SCALE / left - zero()) / slope():.1f} V" for left in (1, load()))),
+        ("one code at the jack", *(f"{1e3 * step / left:.1f} mV = {cents * step / left:.0f} cents" for left in (1, load()))),
+        ("input current at ±12 V", *[f"{12 / UPPER * 1e6:.1f} µA"] * 2)))

@@ -18,6 +18,8 @@ from math import exp, pi
 
 import numpy as np
 
+from tools.draw.markdown import table
+
 SUPPLY_VOLTS, INPUT_OHMS = 3.3, 100e3
 SWING_VOLTS = 0.025               # MCP6004: how near the output comes to either rail with 10 k load, at worst
 OFFSET_VOLTS = 0.0045             # MCP6004: largest input offset
@@ -134,42 +136,50 @@ def drift_cents(stage: Stage, tolerance: float, kelvin: float = 10, jack: float 
     return CENTS * ((gain + SUPPLY_PPM * 1e-6 * kelvin) * jack + zero)
 
 
+def _ohms(value: float) -> str:
+    return f"{value / 1e3:g} k"
+
+
 def stage_table() -> str:
-    rows = ["| made for | feedback | capacitor | top | bottom | `volts_per_volt` | `zero_volts` | pin at the ends | reaches | corner | missing 1 ms after a 5 V step | open jack |",
-            "|---|---|---|---|---|---|---|---|---|---|---|---|"]
+    headings = ("made for", "feedback", "capacitor", "top", "bottom", "`volts_per_volt`", "`zero_volts`", "pin at the ends", "reaches", "corner",
+                "missing 1 ms after a 5 V step", "open jack")
+    rows = []
     for s in STAGES:
         low, high = s.reach()
-        rows.append(f"| {s.name} | {s.feedback / 1e3:g} k | {s.capacitor * 1e9:g} nF | {s.top / 1e3:g} k | {s.bottom / 1e3:g} k | {s.slope:.2f} | {s.zero:.3f} | "
-                    f"{s.pin(s.low):.2f} … {s.pin(s.high):.2f} V | {low:.1f} … {high:.1f} V | {s.corner_hz:.0f} Hz | {5 * CENTS * s.unsettled():.1f} cents | {s.open_volts:.2f} V |")
-    return "\n".join(rows) + "\n"
+        rows.append((s.name, _ohms(s.feedback), f"{s.capacitor * 1e9:g} nF", _ohms(s.top), _ohms(s.bottom), f"{s.slope:.2f}", f"{s.zero:.3f}",
+                     f"{s.pin(s.low):.2f} … {s.pin(s.high):.2f} V", f"{low:.1f} … {high:.1f} V", f"{s.corner_hz:.0f} Hz",
+                     f"{5 * CENTS * s.unsettled():.1f} cents", f"{s.open_volts:.2f} V"))
+    return table(headings, rows)
 
 
 def resolution_table() -> str:
-    rows = ["| made for | one code of the MCP3208 (12 bits) | one code of the ADS1115 (±4.096 V, 16 bits) |", "|---|---|---|"]
-    for s in STAGES:
-        mcp, ads = s.step_volts(4096), s.step_volts(65536, 2 * 4.096)
-        rows.append(f"| {s.name} | {1e3 * mcp:.2f} mV = {CENTS * mcp:.1f} cents | {1e3 * ads:.2f} mV = {CENTS * ads:.1f} cents |")
-    return "\n".join(rows) + "\n"
+    def step(volts: float) -> str:
+        return f"{1e3 * volts:.2f} mV = {CENTS * volts:.1f} cents"
+
+    return table(("made for", "one code of the MCP3208 (12 bits)", "one code of the ADS1115 (±4.096 V, 16 bits)"),
+                 ((s.name, step(s.step_volts(4096)), step(s.step_volts(65536, 2 * 4.096))) for s in STAGES))
 
 
 def tolerance_table() -> str:
-    rows = ["| made for | resistors | gain, all at their limit | gain, 95 of 100 (simulated) | zero, all at their limit | zero, 95 of 100 (simulated) | "
-            "… with the op-amp's offset | drift after calibration, 10 K, at 5 V |", "|---|---|---|---|---|---|---|---|"]
+    headings = ("made for", "resistors", "gain, all at their limit", "gain, 95 of 100 (simulated)", "zero, all at their limit",
+                "zero, 95 of 100 (simulated)", "… with the op-amp's offset", "drift after calibration, 10 K, at 5 V")
+    rows = []
     for s in STAGES:
-        for tolerance in PPM:
-            gain, zero = worst(s, tolerance)
-            often_gain, often_zero = usual(s, tolerance)
-            _, with_offset = worst(s, tolerance, OFFSET_VOLTS)
-            rows.append(f"| {s.name} | {100 * tolerance:g} %, {PPM[tolerance]} ppm/K | {100 * gain:.2f} % | {100 * often_gain:.2f} % | {1e3 * zero:.0f} mV | "
-                        f"{1e3 * often_zero:.0f} mV | {1e3 * with_offset:.0f} mV | {drift_cents(s, tolerance):.0f} cents |")
-    return "\n".join(rows) + "\n"
+        for tolerance, ppm in PPM.items():
+            (gain, zero), (often_gain, often_zero) = worst(s, tolerance), usual(s, tolerance)
+            with_offset = worst(s, tolerance, OFFSET_VOLTS)[1]
+            rows.append((s.name, f"{100 * tolerance:g} %, {ppm} ppm/K", f"{100 * gain:.2f} %", f"{100 * often_gain:.2f} %", f"{1e3 * zero:.0f} mV",
+                         f"{1e3 * often_zero:.0f} mV", f"{1e3 * with_offset:.0f} mV", f"{drift_cents(s, tolerance):.0f} cents"))
+    return table(headings, rows)
 
 
 def current_table() -> str:
-    rows = ["| at the jack | stage | input current, power on | op-amp's (−) pin | converter's pin | heat in the 100 k | input current, power off |", "|---|---|---|---|---|---|---|"]
+    headings = ("at the jack", "stage", "input current, power on", "op-amp's (−) pin", "converter's pin", "heat in the 100 k",
+                "input current, power off")
+    rows = []
     for jack in (12.0, -12.0):
         for s in STAGES[:2]:
             current = s.input_amperes(jack)
-            rows.append(f"| {jack:+.0f} V | {s.name} | {1e6 * current:+.0f} µA | {s.node(jack):.2f} V | {s.pin(jack):.3f} V | {1e3 * current * current * INPUT_OHMS:.1f} mW | "
-                        f"{1e6 * off_power_amperes(jack):+.0f} µA |")
-    return "\n".join(rows) + "\n"
+            rows.append((f"{jack:+.0f} V", s.name, f"{1e6 * current:+.0f} µA", f"{s.node(jack):.2f} V", f"{s.pin(jack):.3f} V",
+                         f"{1e3 * current * current * INPUT_OHMS:.1f} mW", f"{1e6 * off_power_amperes(jack):+.0f} µA"))
+    return table(headings, rows)

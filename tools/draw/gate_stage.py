@@ -15,6 +15,8 @@ from math import log
 
 import numpy as np
 
+from tools.draw import markdown
+
 SUPPLY_VOLTS, LOW_VOLTS, CLAMP_VOLTS = 3.3, 0.1, 0.3
 SERIES, SHUNT = 100e3, 100e3
 TOP, BOTTOM, BACK, PULL_UP = 68e3, 13e3, 100e3, 10e3
@@ -74,12 +76,14 @@ def simulate(jack: np.ndarray, step_seconds: float, hysteresis: bool = True) -> 
 def pulse(volts: float, seconds: float, step_seconds: float, edge_seconds: float = 0.0, noise_volts: float = 0.0, seed: int = 1) -> np.ndarray:
     """A trigger with straight edges of that length and evenly spread noise, with rest before and after."""
     times = np.arange(0, seconds + 2 * edge_seconds + 0.002, step_seconds)
-    shape = np.interp(times, [0.001 - 1e-9, 0.001 + edge_seconds, 0.001 + edge_seconds + seconds, 0.001 + 2 * edge_seconds + seconds + 1e-9], [0, volts, volts, 0])
+    up, down = 0.001 + edge_seconds, 0.001 + edge_seconds + seconds
+    shape = np.interp(times, [0.001 - 1e-9, up, down, down + edge_seconds + 1e-9], [0, volts, volts, 0])
     return shape + noise_volts * np.random.default_rng(seed).uniform(-1, 1, times.size)
 
 
 #: what the table tells: name, volts, length, edges, noise
-TRIALS = (("1 ms trigger, 5 V", 5.0, 0.001, 0.0, 0.0), ("1 ms trigger, 10 V", 10.0, 0.001, 0.0, 0.0), ("1 ms trigger, 12 V, 0.2 V of noise", 12.0, 0.001, 0.0, 0.2),
+TRIALS = (("1 ms trigger, 5 V", 5.0, 0.001, 0.0, 0.0), ("1 ms trigger, 10 V", 10.0, 0.001, 0.0, 0.0),
+          ("1 ms trigger, 12 V, 0.2 V of noise", 12.0, 0.001, 0.0, 0.2),
           ("gate with slow edges (10 ms), 5 V, 0.2 V of noise", 5.0, 0.01, 0.01, 0.2))
 
 
@@ -89,18 +93,17 @@ def trial(volts: float, seconds: float, edge_seconds: float, noise_volts: float,
 
 
 def table() -> str:
-    rows = ["| simulated | changes of the line | of them wanted | seen after | without hysteresis |", "|---|---|---|---|---|"]
+    rows = []
     for name, *what in TRIALS:
         changes = trial(*what)
-        after = (changes[0][0] - 0.001) * 1e6
-        seen = f"{after:.0f} µs" if not what[2] else f"at {what[0] * after / (what[2] * 1e6):.1f} V"
-        rows.append(f"| {name} | {len(changes)} | 2 | {seen} | {len(trial(*what, hysteresis=False))} |")
-    return "\n".join(rows) + "\n"
+        after = changes[0][0] - 0.001
+        seen = f"{after * 1e6:.0f} µs" if not what[2] else f"at {what[0] * after / what[2]:.1f} V"
+        rows.append((name, len(changes), 2, seen, len(trial(*what, hysteresis=False))))
+    return markdown.table(("simulated", "changes of the line", "of them wanted", "seen after", "without hysteresis"), rows)
 
 
 def facts() -> str:
-    rows = ["| gate input, calculated | |", "|---|---|"]
-    rows += [f"| {name} | {value} |" for name, value in (
+    return markdown.table(("gate input, calculated", ""), (
         ("rises above, falls below", f"{rise_volts():.2f} V, {fall_volts():.2f} V"),
         ("at the comparator's inputs", f"{reference(True):.2f} V, {reference(False):.2f} V (the LM393 allows 1.3 V at 3.3 V)"),
         ("input resistance up to 7 V", f"{(SERIES + SHUNT) / 1e3:g} k"),
@@ -108,5 +111,4 @@ def facts() -> str:
         ("delay of a 5 V gate, of a 10 V gate", f"{delay_seconds(5) * 1e6:.1f} µs, {delay_seconds(10) * 1e6:.1f} µs"),
         ("input current at +12 V, at −12 V", f"{input_amperes(12) * 1e6:+.0f} µA, {input_amperes(-12) * 1e6:+.0f} µA"),
         ("of it into the 3.3 V rail at +12 V", f"{(input_amperes(12) - float(divide(12.0)) / SHUNT) * 1e6:.0f} µA"),
-        ("the output sinks", f"{(SUPPLY_VOLTS - LOW_VOLTS) / PULL_UP * 1e3:.2f} mA"))]
-    return "\n".join(rows) + "\n"
+        ("the output sinks", f"{(SUPPLY_VOLTS - LOW_VOLTS) / PULL_UP * 1e3:.2f} mA")))

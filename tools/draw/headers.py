@@ -4,6 +4,15 @@ from __future__ import annotations
 
 POWER_3V3, POWER_5V, GROUND = (1, 17), (2, 4), (6, 9, 14, 20, 25, 30, 34, 39)
 
+
+def supply(pin: int | None) -> str:
+    """What a header pin is on every computer, or nothing for a signal."""
+    for name, pins in (("3.3 V", POWER_3V3), ("5 V", POWER_5V), ("ground", GROUND)):
+        if pin in pins:
+            return name
+    return ""
+
+
 #: Raspberry Pi 2 to 5: GPIO (BCM number, the line offset of the chip) -> header pin
 PI = {2: 3, 3: 5, 4: 7, 14: 8, 15: 10, 17: 11, 18: 12, 27: 13, 22: 15, 23: 16, 24: 18, 10: 19, 9: 21, 25: 22, 11: 23, 8: 24, 7: 26,
       0: 27, 1: 28, 5: 29, 6: 31, 12: 32, 13: 33, 19: 35, 16: 36, 26: 37, 20: 38, 21: 40}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from tools.draw import markdown
 from tools.draw.svg import INK, QUIET, Sheet
 
 HEIGHT, HP_MM, SLACK = 128.5, 5.08, 0.36
@@ -76,12 +77,12 @@ def holes(cv_jacks: int = 8) -> list[Hole]:
 
 
 def table() -> str:
-    rows = ["| hole | x | y | size | for boards |", "|---|---|---|---|---|"]
+    rows = []
     for hole in holes():
         size = f"{hole.window[0]:g} × {hole.window[1]:g} window" if hole.window[0] else f"⌀ {hole.diameter:g}"
         boards = "pi" if hole.name in {f"CV {i}" for i in range(5, 9)} else "with an audio input" if hole.name.startswith("IN") else "all"
-        rows.append(f"| {hole.name} | {hole.x:g} | {hole.y:g} | {size} | {boards} |")
-    return "\n".join(rows) + "\n"
+        rows.append((hole.name, f"{hole.x:g}", f"{hole.y:g}", size, boards))
+    return markdown.table(("hole", "x", "y", "size", "for boards"), rows)
 
 
 def drawing() -> str:
@@ -126,9 +127,10 @@ def _draw(sheet: Sheet, hole: Hole, margin: float) -> None:
         reach = hole.diameter / 2 + 0.7
         sheet.path((x - dx * reach, y - dy * reach), (x + dx * reach, y + dy * reach), stroke=QUIET, stroke_width=0.12)
     if hole.kind in ("encoder", "button"):
-        sheet.circle(x, y, 7 if hole.kind == "encoder" else 4.6, stroke="#b6bcc3", stroke_width=0.15, stroke_dasharray="0.8 0.8")
-        sheet.words(x + (9.2 if hole.kind == "encoder" else 0), y + (0.8 if hole.kind == "encoder" else -6.2), "TURN" if hole.kind == "encoder" else "PRESS", 2.1,
-                    "start" if hole.kind == "encoder" else "middle", QUIET)
+        encoder = hole.kind == "encoder"
+        sheet.circle(x, y, 7 if encoder else 4.6, stroke="#b6bcc3", stroke_width=0.15, stroke_dasharray="0.8 0.8")
+        label, dx, dy, anchor = ("TURN", 9.2, 0.8, "start") if encoder else ("PRESS", 0, -6.2, "middle")
+        sheet.words(x + dx, y + dy, label, 2.1, anchor, QUIET)
     elif hole.kind == "jack":
         if hole.name.startswith("OUT"):
             sheet.rect(x - 6.2, y - 6.7, 12.4, 12.2, rx=1.2, stroke=INK, stroke_width=0.25)

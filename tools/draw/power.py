@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from tools.draw.markdown import table
+
 EFFICIENCY = 0.88                     # assumed of the step-down regulator
 RAIL_VOLTS, BOARD_VOLTS = 12.0, 5.1   # 5.1 V, as the Raspberry Pi's own supplies give
 BULK_FARADS, BOARD_FARADS = 470e-6, 220e-6     # behind the regulator, and assumed on the computer
 FUSE_AMPERES = 2.0
 FET_OHMS = 0.06                       # P-channel MOSFET at -10 V
-SHUNT_VOLTS = 0.35                    # Schottky diode of the -12 V rail at tens of mA
 
 #: computer -> (amperes at 5 V its maker asks a supply to give, of the bare board in typical use, we design for)
 COMPUTERS = {"Raspberry Pi 4": (3.0, 0.6, 1.5), "Raspberry Pi 5": (5.0, 0.8, 2.5), "Jetson Nano (10 W mode)": (4.0, 1.0, 2.5)}
@@ -35,23 +36,24 @@ def inrush_amperes(soft_start_seconds: float) -> float:
 
 
 def computer_table() -> str:
-    rows = ["| computer | maker asks of a supply, 5 V | typical, bare board | we design for | of it from +12 V | lost in the regulator | lost in the MOSFET |",
-            "|---|---|---|---|---|---|---|"]
+    headings = ("computer", "maker asks of a supply, 5 V", "typical, bare board", "we design for", "of it from +12 V",
+                "lost in the regulator", "lost in the MOSFET")
+    rows = []
     for name, (asked, typical, design) in COMPUTERS.items():
         rail = at_rail(design)
-        rows.append(f"| {name} | {asked:.1f} A | {typical:.1f} A | {design:.1f} A | {rail:.2f} A | {rail * RAIL_VOLTS * (1 - EFFICIENCY):.1f} W | {1e3 * rail * rail * FET_OHMS:.0f} mW |")
-    return "\n".join(rows) + "\n"
+        rows.append((name, f"{asked:.1f} A", f"{typical:.1f} A", f"{design:.1f} A", f"{rail:.2f} A",
+                     f"{rail * RAIL_VOLTS * (1 - EFFICIENCY):.1f} W", f"{1e3 * rail * rail * FET_OHMS:.0f} mW"))
+    return table(headings, rows)
 
 
 def analog_table() -> str:
-    rows = ["| part | rail | current | from |", "|---|---|---|---|"]
-    rows += [f"| {part} | {rail} | {milliamperes:g} mA | {source} |" for part, rail, milliamperes, source in ANALOG]
-    return "\n".join(rows) + "\n"
+    return table(("part", "rail", "current", "from"),
+                 ((part, rail, f"{milliamperes:g} mA", source) for part, rail, milliamperes, source in ANALOG))
 
 
 def inrush_table() -> str:
-    rows = ["| soft start of the regulator | charging current at 5.1 V | from +12 V |", "|---|---|---|"]
+    rows = []
     for milliseconds in (0.5, 1, 2, 5):
         charging = (BULK_FARADS + BOARD_FARADS) * BOARD_VOLTS / (milliseconds / 1e3)
-        rows.append(f"| {milliseconds:g} ms | {charging:.1f} A | {inrush_amperes(milliseconds / 1e3):.1f} A |")
-    return "\n".join(rows) + "\n"
+        rows.append((f"{milliseconds:g} ms", f"{charging:.1f} A", f"{inrush_amperes(milliseconds / 1e3):.1f} A"))
+    return table(("soft start of the regulator", "charging current at 5.1 V", "from +12 V"), rows)

@@ -16,7 +16,8 @@ def farads(value: float) -> str:
 
 def cv_input() -> str:
     s = cv_stage.STAGES[0]
-    c = Circuit(860, 460, "CV input, one of eight", f"Values for {s.name}; the table in circuits.md has the others. Eight stages share one bias divider.")
+    c = Circuit(860, 460, "CV input, one of eight",
+                f"Values for {s.name}; the table in circuits.md has the others. Eight stages share one bias divider.")
     c.jack(80, 200, "CV")
     c.resistor((80, 200), (240, 200), ohms(cv_stage.INPUT_OHMS), "0.1 %")
     c.dot(240, 200)
@@ -51,7 +52,8 @@ def cv_input() -> str:
     c.capacitor((630, 220), (630, 290), "1 nF C0G")
     c.ground(630, 290)
     c.port(680, 220, "converter, CH n")
-    c.says(520, 120, f"pin = {s.zero:.2f} V − {s.gain:.2f} × jack", f"corner {s.corner_hz:.0f} Hz", "the jack's switch grounds it while nothing is patched")
+    c.says(520, 120, f"pin = {s.zero:.2f} V − {s.gain:.2f} × jack", f"corner {s.corner_hz:.0f} Hz",
+           "the jack's switch grounds it while nothing is patched")
     return c.text()
 
 

@@ -12,6 +12,10 @@ def number(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
+def _style(style: dict) -> str:
+    return " ".join(f'{key.replace("_", "-")}="{number(value) if isinstance(value, (int, float)) else value}"' for key, value in style.items())
+
+
 class Sheet:
     """Shapes are drawn in the order of the calls. ``text`` returns the whole drawing."""
 
@@ -25,8 +29,7 @@ class Sheet:
 
     def _shape(self, name: str, style: dict, **at: float) -> None:
         places = " ".join(f'{key}="{number(value)}"' for key, value in at.items())
-        styles = " ".join(f'{key.replace("_", "-")}="{number(value) if isinstance(value, (int, float)) else value}"' for key, value in style.items())
-        self._out.append(f"<{name} {places} {styles}/>")
+        self._out.append(f"<{name} {places} {_style(style)}/>")
 
     def rect(self, x: float, y: float, width: float, height: float, **style) -> None:
         self._shape("rect", {"fill": "none", "stroke": INK, **style}, x=x, y=y, width=width, height=height)
@@ -38,11 +41,12 @@ class Sheet:
         """Straight lines through the points."""
         d = "M" + " L".join(f"{number(x)} {number(y)}" for x, y in points) + (" Z" if close else "")
         styles = {"fill": "none", "stroke": INK, "stroke_width": 1.4, "stroke_linejoin": "round", **style}
-        self._out.append(f'<path d="{d}" ' + " ".join(f'{k.replace("_", "-")}="{v}"' for k, v in styles.items()) + "/>")
+        self._out.append(f'<path d="{d}" {_style(styles)}/>')
 
     def words(self, x: float, y: float, text: str, size: float = 12, anchor: str = "start", colour: str = INK, bold: bool = False) -> None:
         weight = ' font-weight="bold"' if bold else ""
-        self._out.append(f'<text x="{number(x)}" y="{number(y)}" font-size="{number(size)}" text-anchor="{anchor}" fill="{colour}"{weight}>{escape(text)}</text>')
+        look = f'font-size="{number(size)}" text-anchor="{anchor}" fill="{colour}"{weight}'
+        self._out.append(f'<text x="{number(x)}" y="{number(y)}" {look}>{escape(text)}</text>')
 
     def text(self) -> str:
         return "\n".join([*self._out, "</svg>"]) + "\n"

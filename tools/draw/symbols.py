@@ -61,7 +61,9 @@ class Circuit:
     def capacitor(self, start, end, value: str, name: str = "") -> None:
         mx, my, upright = self._ends(start, end, 8)
         for side in (-4, 4):
-            self.sheet.path(*(((mx - 12, my + side), (mx + 12, my + side)) if upright else ((mx + side, my - 12), (mx + side, my + 12))), stroke_width=2)
+            dx, dy = (12, 0) if upright else (0, 12)
+            x, y = (mx, my + side) if upright else (mx + side, my)
+            self.sheet.path((x - dx, y - dy), (x + dx, y + dy), stroke_width=2)
         self._label(mx, my, upright, value, name, 18)
 
     def diode(self, start, end, value: str = "", schottky: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tools.draw import headers
+from tools.draw import headers, markdown
 
 
 @dataclass(frozen=True)
@@ -132,11 +132,8 @@ def wires(settings: dict) -> list[Wire]:
 
 def table(settings: dict) -> str:
     """The wires as Markdown, in the order of the parts."""
-    rows = ["| part | its pin | signal | header pin | GPIO | goes to | jack or control |", "|---|---|---|---|---|---|---|"]
+    rows = []
     for w in wires(settings):
-        goes = w.net or {**dict.fromkeys(headers.POWER_3V3, "3.3 V"), **dict.fromkeys(headers.POWER_5V, "5 V"),
-                         **dict.fromkeys(headers.GROUND, "ground")}.get(w.header, "")
         line = "" if w.line is None else f"BCM {w.line}" if w.bcm and settings["driver"] == "classic" else w.line
-        cells = (w.part, w.pin, w.signal, w.header or "", line, goes, w.jack)
-        rows.append("| " + " | ".join(str(cell) for cell in cells) + " |")
-    return "\n".join(rows) + "\n"
+        rows.append((w.part, w.pin, w.signal, w.header or "", line, w.net or headers.supply(w.header), w.jack))
+    return markdown.table(("part", "its pin", "signal", "header pin", "GPIO", "goes to", "jack or control"), rows)

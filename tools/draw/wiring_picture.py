@@ -19,13 +19,6 @@ def _header_place(pin: int) -> tuple[float, float]:
     return _HEADER_X + (pin % 2 == 0) * _PINS_X, _TOP + 16 + (pin - 1) // 2 * _HEADER_ROW
 
 
-def _supply(wire: Wire) -> str:
-    for name, pins in (("3.3 V", headers.POWER_3V3), ("5 V", headers.POWER_5V), ("ground", headers.GROUND)):
-        if wire.header in pins:
-            return name
-    return wire.net
-
-
 def _draw_header(sheet: Sheet, name: str) -> None:
     sheet.words(_HEADER_X + _PINS_X / 2, _TOP - 28, name, 15, "middle", bold=True)
     sheet.words(_HEADER_X + _PINS_X / 2, _TOP - 11, "40-pin header, from above", 11, "middle", QUIET)
@@ -35,7 +28,7 @@ def _draw_header(sheet: Sheet, name: str) -> None:
 def _draw_pins(sheet: Sheet, used: dict[int, str], gpio_at: dict[int, str]) -> None:
     for pin in range(1, 41):
         x, y = _header_place(pin)
-        supply = next((n for n, pins in (("3.3 V", headers.POWER_3V3), ("5 V", headers.POWER_5V), ("ground", headers.GROUND)) if pin in pins), "")
+        supply = headers.supply(pin)
         colour = used.get(pin) or (_SUPPLY[supply] if supply else "")
         sheet.circle(x, y, 11, fill=colour or "#ffffff", stroke=colour or "#b6bcc3")
         sheet.words(x, y + 3.8, str(pin), 10.5, "middle", "#ffffff" if colour else "#8d949c", bold=bool(colour))
@@ -79,7 +72,7 @@ def picture(settings: dict) -> str:
 
 
 def layout(rows: list[Wire]) -> dict[Wire, float]:
-    """y of each wire's end at its part, the parts below each other, a little lower than they might be where that keeps wires from lying on one another."""
+    """y of each wire's end at its part, the parts below each other; a little lower where that keeps wires from lying on one another."""
     for shift in range(40):
         places, y, last = {}, _TOP - 4 + shift, None
         for wire in rows:
@@ -124,7 +117,7 @@ def _draw_end(sheet: Sheet, wire: Wire, y: float, colour_of: dict, lanes: dict) 
         sheet.circle(_PARTS_X, y, 3, fill=colour, stroke=colour)
         sheet.circle(lane, y, 2.6, fill=colour, stroke=colour)
         sheet.words(_PARTS_X - 8, y - 3, f"pin {wire.header}", 9, "end", colour)
-    elif (supply := _supply(wire)) in _SUPPLY or wire.net:
+    elif supply := headers.supply(wire.header) or wire.net:
         colour = _SUPPLY.get(supply, QUIET)
         if not wire.jack:
             sheet.path((_PARTS_X + _PARTS_WIDTH, y), (_PARTS_X + _PARTS_WIDTH + 14, y), stroke=colour, stroke_width=1.8)
@@ -141,7 +134,8 @@ def _draw_end(sheet: Sheet, wire: Wire, y: float, colour_of: dict, lanes: dict) 
 def _legend(sheet: Sheet, y: float) -> None:
     x = 24.0
     for name, colour in _SUPPLY.items():
+        text = {"3.3 V": "3.3 V of the computer", "3V3A": "3.3 V of the analog regulator"}.get(name, name)
         sheet.circle(x, y - 4, 5, fill=colour, stroke=colour)
-        sheet.words(x + 10, y, {"3.3 V": "3.3 V of the computer", "3V3A": "3.3 V of the analog regulator"}.get(name, name), 10.5, colour=QUIET)
-        x += 60 + 6.2 * len({"3.3 V": "3.3 V of the computer", "3V3A": "3.3 V of the analog regulator"}.get(name, name))
+        sheet.words(x + 10, y, text, 10.5, colour=QUIET)
+        x += 60 + 6.2 * len(text)
     sheet.words(1056, y, "made from the board file by tools/draw", 10.5, "end", QUIET)
