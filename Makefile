@@ -16,7 +16,7 @@ SETUP = @sh tools/setup/setup.sh
 RUN = @exec "$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup play test test-board soak bench figures lab doctor clean
+.PHONY: help setup play test test-board soak bench figures wheels lab doctor clean
 
 help: ## this list
 	@echo 'Neurorack. Start with: make play'
@@ -55,6 +55,10 @@ bench: ## this machine's speed: make bench ARGS="--json"
 figures: ## every figure of the README anew, into benchmarks/results (half an hour, on a quiet machine)
 	$(SETUP) play test bench
 	for script in shared_memory kernel_choice engine_vs_torch realtime; do "$(VENV)/bin/python" benchmarks/$$script.py || exit 1; done
+
+wheels: ## which packages have wheels for ARM boards; to keep them: make wheels ARGS="--python 3.11 --into FOLDER"
+	$(SETUP) play
+	$(RUN)/python" tools/deploy/wheels.py $(ARGS)
 
 lab: ## what importing and training need (torch, scipy)
 	$(SETUP) play lab

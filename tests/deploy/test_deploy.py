@@ -171,6 +171,26 @@ def test_cut_after_that_the_board_goes_on_by_itself(board):
 
 
 @pytest.mark.soak
+def test_everything_is_fetched_and_built_on_a_bare_board():
+    """Real wheels by pip, the core compiled: minutes, and a network."""
+    if why := boards.unavailable():
+        pytest.skip(why)
+    board = boards.make()
+    try:
+        board.start()
+        run = board.deploy("--watch", "3", "--options", "--device null", "--board", "desk")
+        words = outcome(run)
+        assert run.returncode == 0, words
+        assert "making the Python environment" in words and status(board)["slots"]["A"]["playing"]
+        environment = next(board.base.environments.iterdir())
+        names = {path.name for path in environment.glob("lib/python3*/site-packages/*")}
+        assert "numpy" in names and "torch" not in names
+    finally:
+        board.stop()
+        shutil.rmtree(board.folder, ignore_errors=True)
+
+
+@pytest.mark.soak
 def test_cut_at_any_moment(board):
     """Forty deployments cut at random, then one that is not."""
     for _ in range(40):

@@ -40,6 +40,9 @@ class Deployment:
         self.environment = {**os.environ, **services.environment(self.base)}
         self.state = Path(self.environment["XDG_STATE_HOME"]) / "neurorack"
         self.as_service = ["runuser", "-u", "neurorack", "--"] if request["service"] == "system" else []
+        real_time = ["prlimit", "--rtprio=95:95"]              # as the unit has it; refused in some containers
+        if self.as_service and shutil.which(real_time[0]) and services.run(*real_time, "true").returncode == 0:
+            self.as_service = [*real_time, *self.as_service]
         self.models = self.base.folder / "incoming"
 
     def say(self, text: str) -> None:

@@ -11,7 +11,7 @@ if [ -n "$good" ]; then
     rm -f "$base/trial" "$base/trial.starts"
     exit 0
 fi
-starts=$(wc -c < "$base/trial.starts" 2>/dev/null) || starts=0
+[ ! -f "$base/trial.starts" ] || starts=$(wc -c < "$base/trial.starts")
 if [ "$starts" -lt 2 ]; then
     printf . >> "$base/trial.starts"
     sync
