@@ -115,7 +115,7 @@ def test_wrong_options_are_one_line(capsys, tmp_path):
 
 @pytest.mark.parametrize("options, what", [
     (["--rate", "22050"], "rate is 22050 Hz; it must be one of 44100, 48000, 96000"), (["--block", "16"], "block is 16 frames; it must lie from 32 to 1024"),
-    (["--block", "2048"], "block is 2048 frames"), (["--board", "toaster"], "there is no board 'toaster'; the boards are desk"),
+    (["--block", "2048"], "block is 2048 frames"), (["--board", "toaster"], "there is no board 'toaster'; the boards are classic, desk, pi"),
     (["--board", "none.yaml"], "there is no board"), (["--seconds", "0"], "--seconds is 0"), (["--seconds", "nan"], "--seconds is nan"),
     (["--settle-us", "99999"], "--settle-us is 99999; it must lie from 0 to 20000"), (["--monitor-db", "40"], "--monitor-db is 40; it must lie from -90 to 12"),
     (["--model", "kazoo"], "there is no model 'kazoo': give a .safetensors or .ts file or one of these names"),

@@ -53,7 +53,8 @@ class Lines:
         self._index = {line: i for i, line in enumerate(lines)}
         self._rising = gpiod.EdgeEvent.Type.RISING_EDGE
         self._active = gpiod.line.Value.ACTIVE
-        setting = gpiod.LineSettings(direction=Direction.INPUT, edge_detection=Edge.FALLING if falling_only else Edge.BOTH, active_low=active_low,
+        setting = gpiod.LineSettings(direction=Direction.INPUT, active_low=active_low,
+                                     edge_detection=Edge.FALLING if falling_only else Edge.BOTH,
                                      bias=Bias.PULL_UP if pull_up else Bias.AS_IS, event_clock=Clock.MONOTONIC)
         self._request = gpiod.request_lines(find_chip(labels), consumer="neurorack", config={tuple(lines): setting},
                                             event_buffer_size=BUFFER_EVENTS)

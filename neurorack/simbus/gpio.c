@@ -159,7 +159,8 @@ int gpio_chip_ioctl(struct sim *sim, unsigned long request, void *argument, int 
         uint32_t line = info->offset;
         *info = (struct gpio_v2_line_info){.offset = line};
         result = line_info(sim, line, info->name, info->consumer);
-        info->flags = (result > 0 ? GPIO_V2_LINE_FLAG_USED : 0) | (result >= 0 && sim->board->is_output[line] ? GPIO_V2_LINE_FLAG_OUTPUT : GPIO_V2_LINE_FLAG_INPUT);
+        info->flags = (result > 0 ? GPIO_V2_LINE_FLAG_USED : 0)
+                    | (result >= 0 && sim->board->is_output[line] ? GPIO_V2_LINE_FLAG_OUTPUT : GPIO_V2_LINE_FLAG_INPUT);
         result = result > 0 ? 0 : result;
     } else if (request == GPIO_GET_LINEINFO_IOCTL) {
         struct gpioline_info *info = argument;

@@ -104,7 +104,8 @@ Block = TYPES["simbus"]
 def c_header() -> str:
     """The same as C, sizes checked by the compiler."""
     lines = ["#pragma once", "#include <stdint.h>", f"#define SB_MAGIC 0x{MAGIC:X}u", f"#define SB_RAM_BYTES {RAM_BYTES}"]
-    lines += [f"#define SB_{name} {value}" for name, value in (("CHIPS", CHIPS), ("BUSES", BUSES), ("LINES", LINES), ("REQUESTS", REQUESTS), ("NETS", NETS))]
+    sizes = {"CHIPS": CHIPS, "BUSES": BUSES, "LINES": LINES, "REQUESTS": REQUESTS, "NETS": NETS}
+    lines += [f"#define SB_{name} {value}" for name, value in sizes.items()]
     lines += [f"#define SB_{kind.upper()} {i}" for i, kind in enumerate(KINDS)]
     for name, fields in STRUCTURES.items():
         lines.append(f"struct sb_{name} {{")

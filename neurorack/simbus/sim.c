@@ -121,7 +121,8 @@ struct sb_chip *sim_chip(struct sim *sim, struct sb_bus *bus, uint32_t address)
 {
     for (int i = 0; i < SB_CHIPS; i++) {
         struct sb_chip *chip = &sim->board->chip[i];
-        if (chip->kind && chip->bus == (uint32_t)(bus - sim->board->bus) && chip->address == address && !chip->absent && sim_now() >= chip->appears_ns)
+        int here = chip->kind && chip->bus == (uint32_t)(bus - sim->board->bus) && chip->address == address;
+        if (here && !chip->absent && sim_now() >= chip->appears_ns)
             return chip;
     }
     return NULL;

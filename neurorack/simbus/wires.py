@@ -28,11 +28,12 @@ def build(settings: dict) -> SimBus:
             bus, address = sim.add_bus(layout.SPI, converter["spi"]), converter["select"]
         else:
             bus, address = sim.add_bus(layout.I2C, converter["i2c"], converter["speed_hz"]), converter["address"]
-        sim.add_chip(converter["chip"], bus, address, net=net, noise_lsb=noise_lsb, supply_volts=converter.get("supply_volts", 3.3),
-                     alert_line=converter.get("ready_line", -1))
+        sim.add_chip(converter["chip"], bus, address, net=net, noise_lsb=noise_lsb,
+                     supply_volts=converter.get("supply_volts", 3.3), alert_line=converter.get("ready_line", -1))
     controls = settings.get("controls", {})
     if "expander" in controls:
-        sim.add_chip("ioexpander", sim.add_bus(layout.I2C, controls["i2c"], 400_000), controls["expander"], alert_line=controls.get("interrupt", -1))
+        bus = sim.add_bus(layout.I2C, controls["i2c"], 400_000)
+        sim.add_chip("ioexpander", bus, controls["expander"], alert_line=controls.get("interrupt", -1))
     for line in (controls.get(name) for name in ("a", "b", "button")):
         if line is not None:
             sim.board.level[line] = 1           # pulled up, open
@@ -116,7 +117,8 @@ class SimWires:
         first, second = (controls["a"], controls["b"]) if detents > 0 else (controls["b"], controls["a"])
         for _ in range(abs(detents)):
             now = time.monotonic_ns()
-            self.sim.drive(*((line, level, now + k * 300_000) for k, (line, level) in enumerate(((first, 0), (second, 0), (first, 1), (second, 1)))))
+            moves = ((first, 0), (second, 0), (first, 1), (second, 1))
+            self.sim.drive(*((line, level, now + k * 300_000) for k, (line, level) in enumerate(moves)))
             time.sleep(0.0015)
 
     def press(self, down: bool) -> None:

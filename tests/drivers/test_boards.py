@@ -85,6 +85,21 @@ def test_no_trigger_of_a_millisecond_is_lost_or_doubled(bench, name, count):
     assert b.sim.lost_edges() == 0 and b.rack.inputs.chip_errors == 0
 
 
+def test_the_classic_board_sees_every_trigger_of_five_milliseconds(bench):
+    """Its gates are looked at in turn; docs/boards.md says what becomes of shorter ones."""
+    b = bench("classic").begin()
+    sent, found = [], []
+    for i in range(80):
+        sent.append((b.wires.pulse(i % 2, 0.005), i % 2))
+        time.sleep(0.005)
+        found += b.new_edges()
+    assert until(lambda: b.rack.inputs.edges >= 160, 3)
+    found += b.new_edges()
+    rises = [(ns, gate) for ns, gate, high in found if high]
+    assert [gate for _, gate in rises] == [gate for _, gate in sent], "each once, in order"
+    assert sorted(seen - at for (seen, _), (at, _) in zip(rises, sent))[40] < 3_000_000
+
+
 def test_contacts_that_bounce_are_one_edge_each(bench):
     b = bench("pi", simulated={"bounce_us": 300}).begin()
     for i in range(40):

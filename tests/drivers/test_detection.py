@@ -68,7 +68,8 @@ def test_a_board_file_that_lacks_something_says_what(name, tmp_path):
             place = place[key]
         del place[keys[-1]]
         return bad
-    for keys in (("cv", "scan_hz"), ("cv", "zero_volts"), ("gates", "rise_volts"), ("converters",), ("gpio",), ("converters", 0, "inputs"), ("converters", 0, "speed_hz")):
+    for keys in (("cv", "scan_hz"), ("cv", "zero_volts"), ("gates", "rise_volts"), ("converters",), ("gpio",),
+                 ("converters", 0, "inputs"), ("converters", 0, "speed_hz")):
         path.write_text(yaml.safe_dump(without(*keys)))
         with pytest.raises(BoardError, match=str(keys[-1])):
             boards.load(str(path))

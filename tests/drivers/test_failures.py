@@ -136,6 +136,7 @@ def test_a_ready_pin_that_came_loose_is_named(bench, heard):
 def test_a_missing_library_is_one_line_with_its_remedy(bench, heard, monkeypatch, tmp_path):
     (tmp_path / "gpiod.py").write_text("raise ImportError('gone', name='gpiod')\n")
     b = bench("pi")
-    b.process = process.spawn("inputs", b.rack, {"board": b.settings, "environment": {**b.wires.environment(), "PYTHONPATH": f"{tmp_path}:{sys.path[0]}"}})
+    environment = {**b.wires.environment(), "PYTHONPATH": f"{tmp_path}:{sys.path[0]}"}
+    b.process = process.spawn("inputs", b.rack, {"board": b.settings, "environment": environment})
     assert b.process.wait(20) == process.BAD_INPUT
     assert until(lambda: any("gpiod" in line and "pip install" in line for line in heard))

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 SCORE = """
-seconds: 3
+seconds: 2.3
 events:
   - {at: 0.5, jack: gate1}
   - {at: 0.55, jack: gate1, volts: 0}
@@ -21,7 +21,7 @@ events:
 """
 
 
-@pytest.mark.parametrize("name", ["pi", "pi-ads1115", "classic"])
+@pytest.mark.parametrize("name", ["pi", pytest.param("pi-ads1115", marks=pytest.mark.soak), "classic"])
 def test_hits_on_simulated_gates_sound(tone, tmp_path, name):
     import numpy as np
     import soundfile

@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(environment):
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/board"], cwd=ROOT, capture_output=True, text=True,
-                          env={**os.environ, **environment}, timeout=200)
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "tests/board"], cwd=ROOT,
+                          capture_output=True, text=True, env={**os.environ, **environment}, timeout=200)
     return done.returncode, done.stdout
 
 
