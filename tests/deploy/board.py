@@ -60,14 +60,16 @@ class Board:
         self.sshd: subprocess.Popen | None = None
         self.ssh = ""
 
-    def start(self, wrap: str = "") -> None:
-        """``wrap``: a command before each login's shell."""
+    def start(self, wrap: str = "", account: str = "", home: str = "") -> None:
+        """``wrap``: a command before each login's shell; ``account`` root: as it stands in what ``wrap`` enters, with that ``home``."""
         folder, port = self.folder, _free_port()
         for name in ("host", "key"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
         shutil.copy(folder / "key.pub", folder / "authorized")
-        login = shlex.join(_as_nobody(["env", "-i", f"HOME={self.home}", f"PATH={folder}/bin:/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"]))
-        (folder / "login").write_text(f'#!/bin/sh\numask 022\nexec {wrap} {login} sh -c "cd {self.home}; $SSH_ORIGINAL_COMMAND"\n')
+        home = home or str(self.home)
+        login = ["env", "-i", f"HOME={home}", f"PATH={folder}/bin:/usr/local/bin:/usr/sbin:/usr/bin:/bin", "LANG=C.UTF-8"]
+        login = shlex.join(login if account == "root" else _as_nobody(login))
+        (folder / "login").write_text(f'#!/bin/sh\numask 022\nexec {wrap} {login} sh -c "cd {home}; $SSH_ORIGINAL_COMMAND"\n')
         (folder / "login").chmod(0o755)
         (folder / "sshd_config").write_text(f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
                                             f"StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nPasswordAuthentication no\nForceCommand {folder}/login\n")
