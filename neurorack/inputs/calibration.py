@@ -43,12 +43,12 @@ class Reading:
 def measure(jack: str, patched_volts: float, samples: np.ndarray) -> Reading:
     """The mean of one jack's converted volts while ``patched_volts`` is in it. Raises ``BoardError`` when it cannot be that.
 
-    The outer quarters of the sorted samples are left out of the mean, so that a few wild ones do not count.
+    The lowest and highest fiftieth are left out, so that a few wild ones do not count; more would favour the converter's nearest code.
     """
     if len(samples) < LEAST_SAMPLES:
         raise BoardError(f"{jack}: only {len(samples)} scans came; at least {LEAST_SAMPLES} are needed: is its converter answering?")
-    quarter = len(samples) // 4
-    mean, noise = float(np.mean(np.sort(samples)[quarter: len(samples) - quarter])), float(np.std(samples))
+    wild = len(samples) // 50
+    mean, noise = float(np.mean(np.sort(samples)[wild: len(samples) - wild])), float(np.std(samples))
     half = len(samples) // 2
     drift = abs(float(np.median(samples[:half]) - np.median(samples[half:])))
     window = FAR_VOLTS + FAR_SHARE * abs(patched_volts)

@@ -53,8 +53,8 @@ def steady(volts, noise=0.003, n=500):
 
 def test_the_mean_forgets_wild_samples():
     samples = steady(1.01)
-    samples[::50] += 0.2
-    assert samples.mean() > 1.0135 and calibration.measure("cv1", 1.0, samples).converted_volts == pytest.approx(1.01, abs=0.001)
+    samples[::60] += 0.3
+    assert samples.mean() > 1.0145 and calibration.measure("cv1", 1.0, samples).converted_volts == pytest.approx(1.01, abs=0.001)
     assert calibration.measure("cv1", 1.0, steady(1.01)).noise_volts == pytest.approx(0.003, rel=0.1)
 
 
@@ -159,7 +159,7 @@ def test_the_systems_state_folder_comes_first(monkeypatch, tmp_path):
 def test_a_chip_two_percent_and_thirty_millivolts_off_is_calibrated_within_two_cents(bench, name, chip):
     b = bench(name)
     b.sim.chip(chip).gain, b.sim.chip(chip).offset_volts = 1.02, 0.03
-    session = Session(jacks_of(b), [1, 3], [0.0, 1.0, 3.0], 0.6, None, lambda line: None)
+    session = Session(jacks_of(b), [1, 3], [0.0, 1.0, 3.0], 0.4, None, lambda line: None)
     found = session.measure()
     assert set(found) == {"cv2", "cv4"} and not session.failed and "cv4" in page(found)
     before = calibration.save(b.rack.inputs.board_name, found, "today")
@@ -170,8 +170,8 @@ def test_a_chip_two_percent_and_thirty_millivolts_off_is_calibrated_within_two_c
     for octave in range(6):
         for jack in (1, 3):
             b.wires.set_cv(jack, float(octave))
-        time.sleep(0.1)
-        volts = np.mean([[b.rack.get_cv(jack) for jack in (1, 3)] for _ in range(200) if time.sleep(0.001) is None], axis=0)
+        time.sleep(0.05)
+        volts = np.mean([[b.rack.get_cv(jack) for jack in (1, 3)] for _ in range(150) if time.sleep(0.001) is None], axis=0)
         errors += [CENTS * abs(v - octave) for v in volts]
     assert max(errors) < 2.0, errors
 
