@@ -17,6 +17,13 @@ BITS = {"ads1015": 12, "ads1115": 16}
 FULL_SCALES = (6.144, 4.096, 2.048, 1.024, 0.512, 0.256)     # 8.6.3, PGA
 DIFFERENTIAL = {(0, 1): 0, (0, 3): 1, (1, 3): 2, (2, 3): 3}  # 8.6.3, MUX
 WAKE_SECONDS, SLOWEST = 30e-6, 1.1
+EXCHANGE_CLOCKS = 87          # of the bus: 9 bytes of 9 clocks, 2 for each start and stop
+
+
+def keeps_pace(kind: str, speed_hz: int) -> bool:
+    """Whether an exchange on such a bus leaves half a conversion for whatever else delays it: an ADS1115 at 400 kHz, an
+    ADS1015 at 1 MHz. Only then can continuous conversions be kept apart."""
+    return EXCHANGE_CLOCKS / speed_hz < 0.5 / RATE_HZ[kind]
 
 
 class Ads1x15:

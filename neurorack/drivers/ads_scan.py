@@ -5,8 +5,8 @@ its result and names the input of conversion k + 2, because k + 1 runs already. 
 edge answered too late to be sure which settings conversion k + 2 began with, or one that is missing, is answered by
 starting over.
 
-Without that wire it makes single shots and waits the longest time one may take: sure, but slower (``scan_hz`` of the
-board file says how fast).
+Without that wire, or on a bus too slow for it, it makes single shots and waits the longest time one may take: sure, but
+about half as fast.
 """
 
 from __future__ import annotations

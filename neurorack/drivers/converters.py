@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from neurorack.drivers.ads1x15 import Ads1x15
+from neurorack.drivers.ads1x15 import Ads1x15, keeps_pace
 from neurorack.drivers.ads_scan import AdsScan
 from neurorack.drivers.gpio import open_lines
 from neurorack.drivers.mcp3208 import CODES, Mcp3208
@@ -21,8 +21,12 @@ def opener(settings: dict, converter: dict) -> Callable:
     """A function that opens the chip, or raises ``OSError``."""
     if converter["chip"] == "mcp3208":
         return lambda: Mcp3208(converter["spi"], converter["select"], converter["speed_hz"], list(converter["inputs"].values()))
-    continuous = "ready_line" in converter
-    return lambda: Ads1x15(converter["chip"], converter["i2c"], converter["address"], converter["full_scale_volts"], continuous)
+    return lambda: Ads1x15(converter["chip"], converter["i2c"], converter["address"], converter["full_scale_volts"], continuous(converter))
+
+
+def continuous(converter: dict) -> bool:
+    """Whether an ADS may convert without a pause: its ALERT/RDY pin is heard, and its bus is fast enough."""
+    return "ready_line" in converter and keeps_pace(converter["chip"], converter["speed_hz"])
 
 
 class Converters:
@@ -49,7 +53,7 @@ class Converters:
         inputs, minus = converter["inputs"], converter.get("minus")
         order = [(jack, Ads1x15.mux(inputs[jack], minus)) for jack in converter.get("sequence", inputs)]
         open_ready = None
-        if "ready_line" in converter:
+        if continuous(converter):
             def open_ready():
                 return open_lines(labels, [converter["ready_line"]], falling_only=True)
         return AdsScan(part, order, self._at_pin, open_ready)

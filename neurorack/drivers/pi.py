@@ -50,6 +50,7 @@ class PiBoard:
         except OSError as error:
             self._lines.missed(error)
             return []
+        self._lines.worked()
         for _, gate, high in edges:
             self._levels[gate] = high
         return edges

@@ -7,7 +7,7 @@ import pytest
 
 from neurorack.drivers import board as boards
 from neurorack.drivers.controls import open_controls
-from neurorack.drivers.converters import Converters
+from neurorack.drivers.converters import Converters, continuous
 from neurorack.drivers.gpio import Lines, find_chip
 from neurorack.process import spawn
 from neurorack.shm.rack import Rack
@@ -67,7 +67,7 @@ def rate(chip, converter, board):
 def test_the_converter_keeps_its_pace(chip, converter, board):
     """2 kHz for each input of an MCP3208. An ADS with its ALERT/RDY pin wired: every conversion it makes (0.95; room is left for the
     oscillator's 10 %); without: single shots, about half of them."""
-    wanted = 0.95 if converter["chip"] == "mcp3208" else 0.85 if "ready_line" in converter else 0.3
+    wanted = 0.95 if converter["chip"] == "mcp3208" else 0.85 if continuous(converter) else 0.3
     shares = []
     while not shares or max(shares) < wanted and len(shares) < 6:
         shares.append(rate(chip, converter, board))

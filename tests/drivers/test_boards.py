@@ -4,7 +4,9 @@ import random
 import time
 
 import pytest
+import yaml
 
+from neurorack.drivers.board import HARDWARE
 from tests.drivers.conftest import until
 
 REAL = ("pi", "pi-ads1115", "classic")
@@ -149,6 +151,28 @@ def test_the_ads1015s_are_kept_as_busy_as_single_shots_can(bench):
     b = bench("classic").begin()
     for index in (0, 1):
         assert best(lambda i=index: conversions(b, i), 1300) >= 1300, "1750 on a quiet machine"
+
+
+@pytest.mark.parametrize("speed_hz, least", [(1_000_000, 0.95), (400_000, 0.35)])
+def test_ads1015s_with_their_ready_pins_wired_reach_their_full_rate_on_a_fast_bus(bench, tmp_path, speed_hz, least):
+    settings = yaml.safe_load((HARDWARE / "classic.yaml").read_text())
+    for converter, line in zip(settings["converters"], (12, 13)):
+        converter.update(ready_line=line, speed_hz=speed_hz)
+    path = tmp_path / "wired.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    b = bench(str(path))
+    b.wires.set_cv(0, 3.0)
+    b.wires.set_cv(1, -3.0)
+    b.begin()
+    assert until(lambda: abs(volts(b)[0] - 3.0) < 0.1 and abs(volts(b)[1] + 3.0) < 0.1)
+
+    def share():
+        """Results taken by the driver (three messages each) against what the chip can do."""
+        chips = b.sim.board.chip[:2]
+        before, began = [chip.transfers for chip in chips], time.monotonic()
+        time.sleep(0.5)
+        return min(chip.transfers - n for chip, n in zip(chips, before)) / 3 / (time.monotonic() - began) / 3300
+    assert best(share, least) >= least
 
 
 @pytest.mark.parametrize("name, scan_ms", [("pi", 0.5), ("pi-ads1115", 4 / 0.86), ("classic", 3 / 1.75)])

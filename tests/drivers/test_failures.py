@@ -107,6 +107,20 @@ def test_a_bus_held_low_stops_nothing_else(bench, heard, name):
     assert until(lambda: abs(cv(b, 0) + 2.0) < 0.1)
 
 
+def test_gate_lines_that_appear_late_are_found_and_the_cvs_do_not_wait(bench, heard):
+    b = bench("pi")
+    label = bytes(b.sim.board.gpio_label)
+    b.sim.board.gpio_label[0] = 0                # no GPIO chip
+    b.wires.set_cv(3, 2.0)
+    b.begin()
+    assert until(lambda: abs(cv(b, 3) - 2.0) < 0.1)
+    assert until(lambda: any("gates' GPIO does not answer" in line for line in heard))
+    b.sim.board.gpio_label[0] = label[0]
+    assert until(lambda: any("gates' GPIO answers again" in line for line in heard))
+    up = b.wires.set_gate(1, 5.0)
+    assert until(lambda: b.rack.inputs.edges == 1) and b.new_edges() == [(up, 1, True)]
+
+
 @pytest.mark.parametrize("name", ["pi-ads1115", "classic"])
 def test_however_late_an_answer_comes_no_jack_gets_anothers_volts(bench, heard, name):
     b, rng = bench(name), random.Random(1)
