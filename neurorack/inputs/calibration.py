@@ -53,7 +53,7 @@ def measure(jack: str, patched_volts: float, samples: np.ndarray) -> Reading:
     drift = abs(float(np.median(samples[:half]) - np.median(samples[half:])))
     window = FAR_VOLTS + FAR_SHARE * abs(patched_volts)
     if abs(mean - patched_volts) > window:
-        raise BoardError(f"{jack} reads {mean:.3f} V for {patched_volts:g} V; it must lie within {window:.2f} V of it: is the right cable in the right jack?")
+        raise BoardError(f"{jack} reads {mean:.3f} V for {patched_volts:g} V; it must lie within {window:.2f} V of it: is the right cable in the right jack, and does the converter answer?")
     if noise > NOISE_VOLTS or drift > max(DRIFT_VOLTS, noise):
         raise BoardError(f"{jack} moves by {1000 * max(noise, drift):.0f} mV at {patched_volts:g} V; at most {1000 * NOISE_VOLTS:.0f} mV may be noise: "
                          "patch a voltage that stands still")

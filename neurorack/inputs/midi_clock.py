@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neurorack.inputs.clock import Clock
+from neurorack.inputs.clock import SHORTEST_PERIOD_NS, Clock
 from neurorack.inputs.settings import GateSettings
 from neurorack.remote import wire
 
@@ -33,5 +33,8 @@ class MidiClock(Clock):
         if self._starting:
             self.reset(ns)     # the first pulse after start is the beat
             self._starting = False
+        elif self._last_ns is not None and ns - self._last_ns < SHORTEST_PERIOD_NS:
+            self.pulses += 1       # held up on its way: it tells nothing of the tempo, but the place is counted in pulses
+            return
         self.pulse(ns)
         self.steps()           # nobody plays them

@@ -1,5 +1,6 @@
 """The jack detective on known signals, as boards of different speed and noise see them, and through a simulated board."""
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -7,12 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from neurorack.errors import BoardError, NeurorackError
-from neurorack.inputs import settings
+from neurorack.inputs import quantise, settings
 from neurorack.inputs.detective import look_at_cv, look_at_gate
 from neurorack.inputs.jacks import change, keep, named, watch
 from neurorack.inputs.watching import Jacks
@@ -182,3 +184,9 @@ def test_the_command(tmp_path):
     found = json.loads(run("cv1", "--seconds", "0.4", "--json").stdout)
     assert found[0]["jack"] == "cv1" and found[0]["role"] == "unpatched"
     assert run("cv9").returncode == 2 and "no jack 'cv9'" in run("cv9").stderr
+
+
+def test_the_documents_name_every_setting_and_scale():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "calibration.md").read_text()
+    names = [field.name for kind in (settings.CvSettings, settings.GateSettings) for field in dataclasses.fields(kind)]
+    assert not [name for name in [*names, *quantise.SCALES, *settings.RANGES] if f"`{name}`" not in text]
