@@ -16,6 +16,11 @@ EMPTY_VOLTS = 0.3             # an empty jack before calibration
 STILL_VOLTS = 0.05            # RMS noise of a jack that rests
 
 
+def empty(volts, board):
+    """An open jack reads 0 V, or what its board file says where nothing pulls it to ground."""
+    return min(abs(volts), abs(volts - board["cv"].get("unpatched_volts", 0.0))) < EMPTY_VOLTS
+
+
 def skipping(name, make):
     try:
         return make()
@@ -45,7 +50,7 @@ def readings(chip, converter, board, count):
 def test_empty_jacks_rest_at_zero(chip, converter, board):
     found, _ = readings(chip, converter, board, 50)
     for jack, volts in found.items():
-        assert abs(statistics.median(volts)) < EMPTY_VOLTS, jack
+        assert empty(statistics.median(volts), board), jack
         assert statistics.pstdev(volts) < STILL_VOLTS, jack
 
 
@@ -123,7 +128,7 @@ def test_all_of_it_runs_for_a_while_without_an_error(board):
                 break
         assert max(shares) > 0.9
         assert rack.inputs.chip_errors == 0 and rack.inputs.edges == 0 and inputs.poll() is None
-        assert all(abs(v) < EMPTY_VOLTS for v in rack.read_controls()[0])
+        assert all(empty(v, board) for v in rack.read_controls()[0])
     finally:
         inputs.terminate()
         inputs.wait(10)
