@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument("--rate", type=int, default=48000, help="sample rate in Hz: 44100, 48000 or 96000 (default 48000)")
     play.add_argument("--block", type=int, default=128, help="frames a callback, 32..1024 (default 128)")
     play.add_argument("--lead", type=int, help="frames kept ready beyond the callback's need (default: 10 ms; costs no latency)")
-    play.add_argument("--settle-us", type=int, default=1000, help="time from an edge to the reading of its CVs (default 1000)")
+    play.add_argument("--settle-us", type=int, help="time from an edge to the reading of its CVs (default: the board's, 1000 where it says nothing)")
     play.add_argument("--input", action="store_true", help="open the stereo audio input too")
     play.add_argument("--monitor-db", type=float, help="mix the audio input into the output at this gain")
     play.add_argument("--board", help="a board of hardware/ (default: what is found, else desk: all simulated)")
@@ -79,7 +79,7 @@ def _play(args) -> int:
 
     if args.seconds is not None and not 0 < args.seconds <= 1e7:
         raise NeurorackError(f"--seconds is {args.seconds:g}; it must lie above 0 and below 10000000")
-    if not 0 <= args.settle_us <= 20000:
+    if args.settle_us is not None and not 0 <= args.settle_us <= 20000:
         raise NeurorackError(f"--settle-us is {args.settle_us}; it must lie from 0 to 20000")
     if args.monitor_db is not None and not -90 <= args.monitor_db <= 12:
         raise NeurorackError(f"--monitor-db is {args.monitor_db:g}; it must lie from -90 to 12")

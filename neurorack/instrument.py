@@ -60,7 +60,7 @@ class Settings:
     rate_hz: int = 48000
     block_frames: int = 128
     lead_frames: int | None = None
-    settle_us: int = 1000
+    settle_us: int | None = None  # the board's
     input_channels: int = 0
     monitor_db: float | None = None
     seconds: float | None = None
@@ -92,7 +92,8 @@ class Instrument:
         if settings.record:
             check_target(settings.record)
         self.rack = Rack.create(sample_rate_hz=settings.rate_hz, block_frames=settings.block_frames,
-                                input_channels=settings.input_channels, settle_us=settings.settle_us)
+                                input_channels=settings.input_channels,
+                                settle_us=self.board["cv"].get("settle_us", 1000) if settings.settle_us is None else settings.settle_us)
         if settings.monitor_db is not None:
             self.rack.run.monitor_gain = 10 ** (settings.monitor_db / 20)
         self.rack.run.recording = int(settings.record is not None)

@@ -139,7 +139,12 @@ class Scanner:
         for at in self.clock.steps():
             if self.clock.settings.hits and self.clock.running != TAPPED:
                 heapq.heappush(self.settling, (at, 0, True))
-                heapq.heappush(self.settling, (at + HIT_NS, 0, False))
+                heapq.heappush(self.settling, (at + self._hit_ns(), 0, False))
+
+    def _hit_ns(self) -> int:
+        """Length of a step's gate: at most half the step."""
+        step_ns = self.clock.period_ns / self.clock.steps_per_pulse
+        return min(HIT_NS, int(step_ns / 2)) if step_ns else HIT_NS
 
     def publish_settled(self, now: int) -> None:
         scanned = False
