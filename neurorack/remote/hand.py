@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 import threading
-from concurrent.futures import Future, TimeoutError
+from concurrent.futures import Future
 
 from neurorack import library
 from neurorack.errors import NeurorackError

@@ -123,6 +123,7 @@ class Remote:
 def run(child: Child) -> None:
     """Play until told to leave."""
     config, section = child.config, child.rack.remote
+    section.ports = 0
     section.pid = os.getpid()
     remote = Remote(child)
     remote.out.rest(time.monotonic_ns())

@@ -53,7 +53,7 @@ class Learned:
     high: float = 1.0
 
     def value(self, moved: float) -> float:
-        return self.low + (self.high - self.low) * moved
+        return (1 - moved) * self.low + moved * self.high      # the ends exactly
 
 
 _CHOICES = {"channel": ("all", *range(1, 17)), "mode": ("retrigger", "legato"), "pedal": ("gate1", "gate2", OFF),
@@ -72,7 +72,8 @@ def parse_voice(entries: dict, over: VoiceSettings | None = None) -> VoiceSettin
     for key, value in entries.items():
         if key not in names:
             raise PatchError(f"MIDI has no setting {key!r}; it has {', '.join(names)}")
-        if key in _CHOICES and value not in _CHOICES[key]:
+        value = OFF if value is False else value      # as YAML reads it
+        if key in _CHOICES and (isinstance(value, bool) or value not in _CHOICES[key]):
             raise PatchError(f"{key} is {value!r}; it must be one of {', '.join(map(str, _CHOICES[key]))}")
         if key in _NUMBERS:
             value = int(_number(key, value, *_NUMBERS[key])) if key == "mpe_members" else _number(key, value, *_NUMBERS[key])

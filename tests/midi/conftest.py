@@ -1,0 +1,1 @@
+from tests.midi.jack import server  # noqa: F401

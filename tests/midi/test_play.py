@@ -1,0 +1,218 @@
+"""The whole instrument played over MIDI and OSC: edges, latency, learning, program change, a run without sound jacks' help."""
+
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from neurorack import control, library
+from neurorack.desk.hands import BuiltInPatch
+from neurorack.drivers import board as boards
+from neurorack.drivers.desk import Wires
+from neurorack.errors import NeurorackError
+from neurorack.inputs.conditioner import Conditioner
+from neurorack.inputs.process import Scanner
+from neurorack.remote import wire
+from neurorack.remote.hand import Remote
+from neurorack.shm.rack import Rack
+from tests.midi.jack import Keys
+from tests.play.runs import Playing, until, write_score
+
+
+def ctl(run, *arguments):
+    return subprocess.run([sys.executable, "-m", "neurorack", "ctl", "--pid", str(run.pid), *arguments], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def playing(server, tone, tmp_path_factory):
+    """A run whose jacks stay silent, and a keyboard."""
+    folder = tmp_path_factory.mktemp("midi")
+    score = write_score(folder / "score.yaml", 120)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        osc = free.getsockname()[1]
+    keys, state = Keys("keys"), folder / "state"
+    state.mkdir()
+    (state / "midi.yaml").write_text("kind: midi\nformat: 1\ncontrols:\n  sharpness: {source: cc, channel: 4, number: 74, high: 0.75}\n")
+    with Playing(folder, "--model", str(tone), "--score", str(score), "--midi", "keys", "--osc", str(osc), env={"STATE_DIRECTORY": str(state)}) as run:
+        run.keys, run.state, run.osc = keys, state, ("127.0.0.1", osc)
+        run.sounding()
+        until(lambda: run.rack.remote.ports == 1, 15, "the keyboard's port")
+        yield run
+    keys.close()
+
+
+def test_a_note_sounds(playing):
+    rack, hits = playing.rack, 8
+    edges, triggers = rack.edge_reader(), rack.synth[0].triggers
+    sent, loud = [], 0.0
+    for note in range(60, 60 + hits):
+        sent.append(playing.keys.send("note_on", note=note, velocity=100))
+        end = time.monotonic() + 0.1
+        while time.monotonic() < end:
+            loud = max(loud, float(rack.audio.peak[0]))
+            time.sleep(0.001)
+        playing.keys.send("note_off", note=note)
+        time.sleep(0.02)
+    until(lambda: rack.synth[0].triggers >= triggers + hits, 5, "a hit for each note")
+    assert rack.synth[0].triggers == triggers + hits and loud > 0.01
+    seen = []
+    while edge := edges.next():
+        seen.append((edge.jack, edge.rising, edge.edge_ns, edge.publish_ns, edge.cv_volts[0], edge.cv_volts[1]))
+    rises = [edge for edge in seen if edge[1]]
+    assert [edge[:2] for edge in seen] == [(0, 1), (0, 0)] * hits
+    assert [round(12 * edge[4]) for edge in rises] == list(range(hits)), "each edge carries its pitch, a converter's noise beside it"
+    assert all(abs(edge[5] - 36 / 63 * 5) < 0.05 for edge in rises), "and its velocity"
+    stamped = statistics.median(edge[2] - ns for edge, ns in zip(rises, sent)) / 1e6
+    published = statistics.median(edge[3] - edge[2] for edge in rises) / 1e6
+    print(f"note sent to edge: {stamped:.2f} ms; edge to published: {published:.2f} ms")
+    assert 0 < stamped < 25, "two periods of JACK are 5.3 ms"
+    assert published < 20
+
+
+def test_the_gate_is_held_from_afar_and_by_nobody_else(playing):
+    playing.keys.send("note_on", note=60, velocity=1)
+    until(lambda: playing.rack.read_controls()[1] & 1, 5, "the gate")
+    playing.keys.send("note_off", note=60)
+    until(lambda: not playing.rack.read_controls()[1] & 1, 5, "its end")
+
+
+def test_learning_by_moving(playing):
+    name = next(iter(control.request({"do": "status"}, playing.pid)["slots"]["A"]["controls"]))
+    learn = subprocess.Popen([sys.executable, "-m", "neurorack", "ctl", "--pid", str(playing.pid), "learn", name, "--low", "0.2", "--high", "0.9", "--inverted", "--seconds", "20"],
+                             stdout=subprocess.PIPE, text=True)
+    value = 0
+    while learn.poll() is None:
+        value = (value + 1) % 60
+        playing.keys.send("control_change", control=21, value=value)
+        time.sleep(0.03)
+    assert learn.returncode == 0 and f"{name} follows controller 21 on channel 1, from 0.9 to 0.2" in learn.stdout.read()
+    playing.keys.send("control_change", control=21, value=127)
+    until(lambda: control.request({"do": "status"}, playing.pid)["patch"]["knobs"].get(name) == 0.2, 10, "the control")
+    assert "number: 21" in (playing.state / "midi.yaml").read_text()
+    told = ctl(playing, "midi", "mode=legato", "bend_semitones=12")
+    assert told.returncode == 0 and "legato" in told.stdout
+    told = ctl(playing, "midi")
+    assert "keys" in told.stdout and "mode legato" in told.stdout and f"{name}: controller 21" in told.stdout
+    refused = ctl(playing, "learn", "no such control")
+    assert refused.returncode == 2 and name in refused.stderr and refused.stderr.count("\n") == 1
+    assert ctl(playing, "unlearn", name).returncode == 0
+
+
+def test_osc_plays_the_same_things(playing):
+    from tests.midi.test_osc import packet
+
+    rack, remote = playing.rack, playing.rack.remote
+    triggers, bad = rack.synth[0].triggers, remote.osc_bad
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for data in (packet("/neurorack/trigger"), b"\xff" * 40, packet("/neurorack/nothing"), packet("/neurorack/cv/3", 2.5), packet("/neurorack/control/mix", 0.7)):
+            sender.sendto(data, playing.osc)
+        until(lambda: rack.synth[0].triggers == triggers + 1, 5, "the hit")
+        until(lambda: abs(rack.get_cv(2) - 2.5) < 0.1, 5, "the voltage")
+        sender.sendto(packet("/neurorack/cv/3", 0.0), playing.osc)
+    assert remote.osc_bad == bad + 2
+
+
+def test_a_killed_remote_process_leaves_no_note_hanging(playing):
+    rack = playing.rack
+    playing.keys.send("note_on", note=60, velocity=100)
+    until(lambda: rack.read_controls()[1] & 1, 5, "the gate")
+    edges, pid = rack.edge_reader(), rack.remote.pid
+    os.kill(pid, 9)
+    until(lambda: not rack.read_controls()[1] & 1, 15, "the gate's fall")
+    falls = edges.next()
+    assert (falls.jack, falls.rising) == (0, 0) and rack.run.restarts[4] == 1
+    until(lambda: rack.remote.pid != pid and rack.remote.ports == 1, 15, "the port again")
+    assert list(rack.run.restarts)[:4] == [0, 0, 0, 0]
+
+
+def test_midi_clock_gives_the_tempo(playing):
+    section = playing.rack.inputs
+    playing.keys.send("start")
+    at = time.monotonic()
+    for i in range(48):
+        playing.keys.send("clock")
+        time.sleep(max(0.0, at + (i + 1) * 0.02 - time.monotonic()))
+    assert section.clock_running == 3 and section.tempo_bpm == pytest.approx(125, rel=0.1) 
+    until(lambda: section.clock_pulses == 48, 5, "every pulse")
+    assert control.request({"do": "status"}, playing.pid)["inputs"]["clock"] == "MIDI"
+
+
+def test_a_program_is_a_model_and_what_was_learned_survives_it(playing):
+    """The run's file of learned controls knows ``sharpness``, which the first model does not have."""
+    playing.keys.send("control_change", control=74, channel=3, value=127)
+    until(lambda: control.request({"do": "status"}, playing.pid)["patch"]["knobs"].get("sharpness") == 0.75, 10, "the control")
+    with pytest.raises(NeurorackError, match="program 128; the library holds"):
+        control.request({"do": "program", "number": 128}, playing.pid)
+    number = sorted(library.available()).index("impacts")
+    playing.keys.send("program_change", program=number)
+    told = until(lambda: (t := control.request({"do": "status"}, playing.pid))["swaps"]["done"] == 1 and t, 20, "the other model")
+    slot = told["slots"][told["heard"]]
+    assert slot["model"] == "impacts" and slot["controls"]["sharpness"] == pytest.approx(0.75, abs=0.01)
+    playing.keys.send("control_change", control=74, channel=3, value=0)
+    until(lambda: control.request({"do": "status"}, playing.pid)["slots"][told["heard"]]["controls"]["sharpness"] < 0.3, 10, "the control")
+
+
+def test_the_built_in_patch_lets_go_of_a_jack_that_is_played():
+    rack = Rack.create(sample_rate_hz=48000, block_frames=64)
+    wires = Wires(rack, boards.load("desk"))
+    patch = BuiltInPatch(wires)
+    remote = Remote(SimpleNamespace(hands=[patch], wires=wires))
+    wires.set_cv(1, 3.0)
+    remote._let_go(1)
+    remote._let_go(7)
+    assert patch.hold == [False, True, False, False] and rack.desk.cv_wire_volts[1] == 0
+
+
+def test_it_plays_a_real_boards_gates_too(server, tone, tmp_path):
+    keys = Keys("stage")
+    try:
+        with Playing(tmp_path, "--model", str(tone), "--board", "pi", "--simulated", "--score", str(write_score(tmp_path / "s.yaml", 60)), "--midi", "stage") as run:
+            run.sounding()
+            until(lambda: run.rack.remote.ports == 1, 15, "the port")
+            edges, before = run.rack.edge_reader(), run.rack.synth[0].triggers
+            keys.send("note_on", note=72, velocity=100)
+            until(lambda: run.rack.synth[0].triggers == before + 1, 5, "the hit")
+            edge = edges.next()
+            assert edge.jack == 0 and edge.rising and abs(edge.cv_volts[0] - 1.0) < 0.1
+            keys.send("note_off", note=72)
+    finally:
+        keys.close()
+
+
+def test_edges_from_afar_and_from_the_jack_hold_one_gate():
+    rack = Rack.create(sample_rate_hz=48000, block_frames=64)
+    settings = boards.load("desk")
+    wires = Wires(rack, settings)
+    child = SimpleNamespace(rack=rack, config={}, say=print)
+    scanner = Scanner(child, boards.open_board(settings, rack, {"gate_fd": wires.far.detach()}), Conditioner(settings["cv"]))
+    near, far = wire.pair()
+    scanner.remote, sender, edges = wire.Receiver(far.detach()), wire.Sender(near), rack.edge_reader()
+
+    def seen():
+        time.sleep(0.002)
+        scanner.take_edges()
+        scanner.take_remote()
+        now = time.monotonic_ns() + 10_000_000
+        scanner.take_due(now)
+        scanner.publish_settled(now)
+        found = []
+        while edge := edges.next():
+            found.append((edge.jack, edge.rising))
+        return found
+
+    sender.send(time.monotonic_ns(), 0, True)
+    assert seen() == [(0, 1)]
+    wires.set_gate(0, 5.0)
+    assert seen() == [(0, 1)], "a hit at the jack while a key is down"
+    sender.send(time.monotonic_ns(), 0, False)
+    assert seen() == [], "the cable holds it still"
+    wires.set_gate(0, 0.0)
+    assert seen() == [(0, 0)]
+    sender.send(time.monotonic_ns(), 1, False)
+    assert seen() == [], "what nobody holds does not fall"
