@@ -131,7 +131,7 @@ class Deployment:
                 self.say(f"doctor: {found['status']}: {found['name']}: {found['finding']}; {found['remedy']}")
         if broken := [found for found in findings if found["status"] == "fail"]:
             raise Refused(f"doctor: {broken[0]['name']}: {broken[0]['finding']}; {broken[0]['remedy']}")
-        done = self._tool(release, "neurorack", "bench", "--seconds", "0.2", "--json")
+        done = self._tool(release, "neurorack", "bench", "--seconds", "0.1", "--json")
         if done.returncode:
             raise Refused(f"bench: {done.stderr.strip()}")
         told = json.loads(done.stdout)
@@ -214,7 +214,7 @@ class Deployment:
         self.service.stop()
         self.service.install(release)
         self.service.start()
-        if wrong := self._watch(release, 1.0, "step: waiting for its sound"):
+        if wrong := self._watch(release, 0.0, "step: waiting for its sound"):
             return wrong
         if unsaved.exists():
             done = self._tool(release, "neurorack.health", "restore", str(unsaved))
