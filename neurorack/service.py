@@ -119,9 +119,9 @@ def button_held(given: list[str]) -> bool:
         line = (settings.get("controls") or {}).get("button")
         if line is None:
             return False
-        lines = gpio.Lines(settings["gpio"], [line], active_low=True)
+        lines = gpio.open_lines(settings["gpio"], [line])      # pulled up, switched to ground
         try:
-            return lines.levels()[0]
+            return not lines.levels()[0]
         finally:
             lines.close()
     except (NeurorackError, OSError, ImportError, KeyError):

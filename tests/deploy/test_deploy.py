@@ -192,8 +192,8 @@ def test_everything_is_fetched_and_built_on_a_bare_board():
 
 @pytest.mark.soak
 def test_cut_at_any_moment(board):
-    """Forty deployments cut at random, then one that is not."""
-    for _ in range(40):
+    """Twenty deployments cut at random, then one that is not."""
+    for _ in range(20):
         cut(board, after_seconds=random.uniform(0.1, 20))
         still_well(board, None)
     run = board.deploy("--watch", "1")

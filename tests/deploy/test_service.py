@@ -1,5 +1,6 @@
 """Starts that did not hold, safe mode, and the guard of a release on trial."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -10,8 +11,11 @@ import time
 import pytest
 
 from neurorack import library, service
+from neurorack.drivers import board as boards
 from neurorack.errors import NeurorackError
+from neurorack.simbus.bus import SimBus
 from tests.deploy.board import ROOT
+from tests.drivers.conftest import Program
 from tests.play.runs import until
 
 
@@ -81,6 +85,23 @@ def test_reasons_and_options_of_safe_mode(state):
     (state / "options").write_text("--model 'no end\n")
     with pytest.raises(NeurorackError, match="options"):
         service.options(state)
+
+
+def test_the_button_at_power_up_on_simulated_lines():
+    if importlib.util.find_spec("gpiod") is None:
+        pytest.skip("not installed: gpiod")
+    assert not service.button_held(["--board", "desk"]) and not service.button_held(["--board", "no such board"])
+    sim = SimBus.create("pinctrl-bcm2711")
+    program = Program(sim.environment())
+    try:
+        line = boards.load("pi")["controls"]["button"]
+        for level, held in ((1, False), (0, True)):
+            sim.set_line(line, level)
+            assert program.run(service.button_held, ["--board", "pi"]) is held
+    finally:
+        program.close()
+        sim.close()
+    assert not service.button_held(["--board", "pi"]), "a board whose lines cannot be read has none that is held"
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"failed": "many"}', b"\xff\xfe", b"[1]"])
