@@ -41,7 +41,7 @@ class Board(Protocol):
         """Raw changes since the last call, bounce included: ``(edge_ns, gate, high)``."""
 
     def read_cv(self) -> list[float]:
-        """Every CV jack in volts, as converted now or last; raises ``OSError`` on a bus error (of a board that does not
+        """Every CV jack in volts, as converted now or last, NaN where it never was; raises ``OSError`` on a bus error (of a board that does not
         watch its chips itself)."""
 
     def close(self) -> None: ...

@@ -9,6 +9,7 @@ comparator would watch one input only, and keep the others waiting.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 
@@ -25,7 +26,7 @@ class ClassicBoard:
         self.name, self.scan_hz = settings["name"], settings["cv"]["scan_hz"]
         self._rise, self._fall = gates["rise_volts"], gates["fall_volts"]
         self._high = [False] * gates["jacks"]
-        self._volts = [0.0] * settings["cv"]["jacks"]
+        self._volts = [math.nan] * settings["cv"]["jacks"]
         self._edges: deque[tuple[int, int, bool]] = deque()
         self._lock, self._wakeup = threading.Lock(), Wakeup()
         self._converters = Converters(settings, note, count, self._converted)
@@ -59,7 +60,7 @@ class ClassicBoard:
         return edges
 
     def read_cv(self) -> list[float]:
-        """Volts at the jacks as last converted."""
+        """Volts at the jacks as last converted, NaN where one never was."""
         return list(self._volts)
 
     def errors(self) -> dict[str, str]:

@@ -6,6 +6,8 @@ MCP3208 is read as a whole at each scan; an ADS1115 converts by itself and a sca
 
 from __future__ import annotations
 
+import math
+
 from neurorack.drivers.converters import Converters
 from neurorack.drivers.gpio import open_lines
 from neurorack.drivers.part import ErrorCount, Part
@@ -21,7 +23,7 @@ class PiBoard:
         self._levels = [False] * gates["jacks"]
         self._wakeup = Wakeup()
         self._lines = Part("the gates' GPIO", lambda: self._open_lines(settings["gpio"], gates), note, count)
-        self._volts = [0.0] * settings["cv"]["jacks"]
+        self._volts = [math.nan] * settings["cv"]["jacks"]
         self._jack = {f"cv{i + 1}": i for i in range(len(self._volts))}
         self._converters = Converters(settings, note, count, self._cv)
         self._lines.get()
@@ -56,7 +58,8 @@ class PiBoard:
         return edges
 
     def read_cv(self) -> list[float]:
-        """Volts at the jacks as converted now (MCP3208) or last (ADS1115); a chip that does not answer leaves its last ones."""
+        """Volts at the jacks as converted now (MCP3208) or last (ADS1115); a chip that does not answer leaves its last ones,
+        NaN where it never did."""
         self._converters.read()
         return list(self._volts)
 

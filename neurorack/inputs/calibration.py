@@ -47,6 +47,8 @@ def measure(jack: str, patched_volts: float, samples: np.ndarray) -> Reading:
     """
     if len(samples) < LEAST_SAMPLES:
         raise BoardError(f"{jack}: only {len(samples)} scans came; at least {LEAST_SAMPLES} are needed: is its converter answering?")
+    if not np.isfinite(samples).all():
+        raise BoardError(f"{jack} has never been converted: its converter does not answer; `neurorack doctor` says why")
     wild = len(samples) // 50
     mean, noise = float(np.mean(np.sort(samples)[wild: len(samples) - wild])), float(np.std(samples))
     half = len(samples) // 2

@@ -59,6 +59,7 @@ static int is_open(nr_jack *j, double converted, int64_t ns) {
 NR_EXPORT void nr_condition(nr_jack *jack, uint32_t jacks, const double *converted, double *volts, int64_t ns) {
   for (uint32_t i = 0; i < jacks; i++) {
     nr_jack *j = &jack[i];
+    if (isnan(converted[i])) continue; /* never converted: it stays where it is */
     j->unpatched = is_open(j, converted[i], ns);
     double v = j->unpatched ? j->normal_volts : smooth(j, j->gain * converted[i] + j->offset_volts, ns);
     v = ends(j, v) / j->volts_per_octave;

@@ -38,7 +38,7 @@ class Conditioner:
         self._array = (JackStruct * table.CV_JACKS)()
         self._converted, self._volts = (_D * table.CV_JACKS)(), (_D * table.CV_JACKS)()
         self._condition, self._scan = quick("nr_condition", None), quick("nr_inputs_scan", None)
-        self._count = ctypes.c_uint32(self.jacks)
+        self._count, self._held = ctypes.c_uint32(self.jacks), False
         self.use([CvSettings()] * self.jacks, [Correction()] * self.jacks)
 
     def use(self, settings: list[CvSettings], corrections: list[Correction]) -> None:
@@ -46,6 +46,8 @@ class Conditioner:
         board_range, open_volts = self.cv["range_volts"], self.cv.get("unpatched_volts")
         for i, (one, correction) in enumerate(zip(settings, corrections)):
             state = {name: getattr(self._array[i], name) for name in _STATE}
+            if not state["primed"] and not self._held:
+                self._volts[i] = one.normal_volts      # until its converter says something
             low, high = RANGES[one.range] or board_range
             self._array[i] = JackStruct(
                 gain=correction.gain, offset_volts=correction.offset_volts, low_volts=low, high_volts=high, deadzone_volts=one.deadzone_volts,
@@ -56,7 +58,7 @@ class Conditioner:
 
     def hold(self, volts: list[float]) -> None:
         """Begin from these volts, as after a restart."""
-        self._volts[: self.jacks] = volts[: self.jacks]
+        self._volts[: self.jacks], self._held = volts[: self.jacks], True
 
     @property
     def volts(self) -> list[float]:

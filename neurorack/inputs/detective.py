@@ -141,6 +141,8 @@ def look_at_cv(jack: str, ns: np.ndarray, volts: np.ndarray, cv: dict) -> Findin
     """
     if len(ns) < LEAST_SCANS:
         raise BoardError(f"{jack}: only {len(ns)} scans came; at least {LEAST_SCANS} are needed to tell anything")
+    if not np.isfinite(volts).all():
+        raise BoardError(f"{jack} has never been converted: its converter does not answer; `neurorack doctor` says why")
     volts = volts.astype(float)
     low, high = (float(v) for v in np.percentile(volts, (0.2, 99.8)))
     swing = high - low

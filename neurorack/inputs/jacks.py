@@ -6,7 +6,7 @@ import dataclasses
 import json
 import time
 
-from neurorack.errors import NeurorackError
+from neurorack.errors import BoardError, NeurorackError
 from neurorack.inputs import calibration, detective, settings, store
 from neurorack.inputs.detective import Finding
 from neurorack.inputs.watching import Jacks, open_jacks
@@ -27,7 +27,10 @@ def watch(jacks: Jacks, seconds: float, names: list[str]) -> list[Finding]:
     for name in names:
         if name.startswith("cv"):
             i = int(name[2:]) - 1
-            found.append(detective.look_at_cv(name, ns, corrections[i](volts[:, i].astype(float)), jacks.board["cv"]))
+            try:
+                found.append(detective.look_at_cv(name, ns, corrections[i](volts[:, i].astype(float)), jacks.board["cv"]))
+            except BoardError as error:
+                found.append(Finding(name, "unknown", str(error)))
         elif now[name].role != "gate":
             found.append(Finding(name, now[name].role, "set by hand; its edges go to the clock"))
         else:

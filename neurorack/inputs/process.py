@@ -43,7 +43,7 @@ class Scanner:
         self.settle_ns = child.rack.header.settle_us * 1000
         self.period_ns = round(1e9 / board.scan_hz)
         last = child.rack.read_controls()
-        if last:
+        if last and last[2]:
             conditioner.hold(last[0])       # a restart holds the last values
         self.lines = [Debouncer(high) for high in board.gate_levels()]
         self.roles = [settings.GateSettings() for _ in self.lines]

@@ -15,6 +15,7 @@ from neurorack.errors import BoardError, NeurorackError
 from neurorack.inputs import calibration, store
 from neurorack.inputs.calibrate import Session, page, points_of
 from neurorack.inputs.calibration import CENTS, Correction, Reading
+from neurorack.inputs.jacks import watch
 from neurorack.inputs.watching import Jacks
 from tests.drivers.conftest import Bench, until
 
@@ -195,6 +196,19 @@ def test_a_wrong_cable_keeps_the_old_values_and_the_other_jacks_go_on(bench):
     calibration.save(jacks.name, found, "new")
     kept, _ = calibration.load(b.settings, jacks.name)
     assert kept[0].gain == 1.01 and kept[1].gain == pytest.approx(1.0, abs=0.002)
+
+
+@needs_buses
+def test_a_converter_that_is_not_there_is_said(state):
+    b = Bench("pi")
+    b.sim.chip("mcp3208").absent = 1
+    b.begin()
+    try:
+        session = Session(jacks_of(b), [0], [0.0, 3.0], 0.1, None, lambda line: None)
+        assert session.measure() == {} and "converter does not answer" in session.failed[0]
+        assert [finding.role for finding in watch(jacks_of(b), 0.3, ["cv1", "gate1"])] == ["unknown", "unpatched"]
+    finally:
+        b.close()
 
 
 @needs_buses

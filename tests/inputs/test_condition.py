@@ -87,6 +87,14 @@ def test_an_open_jack_gives_its_normal_where_the_board_can_tell():
     assert set(through(jack(smooth_ms=0), [1.241] * 2 * quarter)) == {1.241}, "only where it was asked for: a pitch may stand there"
 
 
+def test_a_jack_that_was_never_converted_gives_its_normal_then_what_it_reads():
+    nan = float("nan")
+    assert list(through(jack(normal_volts=2.5), [nan, nan, 1.0, nan])) == [2.5, 2.5, 1.0, 1.0]
+    made = jack(normal_volts=2.5)
+    made.hold([4.0, 0.0])
+    assert list(through(made, [nan, 1.0])) == [4.0, 1.0], "after a restart it holds"
+
+
 def test_new_settings_do_not_disturb_a_jack_that_stands():
     made = jack(smooth_ms=50)
     before = through(made, [1.0] * 5 + [1.02] * 20)[-1]
