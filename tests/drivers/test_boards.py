@@ -134,7 +134,8 @@ def test_the_mcp3208_is_scanned_two_thousand_times_a_second(bench):
     assert best(lambda: conversions(b, 0) / 8, 1900) >= 1900
 
 
-def test_the_ads1115_converts_without_a_pause_and_nearly_every_result_is_used(bench):
+@pytest.mark.parametrize("least", [0.85, pytest.param(0.95, marks=pytest.mark.soak)])     # the latter on a machine of its own
+def test_the_ads1115_converts_without_a_pause_and_nearly_every_result_is_used(bench, least):
     b = bench("pi-ads1115").begin()
     chip = b.sim.board.chip[0]
 
@@ -143,7 +144,7 @@ def test_the_ads1115_converts_without_a_pause_and_nearly_every_result_is_used(be
         transfers, made = chip.transfers, chip.conversions
         time.sleep(0.5)
         return (chip.transfers - transfers) / 3 / (chip.conversions - made)
-    assert best(share, 0.95) >= 0.95
+    assert best(share, least) >= least
     assert conversions(b, 0) == pytest.approx(860, rel=0.05)
 
 
@@ -153,7 +154,7 @@ def test_the_ads1015s_are_kept_as_busy_as_single_shots_can(bench):
         assert best(lambda i=index: conversions(b, i), 1300) >= 1300, "1750 on a quiet machine"
 
 
-@pytest.mark.parametrize("speed_hz, least", [(1_000_000, 0.95), (400_000, 0.35)])
+@pytest.mark.parametrize("speed_hz, least", [(1_000_000, 0.8), pytest.param(1_000_000, 0.95, marks=pytest.mark.soak), (400_000, 0.35)])
 def test_ads1015s_with_their_ready_pins_wired_reach_their_full_rate_on_a_fast_bus(bench, tmp_path, speed_hz, least):
     settings = yaml.safe_load((HARDWARE / "classic.yaml").read_text())
     for converter, line in zip(settings["converters"], (12, 13)):
