@@ -14,7 +14,9 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import subprocess
 import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -26,6 +28,7 @@ from neurorack.process import tell
 
 FAILED_STARTS, HOPELESS_STARTS = 3, 6
 CALM_SECONDS = 10.0
+GLYPH_PIXELS = 6              # a letter's width in PIL's own font
 KEPT_IN_SAFE_MODE = ("--board", "--device")
 FLAG, OPTIONS, STARTS, GOOD = "safe-mode", "options", "starts.json", "good-release"
 
@@ -128,6 +131,33 @@ def button_held(given: list[str]) -> bool:
         return False
 
 
+def show(text: str) -> None:
+    """On the panel's display, where this board has one; in a process of its own, so that its libraries cost the instrument nothing."""
+    from PIL import Image, ImageDraw
+
+    from neurorack.drivers import board
+    from neurorack.drivers.display import open_display
+
+    settings = board.load(option(options(state_folder()), "--board") or board.detect()[0])
+    if not settings.get("display"):
+        return
+    device = open_display(settings)
+    device.persist = True        # it stays when this process ends
+    image = Image.new(device.mode, device.size)
+    lines = textwrap.wrap(text, device.width // GLYPH_PIXELS)
+    ImageDraw.Draw(image).multiline_text((0, 0), "\n".join(lines), fill="white")
+    device.display(image)
+
+
+def _show_in_background(text: str) -> None:
+    """Never waits, and a display that is not there is no matter."""
+    try:
+        subprocess.Popen([sys.executable, "-m", "neurorack.service", "show", text], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL)
+    except OSError:
+        pass
+
+
 def _watch(starts: Starts) -> None:
     """In a thread: wait until this start has held."""
     since = None
@@ -155,6 +185,7 @@ def play() -> int:
     if starts.reason:
         os.environ["NEURORACK_NOTICE"] = f"safe mode ({starts.reason})"
         tell(f"neurorack: warning: safe mode, the factory model with its default patch: {starts.reason}\n")
+        _show_in_background(f"SAFE MODE: {starts.reason}")
         given, wrong = safe_options(given, starts.failed - 1), None
     if wrong:
         tell(f"neurorack: {wrong}\n")
@@ -185,7 +216,10 @@ def first_boot() -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(first_boot() if sys.argv[1:] == ["first-boot"] else play())
+        if sys.argv[1:2] == ["show"]:
+            show(sys.argv[2])
+        else:
+            sys.exit(first_boot() if sys.argv[1:] == ["first-boot"] else play())
     except NeurorackError as wrong:
         tell(f"neurorack: {wrong}\n")
         sys.exit(2)

@@ -14,6 +14,7 @@ from neurorack import library, service
 from neurorack.drivers import board as boards
 from neurorack.errors import NeurorackError
 from neurorack.simbus.bus import SimBus
+from neurorack.simbus.wires import SimWires
 from tests.deploy.board import ROOT
 from tests.drivers.conftest import Program
 from tests.play.runs import until
@@ -102,6 +103,27 @@ def test_the_button_at_power_up_on_simulated_lines():
         program.close()
         sim.close()
     assert not service.button_held(["--board", "pi"]), "a board whose lines cannot be read has none that is held"
+
+
+def test_safe_mode_is_said_on_a_simulated_display(state):
+    if missing := [name for name in ("gpiod", "spidev", "luma.oled", "RPi") if _missing(name)]:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    (state / "options").write_text("--board pi --device null\n")
+    wires = SimWires(boards.load("pi"))
+    try:
+        done = subprocess.run([sys.executable, "-m", "neurorack.service", "show", "SAFE MODE: 3 starts in a row did not hold"], cwd=ROOT,
+                              env={**os.environ, **wires.environment()}, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert wires.sim.picture()[:26].sum() > 150 and not wires.sim.picture()[40:].any(), "two lines of text at the top, and they stay"
+    finally:
+        wires.sim.close()
+
+
+def _missing(name):
+    try:
+        return importlib.util.find_spec(name) is None
+    except ImportError:
+        return True
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"failed": "many"}', b"\xff\xfe", b"[1]"])
