@@ -6,9 +6,11 @@ A jack that fails keeps its old values; others go on.
 
 from __future__ import annotations
 
+import select
 import sys
 import time
 from collections.abc import Callable
+from typing import TextIO
 
 import numpy as np
 
@@ -29,7 +31,8 @@ def points_of(text: str) -> list[float]:
     except ValueError:
         raise NeurorackError(f"--points is {text!r}; it must be volts with commas between, as 0,1,3") from None
     if not 2 <= len(points) <= 3 or not all(abs(p) <= LIMIT_VOLTS for p in points) or max(points) - min(points) < calibration.LEAST_SPREAD_VOLTS:
-        raise NeurorackError(f"--points is {text}; it must be two or three volts within ±{LIMIT_VOLTS:g}, at least {calibration.LEAST_SPREAD_VOLTS:g} V apart")
+        raise NeurorackError(f"--points is {text}; it must be two or three volts within ±{LIMIT_VOLTS:g}, "
+                             f"at least {calibration.LEAST_SPREAD_VOLTS:g} V apart")
     return points
 
 
@@ -51,7 +54,8 @@ class Session:
         say: shows a line.
     """
 
-    def __init__(self, jacks: Jacks, which: list[int], points: list[float], seconds: float, ask: Callable[[str], str | None], say: Callable[[str], None]):
+    def __init__(self, jacks: Jacks, which: list[int], points: list[float], seconds: float,
+                 ask: Callable[[str], str | None], say: Callable[[str], None]):
         self.jacks, self.which, self.points, self.seconds, self.ask, self.say = jacks, which, points, seconds, ask, say
         self.readings: dict[int, list[Reading]] = {jack: [] for jack in which}
         self.failed: dict[int, str] = {}
@@ -117,12 +121,10 @@ def page(found: dict[str, tuple[Correction, list[Reading]]]) -> str:
     return "\n".join(lines)
 
 
-def live(jacks: Jacks, found: dict[str, tuple[Correction, list[Reading]]], say: Callable[[str], None]) -> None:
-    """What the calibrated jacks read now, with the distance from the nearest semitone, until Enter."""
-    import select
-
+def live(jacks: Jacks, found: dict[str, tuple[Correction, list[Reading]]], say: Callable[[str], None], keys: TextIO) -> None:
+    """What the calibrated jacks read now, with the distance from the nearest semitone, until Enter comes from ``keys``."""
     say("Verify: patch notes into the jacks and look at the cents from the nearest semitone; Enter goes on.")
-    while not select.select([sys.stdin], [], [], 0)[0]:
+    while not select.select([keys], [], [], 0)[0]:
         _, rows = jacks.scans(VERIFY_SECONDS)
         parts = []
         for name, (correction, _) in found.items():
@@ -131,7 +133,7 @@ def live(jacks: Jacks, found: dict[str, tuple[Correction, list[Reading]]], say: 
             parts.append(f"{name} {volts:+.4f} V {100 * (semitones - round(semitones)):+5.1f} ct")
         sys.stdout.write("\r" + "   ".join(parts)[:150] + "\x1b[K")
         sys.stdout.flush()
-    sys.stdin.readline()
+    keys.readline()
     say("")
 
 
@@ -158,7 +160,7 @@ def run(args) -> int:
         print(page(found))
         if not args.yes:
             if sys.stdin.isatty() and jacks.wires is None:
-                live(jacks, found, print)
+                live(jacks, found, print, sys.stdin)
             if _ask("Keep these values (y/n)? ") != "y":
                 print("Nothing was changed.")
                 return 1

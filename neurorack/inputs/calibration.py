@@ -16,7 +16,7 @@ from neurorack.inputs import store
 
 CENTS = 1200.0                     # in a volt
 #: What a sound board may be off, before calibration and in it
-FAR_VOLTS, FAR_SHARE = 0.5, 0.06   # a reading lies within 0.5 V + 6 % of the volts patched (30 mV at a pi converter's pin are 0.2 V at its jack)
+FAR_VOLTS, FAR_SHARE = 0.5, 0.06   # so far a reading may lie from the volts patched; 30 mV at a pi converter's pin are 0.2 V at its jack
 NOISE_VOLTS, DRIFT_VOLTS, CROOKED_VOLTS = 0.05, 0.01, 0.006
 GAIN_LIMITS, OFFSET_LIMIT_VOLTS = (0.9, 1.1), 0.6
 LEAST_SAMPLES, LEAST_SPREAD_VOLTS = 20, 0.9
@@ -55,10 +55,11 @@ def measure(jack: str, patched_volts: float, samples: np.ndarray) -> Reading:
     drift = abs(float(np.median(samples[:half]) - np.median(samples[half:])))
     window = FAR_VOLTS + FAR_SHARE * abs(patched_volts)
     if abs(mean - patched_volts) > window:
-        raise BoardError(f"{jack} reads {mean:.3f} V for {patched_volts:g} V; it must lie within {window:.2f} V of it: is the right cable in the right jack, and does the converter answer?")
+        raise BoardError(f"{jack} reads {mean:.3f} V for {patched_volts:g} V; it must lie within {window:.2f} V of it: "
+                         "is the right cable in the right jack?")
     if noise > NOISE_VOLTS or drift > max(DRIFT_VOLTS, noise):
-        raise BoardError(f"{jack} moves by {1000 * max(noise, drift):.0f} mV at {patched_volts:g} V; at most {1000 * NOISE_VOLTS:.0f} mV may be noise: "
-                         "patch a voltage that stands still")
+        raise BoardError(f"{jack} moves by {1000 * max(noise, drift):.0f} mV at {patched_volts:g} V; "
+                         f"at most {1000 * NOISE_VOLTS:.0f} mV may be noise: patch a voltage that stands still")
     return Reading(patched_volts, mean, noise)
 
 

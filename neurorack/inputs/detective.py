@@ -19,7 +19,8 @@ QUIET_VOLTS, ZERO_VOLTS = 0.04, 0.02      # a jack that moves less stands still;
 LEVEL_VOLTS, LOW_VOLTS, HIGH_VOLTS = 1.5, 1.0, 1.6   # a gate: two levels this far apart, below the first, above the second
 TRIGGER_SECONDS, EVEN_SHARE, LEAST_PULSES = 0.02, 0.1, 4
 SOUND_HZ = 20.0
-LEAST_NOTES, HELD_VOLTS, ON_GRID = 4, 0.015, 0.8    # notes of a pitch, how much one may move while held, and how well they lie on a grid (length of their mean on the circle, 0..1)
+LEAST_NOTES, HELD_VOLTS = 4, 0.015        # notes of a pitch; how much one may move while it is held
+ON_GRID = 0.8                             # how well notes lie on a grid: length of their mean on the circle, 0..1
 PITCH_NOISE_VOLTS, OTHER_NOISE_VOLTS = 1 / CENTS, 0.003    # what smoothing should leave
 
 
@@ -168,7 +169,8 @@ def look_at_cv(jack: str, ns: np.ndarray, volts: np.ndarray, cv: dict) -> Findin
     cycles = float(len(_crossings(volts, middle - 0.15 * swing, middle + 0.15 * swing)) / ((ns[-1] - ns[0]) / 1e9))
     numbers["cycles_per_second"] = round(cycles, 2)
     if cycles > SOUND_HZ:
-        return found("audio", f"it swings {cycles:.0f} times a second: a sound, patch it into the audio input", range=_range(low, high), smooth_ms=0.0)
+        return found("audio", f"it swings {cycles:.0f} times a second: a sound, patch it into the audio input",
+                     range=_range(low, high), smooth_ms=0.0)
     notes, held = _notes(ns, volts, noise)
     if len(notes) >= LEAST_NOTES and held > 0.5:
         quality, octave = max((_grid(notes, octave)[0], octave) for octave in (1.0, 1.2))
@@ -177,7 +179,8 @@ def look_at_cv(jack: str, ns: np.ndarray, volts: np.ndarray, cv: dict) -> Findin
             numbers |= {"notes": len(notes), "cents_off": round(off, 2), "volts_per_octave": octave}
             return found("pitch", f"{len(notes)} notes that lie {off:.1f} cents off a grid of {octave:g} V/oct semitones", range="board",
                          smooth_ms=_smooth_ms(noise, PITCH_NOISE_VOLTS, scan_ns), deadzone_volts=0.0, volts_per_octave=octave)
-    return found("modulation", f"it moves between {low:+.2f} and {high:+.2f} V" + (f", {cycles:.1f} times a second" if cycles > 0.4 else " slowly"), **modulation)
+    pace = f", {cycles:.1f} times a second" if cycles > 0.4 else " slowly"
+    return found("modulation", f"it moves between {low:+.2f} and {high:+.2f} V{pace}", **modulation)
 
 
 def _two_levels(found, numbers: dict, ns: np.ndarray, volts: np.ndarray, low: float, high: float) -> Finding | None:

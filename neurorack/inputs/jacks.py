@@ -78,7 +78,8 @@ def table(jacks: Jacks) -> str:
     lines = [f"warning: {problem}" for problem in problems]
     for name, one in found.items():
         default = dataclasses.asdict(settings.parse(name, {}))
-        lines.append(f"{name:6} " + ", ".join(f"{key} {value}" for key, value in dataclasses.asdict(one).items() if key == "role" or value != default[key]))
+        shown = {key: value for key, value in dataclasses.asdict(one).items() if key == "role" or value != default[key]}
+        lines.append(f"{name:6} " + ", ".join(f"{key} {value}" for key, value in shown.items()))
     return "\n".join(lines)
 
 

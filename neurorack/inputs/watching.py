@@ -16,7 +16,7 @@ import numpy as np
 from neurorack import runfiles
 from neurorack.drivers import board as boards
 from neurorack.errors import BoardError, NeurorackError
-from neurorack.process import spawn
+from neurorack.process import spawn, tell
 from neurorack.shm import table
 from neurorack.shm.rack import Rack
 
@@ -83,7 +83,9 @@ def open_jacks(board: str | None = None, simulated: bool = False, pid: int | Non
     if (pid or running) and not simulated:
         yield _of_instrument(pid or running[0], board)
         return
-    name, _ = (board, None) if board else boards.detect()
+    name, warning = (board, None) if board else boards.detect()
+    if warning:
+        tell(f"neurorack: warning: {warning}\n")
     settings = boards.load(name)
     rack = Rack.create(sample_rate_hz=48000, block_frames=128)
     wires = boards.wires(settings, rack, simulated)

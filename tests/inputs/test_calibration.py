@@ -1,9 +1,10 @@
 """Calibration: what is measured, what is refused, what is kept; and the whole of it on simulated boards."""
 
-import importlib.util
 import os
+import re
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -13,19 +14,19 @@ import yaml
 from neurorack.drivers import board as boards
 from neurorack.errors import BoardError, NeurorackError
 from neurorack.inputs import calibration, store
-from neurorack.inputs.calibrate import Session, page, points_of
+from neurorack.inputs.calibrate import Session, live, page, points_of
 from neurorack.inputs.calibration import CENTS, Correction, Reading
 from neurorack.inputs.jacks import watch
-from neurorack.inputs.watching import Jacks
+from neurorack.inputs.watching import Jacks, open_jacks
 from tests.drivers.conftest import Bench, until
-
-needs_buses = pytest.mark.skipif(any(importlib.util.find_spec(name) is None for name in ("smbus2", "spidev", "gpiod")), reason="the bus libraries are not installed")
-
+from tests.inputs.buses import needs_buses
 
 @pytest.fixture(autouse=True)
 def state(tmp_path, monkeypatch):
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    (tmp_path / "run").mkdir()      # another instrument on this machine is none of ours
     return tmp_path / "neurorack"
 
 
@@ -196,6 +197,17 @@ def test_a_wrong_cable_keeps_the_old_values_and_the_other_jacks_go_on(bench):
     calibration.save(jacks.name, found, "new")
     kept, _ = calibration.load(b.settings, jacks.name)
     assert kept[0].gain == 1.01 and kept[1].gain == pytest.approx(1.0, abs=0.002)
+
+
+def test_the_live_page_ends_with_enter(capsys):
+    with open_jacks("desk") as jacks, open(os.dup((pipe := os.pipe())[0])) as keys:
+        jacks.wires.set_cv(0, 2.0 + 1 / 12 + 0.01)
+        threading.Timer(1.0, os.write, (pipe[1], b"\n")).start()
+        live(jacks, {"cv1": (Correction(), [])}, print, keys)
+    shown = capsys.readouterr().out
+    assert "Enter" in shown and "cv1 +2.09" in shown and re.search(r"[+]1[0-4]\.\d ct", shown)
+    for end in pipe:
+        os.close(end)
 
 
 @needs_buses

@@ -1,6 +1,5 @@
 """A clock jack and a reset jack through the real inputs process of a simulated board: published tempo, phase, hits."""
 
-import importlib.util
 import threading
 import time
 
@@ -9,8 +8,9 @@ import pytest
 
 from neurorack.inputs import store
 from tests.drivers.conftest import Bench, until
+from tests.inputs.buses import needs_buses
 
-pytestmark = pytest.mark.skipif(any(importlib.util.find_spec(name) is None for name in ("smbus2", "spidev", "gpiod")), reason="the bus libraries are not installed")
+pytestmark = needs_buses
 PERIOD_NS = 100_000_000
 
 

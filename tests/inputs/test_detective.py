@@ -1,7 +1,6 @@
 """The jack detective on known signals, as boards of different speed and noise see them, and through a simulated board."""
 
 import dataclasses
-import importlib.util
 import json
 import os
 import subprocess
@@ -19,6 +18,7 @@ from neurorack.inputs.detective import look_at_cv, look_at_gate
 from neurorack.inputs.jacks import change, keep, named, watch
 from neurorack.inputs.watching import Jacks
 from tests.drivers.conftest import Bench
+from tests.inputs.buses import needs_buses
 
 CV = {"jacks": 4, "range_volts": [-10.0, 10.0]}
 #: scans a second, conversions a second of one jack, LSB in volts
@@ -144,9 +144,6 @@ def test_the_persons_settings_lie_over_the_boards(monkeypatch, tmp_path):
 
 
 # ---- through a simulated board
-
-needs_buses = pytest.mark.skipif(any(importlib.util.find_spec(name) is None for name in ("smbus2", "spidev", "gpiod")), reason="the bus libraries are not installed")
-
 
 @needs_buses
 def test_on_a_simulated_board():

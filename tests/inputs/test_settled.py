@@ -1,13 +1,13 @@
 """An edge brings the CVs of after the edge, whichever chips convert them: a sequencer sends both at once."""
 
-import importlib.util
 import time
 
 import pytest
 
 from tests.drivers.conftest import Bench, until
+from tests.inputs.buses import needs_buses
 
-pytestmark = pytest.mark.skipif(any(importlib.util.find_spec(name) is None for name in ("smbus2", "spidev", "gpiod")), reason="the bus libraries are not installed")
+pytestmark = needs_buses
 
 
 @pytest.mark.parametrize("name", ["pi", "pi-ads1115", "classic"])

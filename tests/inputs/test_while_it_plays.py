@@ -1,6 +1,5 @@
 """Calibration and detective beside an instrument that plays on simulated chips."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -12,8 +11,9 @@ import yaml
 
 from neurorack.shm.rack import Rack
 from tests.drivers.conftest import until
+from tests.inputs.buses import needs_buses
 
-pytestmark = pytest.mark.skipif(any(importlib.util.find_spec(name) is None for name in ("smbus2", "spidev", "gpiod")), reason="the bus libraries are not installed")
+pytestmark = needs_buses
 
 
 def test_jacks_and_calibrate_look_at_the_playing_instruments_jacks(tmp_path):
