@@ -18,6 +18,7 @@ THROTTLED = ("sys/devices/platform/soc/soc:firmware/get_throttled", "sys/devices
 #: Bits of the firmware's get_throttled, now and (16 higher) since the start.
 THROTTLE_BITS = ("the voltage is too low", "the clock is capped", "it is throttled", "it is at its soft temperature limit")
 QUIET_CARDS = ("vc4-hdmi", "bcm2835", "hdmi", "headphones", "tegra-hda")      # a board's own, none of which is the DAC
+DAC_WORDS = ("dac", "audio", "codec", "wm8", "pcm")      # in the name of an overlay
 APPLY = "deploy.sh --tune applies it"
 
 
@@ -97,7 +98,7 @@ def check_buses(settings: dict, model: str, root: Path) -> list[dict]:
             if path.exists():
                 found.append(finding(name, OK, f"/{path.relative_to(root)} is there"))
             else:
-                remedy = f"put {line} into config.txt ({APPLY}) and start the board anew" if pi else "switch the bus on with sudo /opt/nvidia/jetson-io/jetson-io.py"
+                remedy = f"put {line} into config.txt ({APPLY}) and start the board anew" if pi else "switch the bus on with jetson-io.py"
                 found.append(finding(name, WARN, f"/{path.relative_to(root)} is missing, and board {settings['name']} has chips on it", remedy))
     for number in sorted(i2c):
         try:
@@ -119,9 +120,11 @@ def check_dac(model: str, root: Path) -> list[dict]:
     if dacs:
         return [finding("dac", OK, dacs[0])]
     config = next((text for name in BOOT if (text := read(root / name))), "")
-    asked = [line.strip() for line in config.splitlines() if line.strip().startswith("dtoverlay=") and any(word in line for word in ("dac", "audio", "codec", "wm8", "pcm"))]
+    overlays = [line.strip() for line in config.splitlines() if line.strip().startswith("dtoverlay=")]
+    asked = [line for line in overlays if any(word in line for word in DAC_WORDS)]
     if asked:
-        return [finding("dac", WARN, f"config.txt asks for {asked[0]}, but no such card is there", "start the board anew; then look at the wiring of BCK, LRCK, DIN")]
+        return [finding("dac", WARN, f"config.txt asks for {asked[0]}, but no such card is there",
+                        "start the board anew; then look at the wiring of BCK, LRCK, DIN")]
     remedy = f"put dtoverlay=hifiberry-dac into config.txt ({APPLY}) for a PCM5102A" if "Raspberry" in model else "switch the I2S port on with jetson-io.py"
     return [finding("dac", WARN, "there is no DAC among the sound cards", remedy)]
 
@@ -143,4 +146,5 @@ def check_isolation(root: Path) -> list[dict]:
     isolated = read(root / ISOLATED)
     if isolated:
         return [finding("isolated core", OK, f"core {isolated} is left alone by the kernel; the audio process takes it")]
-    return [finding("isolated core", OK, "none; for one that only the audio process uses, add isolcpus=3 to the one line of /boot/firmware/cmdline.txt")]
+    return [finding("isolated core", OK, "none; for one that only the audio process uses, add isolcpus=3 to the one line of "
+                    "/boot/firmware/cmdline.txt")]

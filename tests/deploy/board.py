@@ -107,8 +107,8 @@ class Board:
     def write(self, path: Path, text: str) -> None:
         subprocess.run(_as_nobody(["tee", str(path)]), input=text, text=True, check=True, stdout=subprocess.DEVNULL)
 
-    def deploy(self, *options: str, tree: Path = ROOT) -> subprocess.Popen:
-        return subprocess.Popen([str(tree / "deploy.sh"), *options, self.target], env={**os.environ, "NEURORACK_SSH": self.ssh}, text=True,
+    def deploy(self, *options: str, tree: Path = ROOT, **environment: str) -> subprocess.Popen:
+        return subprocess.Popen([str(tree / "deploy.sh"), *options, self.target], env={**os.environ, "NEURORACK_SSH": self.ssh, **environment}, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
 
     def neurorack(self, *arguments: str) -> subprocess.CompletedProcess:

@@ -7,7 +7,9 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -126,8 +128,13 @@ def test_a_model_alone_is_admitted_and_taken_in(board, tmp_path):
     run = board.deploy("--model", str(tmp_path / "tone.safetensors"))
     assert run.wait(SECONDS) == 0, outcome(run)
     assert (board.base.folder / "var" / "neurorack" / "models" / "tone.safetensors").is_file()
-    run = board.deploy("--model", str(tmp_path / "broken.ts"))
-    assert "end: refused: broken.ts" in outcome(run) and run.returncode == 1
+    (tmp_path / "bin").mkdir()
+    for tool in ("sh", "dirname", "ssh"):
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
+    (tmp_path / "bin" / "python3").symlink_to(Path(sys.executable).resolve())
+    run = board.deploy("--model", str(tmp_path / "broken.ts"), PATH=str(tmp_path / "bin"))
+    words = outcome(run)
+    assert "with tar: there is no rsync" in words and "end: refused: broken.ts" in words and run.returncode == 1
     assert status(board)["pid"] == pid
 
 
@@ -178,10 +185,15 @@ def test_everything_is_fetched_and_built_on_a_bare_board():
     board = boards.make()
     try:
         board.start()
-        run = board.deploy("--watch", "3", "--options", "--device null", "--board", "desk")
+        (board.folder / "python" / "bin").mkdir(parents=True)
+        (board.folder / "python" / "bin" / "python3").symlink_to(board.python)
+        archive = board.folder / "python.tar.gz"
+        subprocess.run(["tar", "-czf", str(archive), "-C", str(board.folder), "python"], check=True)
+        run = board.deploy("--watch", "3", "--options", "--device null", "--board", "desk", "--python", str(archive))
         words = outcome(run)
         assert run.returncode == 0, words
         assert "making the Python environment" in words and status(board)["slots"]["A"]["playing"]
+        assert (board.base.folder / "python" / "bin" / "python3").is_symlink()
         environment = next(board.base.environments.iterdir())
         names = {path.name for path in environment.glob("lib/python3*/site-packages/*")}
         assert "numpy" in names and "torch" not in names

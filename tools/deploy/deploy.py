@@ -34,7 +34,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="deploy.sh", description="Install the instrument, or models, on a board over ssh; what runs there is only "
                                      "replaced by what has proven itself.")
     parser.add_argument("target", nargs="?", metavar="user@host")
-    parser.add_argument("--model", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help="models to check there and take into its library")
+    parser.add_argument("--model", type=Path, nargs="+", action="extend", default=[], metavar="FILE",
+                        help="models to check there and take into its library")
     parser.add_argument("--firmware", action="store_true", help="the instrument itself; what happens without --model too")
     parser.add_argument("--board", help="the board file it plays with from now on (a name of hardware/)")
     parser.add_argument("--options", help='more options of neurorack play there, such as "--device hifiberry --rate 48000"')
@@ -43,7 +44,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--user", action="store_true", help="into the account's own folder, even where root could be had")
     parser.add_argument("--watch", type=float, default=20.0, metavar="SECONDS", help="how long its health is watched (default 20)")
     parser.add_argument("--wheels", type=Path, metavar="FOLDER", help="take Python packages from these wheels: for a board without a network")
-    parser.add_argument("--python", type=Path, metavar="FILE.tar.gz", help="a standalone Python (python/bin/python3 in it) for a board that has none of 3.11 to 3.13")
+    parser.add_argument("--python", type=Path, metavar="FILE.tar.gz",
+                        help="a standalone Python (python/bin/python3 in it) for a board that has none of 3.11 to 3.13")
     args = parser.parse_intermixed_args(arguments)
     if args.target is None and len(args.model) > 1:
         args.target = str(args.model.pop())       # --model FILE... user@host
@@ -108,7 +110,8 @@ class Target:
                     pass
                 sent = unpack.wait() == 0
         if not sent:
-            raise Failed("the connection was cut while files were sent; what runs there is untouched. Run deploy.sh again: what has arrived is not sent twice")
+            raise Failed("the connection was cut while files were sent; what runs there is untouched. "
+                         "Run deploy.sh again: what has arrived is not sent twice")
 
 
 def tree() -> dict[str, Path]:
@@ -123,6 +126,14 @@ def tree() -> dict[str, Path]:
     return found
 
 
+def copied(files: dict[str, Path], folder: str) -> dict[str, Path]:
+    """As they are now: who goes on writing while they are sent does not spoil a deployment."""
+    for there, here in files.items():
+        (Path(folder) / there).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(here, Path(folder) / there)
+    return {there: Path(folder) / there for there in files}
+
+
 def sums(files: dict[str, Path]) -> dict[str, str]:
     return {there: hashlib.sha256(here.read_bytes()).hexdigest() for there, here in files.items()}
 
@@ -132,18 +143,19 @@ def make_request(args: argparse.Namespace, facts: dict[str, str], digests: dict[
     if facts.get("machine") not in ("aarch64", "x86_64"):
         raise Failed(f"{args.target} is {facts.get('machine')}: a 64-bit system is needed (on a Raspberry Pi, the 64-bit Raspberry Pi OS)")
     if "python" not in facts and not args.python:
-        raise Failed(f"{args.target} ({facts.get('system')}) has no Python 3.11 to 3.13; install one there, or give a standalone one with --python FILE.tar.gz")
+        raise Failed(f"{args.target} ({facts.get('system')}) has no Python 3.11 to 3.13; install one there, "
+                     "or give a standalone one with --python FILE.tar.gz")
     if int(facts.get("free_mb") or 0) < NEEDED_MB:
         raise Failed(f"{args.target} has {facts.get('free_mb')} MB free; {NEEDED_MB} are needed")
     rights = facts["root"] != "no" and not args.user
     service = "system" if rights and "systemd" in facts else "user" if not rights and "user_manager" in facts else "nobody"
     version = re.search(r'"(.*?)"', (ROOT / "neurorack" / "__init__.py").read_text().split("__version__", 1)[1]).group(1)
     whole = hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:8]
+    has_panel = args.board != "desk" if args.board else bool(re.search("Raspberry|Jetson", facts.get("model", "")))
     options = " ".join(filter(None, [f"--board {args.board}" if args.board else "", args.options]))
     return {"id": f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{version}-{whole}", "files": digests, "firmware": args.firmware,
             "base": "/opt/neurorack" if service == "system" else f"{facts['home']}/.local/opt/neurorack", "service": service, "board": args.board,
-            "options": options or None, "has_panel": args.board != "desk" and (args.board is not None or bool(re.search("Raspberry|Jetson", facts.get("model", "")))),
-            "tune": args.tune, "watch_seconds": args.watch, "wheels": args.wheels is not None}
+            "options": options or None, "has_panel": has_panel, "tune": args.tune, "watch_seconds": args.watch, "wheels": args.wheels is not None}
 
 
 def plan(args: argparse.Namespace, facts: dict[str, str], request: dict, files: dict[str, Path]) -> list[str]:
@@ -151,13 +163,15 @@ def plan(args: argparse.Namespace, facts: dict[str, str], request: dict, files: 
     keeper = {"system": "systemd, as the account neurorack", "user": "systemd of the user (no real-time limits, no device rules)",
               "nobody": "nobody: there is no systemd; it is started once and not again"}[request["service"]]
     size = sum(path.stat().st_size for path in files.values())
-    lines = [f"{args.target}: {facts.get('model') or 'a computer'}, {facts.get('machine')}, {facts.get('system')}, Python {facts.get('python') or args.python}",
-             f"send {len(files)} files ({size / 1e6:.1f} MB) to ~/{STAGING} with {'rsync, only what differs' if 'rsync' in facts else 'tar: there is no rsync'}"]
+    way = "rsync, only what differs" if "rsync" in facts else "tar: there is no rsync"
+    lines = [f"{args.target}: {facts.get('model') or 'a computer'}, {facts.get('machine')}, {facts.get('system')}, "
+             f"Python {facts.get('python') or args.python}", f"send {len(files)} files ({size / 1e6:.1f} MB) to ~/{STAGING} with {way}"]
     if args.python:
         lines.append(f"unpack {args.python} into {request['base']}/python")
     if request["firmware"]:
-        lines += [f"lay release {request['id']} beside what runs, in {request['base']}/releases", "make its Python environment, or take the one that fits: wheels"
-                  f"{' of ' + str(args.wheels) if args.wheels else ''}, no torch{'' if request['has_panel'] else ', no libraries of a panel'}",
+        source = f"wheels of {args.wheels}" if args.wheels else "wheels"
+        lines += [f"lay release {request['id']} beside what runs, in {request['base']}/releases",
+                  f"make its Python environment, or take the one that fits: {source}, no torch{'' if request['has_panel'] else ', no libraries of a panel'}",
                   "build the compiled core, or take over the one that is unchanged", "self-test: neurorack doctor, neurorack bench"]
     lines += [f"check the model {path.name} there and add it to the library" for path in args.model]
     if request["firmware"]:
@@ -185,7 +199,7 @@ def deploy(args: argparse.Namespace) -> int:
     target = Target(args.target)
     try:
         facts = target.look()
-        files = tree() if args.firmware else {there: here for there, here in tree().items() if there.startswith("tools/")}
+        files = copied({there: here for there, here in tree().items() if args.firmware or there.startswith("tools/")}, target.folder)
         files.update({f"models.new/{path.name}": path for path in args.model})
         if args.wheels:
             files.update({f"wheels/{path.name}": path for path in sorted(args.wheels.glob("*.whl"))})

@@ -7,7 +7,7 @@ say home "$HOME"
 if [ "$(id -u)" = 0 ]; then say root yes
 elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then say root sudo
 else say root no; fi
-for python in python3 python3.13 python3.12 python3.11 "$HOME/.cache/neurorack-deploy/python/bin/python3"; do
+for python in python3 python3.13 python3.12 python3.11 /opt/neurorack/python/bin/python3 "$HOME/.local/opt/neurorack/python/bin/python3"; do
     if "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
         say python "$(command -v "$python")"
         break
