@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -233,7 +234,10 @@ class Deployment:
         if self.request["service"] != "system":
             self.say("warning: tuning needs root; doctor names what to do")
             return
-        done = subprocess.run([sys.executable, str(release / "tools" / "deploy" / "tune.py"), "--board", self.request["board"] or "pi"],
+        options = self.state / "options"
+        given = re.search(r"--board[ =](\S+)", options.read_text()) if options.exists() else None
+        board = given.group(1) if given else ""
+        done = subprocess.run([sys.executable, str(release / "tools" / "deploy" / "tune.py"), "--board", board],
                               capture_output=True, text=True)
         for line in (done.stdout + done.stderr).splitlines():
             self.say(line)

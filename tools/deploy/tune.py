@@ -45,6 +45,8 @@ def tune_boot(root: Path, board: str) -> list[str]:
     """Returns what was done, a line each."""
     path = next((root / name for name in BOOT if (root / name).is_file()), None)
     if path is None or board not in LINES:
+        if not board:
+            return ["warning: which buses it needs is not known: give --board along with --tune"]
         return [f"no config.txt is touched for board {board}" if board not in LINES else "there is no config.txt here: buses and DAC are as they were"]
     before = path.read_text()
     after = config_text(before, LINES[board])
@@ -64,7 +66,7 @@ def tune_processor() -> list[str]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--board", default="pi")
+    parser.add_argument("--board", default="", help="whose buses config.txt is to switch on")
     parser.add_argument("--root", type=Path, default=Path("/"))
     options = parser.parse_args()
     for told in [*tune_boot(options.root, options.board), *(tune_processor() if options.root == Path("/") else [])]:
