@@ -229,15 +229,17 @@ def test_the_death_of_one_slot_never_touches_the_other(idle):
 def test_killing_the_new_one_at_any_moment_leaves_the_old_one_playing(models, tmp_path, own_run_files):
     """From the first moment of a swap to after its end: one of the two plays, and it plays on."""
     chance, moments = random.Random(7), []
+    phases = ("loading", "filling", "proving", "fading", "holding")
     with Swapping(tmp_path, models) as run:
         run.sounding()
-        for _ in range(6):
+        for wanted in ("loading", "filling", "proving", "fading", "holding", "holding"):
             playing = run.settled()
             other, old = run.rack.synth["BA".index(playing)], run.rack.synth["AB".index(playing)].pid
             before = other.pid
             run.swap("high" if run.playing_model() == "low" else "low", wait=False)
-            time.sleep(0.3 * chance.random())
-            moments.append((run.ask("status")["job"] or {}).get("phase"))
+            until(lambda: phase(run) in (*phases[phases.index(wanted):], "returning", "done", None), 10, wanted, every=0.002)
+            time.sleep(0.03 * chance.random())
+            moments.append(phase(run))
             victim = other.pid if other.pid != before else next(iter(spares(run.pid)), None)
             if victim and victim != old:
                 os.kill(victim, signal.SIGKILL)
@@ -250,6 +252,10 @@ def test_killing_the_new_one_at_any_moment_leaves_the_old_one_playing(models, tm
     assert report["causes"]["swap"] == 0, report["causes"]
     own = LEVEL * 2 * np.pi / RATE * np.hypot(*TONES_HZ.values())
     assert np.abs(np.diff(audio)).max() < 2 * own + LEVEL / 64, "a click"
+
+
+def phase(run) -> str | None:
+    return (run.ask("status")["job"] or {}).get("phase")
 
 
 def spares(pid: int) -> list[int]:
