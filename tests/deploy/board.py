@@ -108,7 +108,7 @@ class Board:
         subprocess.run(_as_nobody(["tee", str(path)]), input=text, text=True, check=True, stdout=subprocess.DEVNULL)
 
     def deploy(self, *options: str, tree: Path = ROOT, **environment: str) -> subprocess.Popen:
-        return subprocess.Popen([str(tree / "deploy.sh"), *options, self.target], env={**os.environ, "NEURORACK_SSH": self.ssh, **environment}, text=True,
+        return subprocess.Popen([str(tree / "deploy.sh"), *options, self.target], env={**os.environ, "NEURORACK_SSH": self.ssh, "TMPDIR": str(self.folder), **environment}, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
 
     def neurorack(self, *arguments: str) -> subprocess.CompletedProcess:
@@ -116,6 +116,9 @@ class Board:
         return self.run(str(self.base.folder / "neurorack"), *arguments)
 
     def stop(self) -> None:
+        lock = self.base.folder / "deploy.lock"
+        if lock.exists():       # a deployment whose connection was cut comes to its end first
+            subprocess.run(["flock", "--timeout", "120", str(lock), "true"])
         pid = self.base.folder / "run" / "pid"
         if pid.exists():
             self.run("kill", pid.read_text().strip())
