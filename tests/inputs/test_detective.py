@@ -180,6 +180,8 @@ def test_the_command(tmp_path):
     assert "multiply 2" in run().stdout
     found = json.loads(run("cv1", "--seconds", "0.4", "--json").stdout)
     assert found[0]["jack"] == "cv1" and found[0]["role"] == "unpatched"
+    silent = run("all", "--seconds", "0.4", "--write")
+    assert silent.returncode == 2 and "nothing was found that could be kept" in silent.stderr and "gate2  clock: set by hand" in silent.stdout
     assert run("cv9").returncode == 2 and "no jack 'cv9'" in run("cv9").stderr
 
 
