@@ -1,4 +1,7 @@
-"""A JACK server without a card: real MIDI ports for python-rtmidi where the system has no ALSA sequencer."""
+"""A JACK server without a card: real MIDI ports for python-rtmidi where the system has no ALSA sequencer.
+
+A client that the machine kept from its period loses that period's messages, so tests compare with what the instrument received.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def server():
     more = {"JACK_DEFAULT_SERVER": f"neurorack-test-{os.getpid()}", "JACK_NO_AUDIO_RESERVATION": "1", "MIDO_BACKEND": API}
     before = {name: os.environ.get(name) for name in more}
     os.environ.update(more)
-    command = ["jackd", "--no-realtime", "-n", more["JACK_DEFAULT_SERVER"], "-d", "dummy", "-r", "48000", "-p", "128"]
+    command = ["jackd", "--no-realtime", "-n", more["JACK_DEFAULT_SERVER"], "-d", "dummy", "-r", "48000", "-p", "256"]
     jackd = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(0.7)
     if jackd.poll() is not None:
