@@ -162,6 +162,18 @@ def test_weights_that_change_from_block_to_block():
     agree(m.done(m.node("conv1d", (wide, w, bias), (1, 4, 8), stride=1, padding=(0, 0), dilation=2, groups=2)))
 
 
+def test_amplitudes_without_phases_meet_half_of_the_matrix():
+    m = TraceMaker(16)
+    y = m.conv1d(m.input(1, 4, 16), weights(5, 4, 1))
+    loud = m.binary("pow", m.unary("sigmoid", y), m.constant(np.float32(2.3)))
+    amplitude = m.reshape(m.permute(loud, 0, 2, 1), 1, 16, 5, 1)
+    pairs = m.reshape(m.cat([amplitude, m.constant(np.zeros((1, 16, 5, 1), np.float32))], 3), 1, 16, 10)
+    sound = m.permute(m.matmul(pairs, m.constant(weights(10, 6))), 0, 2, 1)
+    operations = agree(m.done(sound))
+    assert [op for op in operations if op[0] != "conv1d"][:2] == [("unary", "affine"), ("unary", "exp")] and ("unary", "sigmoid") not in operations
+    assert [call.views[1].shape for call in compiled(m.trace)[1].calls if call.op == "conv1d"] == [(1, 4, 5), (1, 5, 6)]
+
+
 def test_a_filter_of_one_channel_fills_the_lanes():
     m = TraceMaker(64)
     x = m.input(1, 1, 64)

@@ -16,6 +16,7 @@ def simplify(graph: Graph) -> None:
         if rewrite:
             rewrite(graph, item)
     graph.refresh()
+    drop_zero_parts(graph)
 
 
 def _conv1d(graph: Graph, item: Item) -> None:
@@ -70,6 +71,20 @@ def _matmul(graph: Graph, item: Item) -> None:
     graph.replace(item, product)
 
 
+def drop_zero_parts(graph: Graph) -> None:
+    """Numbers whose imaginary parts are constant zeros, under a matrix: the rows that meet the zeros go."""
+    for item in [i for i in graph.items if i.op == "linear" and i.inputs[0].op == "reshape"]:
+        pairs, weights = item.inputs[0].inputs[0], item.inputs[1]
+        if pairs.op != "cat" or len(pairs.inputs) != 2 or pairs.shape[-1] != 2 or pairs.params["axis"] % len(pairs.shape) != len(pairs.shape) - 1:
+            continue
+        real, imaginary = pairs.inputs
+        if imaginary.is_constant and not imaginary.value.any() and 2 * real.size == pairs.size and weights.shape[0] == 2 * pairs.shape[-2]:
+            shape = (*item.inputs[0].shape[:-1], weights.shape[0] // 2)
+            item.inputs[0] = graph.insert(item, "reshape", [real], {}, shape)
+            item.inputs[1] = graph.constant(np.ascontiguousarray(weights.value[::2]), item)
+    graph.refresh()
+
+
 def _binary(graph: Graph, item: Item) -> None:
     fn, (a, b) = item.params["fn"], item.inputs
     if fn == "pow" and b.is_constant and b.value.size == 1:
@@ -87,6 +102,11 @@ def _power(graph: Graph, item: Item, a: Item, exponent: float) -> None:
         _become(item, "unary", [a], fn="sqrt")
     elif exponent == -1.0:
         _become(item, "unary", [a], fn="reciprocal")
+    elif a.op == "unary" and a.params["fn"] == "sigmoid" and len(a.users) == 1:     # log(sigmoid(x)) is -softplus(-x)
+        turned = graph.insert(item, "unary", [a.inputs[0]], {"fn": "affine", "a": -1.0, "b": 0.0}, item.shape)
+        soft = graph.insert(item, "unary", [turned], {"fn": "softplus"}, item.shape)
+        scaled = graph.insert(item, "unary", [soft], {"fn": "affine", "a": -exponent, "b": 0.0}, item.shape)
+        _become(item, "unary", [scaled], fn="exp")
     elif _positive(a):      # exp(c log x) is vectorised, pow is not
         log = graph.insert(item, "unary", [a], {"fn": "log"}, item.shape)
         scaled = graph.insert(item, "unary", [log], {"fn": "affine", "a": exponent, "b": 0.0}, item.shape)
