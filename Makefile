@@ -52,9 +52,10 @@ bench: ## this machine's speed: make bench ARGS="--json"
 	$(SETUP) play
 	$(RUN)/neurorack" bench $(ARGS)
 
-figures: ## every figure of the README anew, into benchmarks/results (half an hour, on a quiet machine)
+figures: ## every figure of the README anew, into benchmarks/results (an hour, on a quiet machine)
 	$(SETUP) play test bench
-	for script in shared_memory kernel_choice engine_vs_torch realtime; do "$(VENV)/bin/python" benchmarks/$$script.py || exit 1; done
+	for run in shared_memory.py kernel_choice.py engine_vs_torch.py "lifted_vs_torchscript.py --full" "lifted_vs_torchscript.py --isa sse" \
+	    admission.py inputs.py swap.py realtime.py; do "$(VENV)/bin/python" benchmarks/$$run || exit 1; done
 
 wheels: ## which packages have wheels for ARM boards; to keep them: make wheels ARGS="--python 3.11 --into FOLDER"
 	$(SETUP) play
