@@ -121,6 +121,7 @@ def test_a_release_that_fails_its_self_test_never_runs(board, tmp_path):
     assert status(board)["pid"] == pid
 
 
+@pytest.mark.soak
 def test_a_model_alone_is_admitted_and_taken_in(board, tmp_path):
     pid = status(board)["pid"]
     models.tone(tmp_path / "tone.safetensors")
@@ -169,6 +170,7 @@ def test_cut_while_sending_nothing_changes(board):
         assert status(board)["pid"] == pid
 
 
+@pytest.mark.soak
 def test_cut_after_that_the_board_goes_on_by_itself(board):
     before = board.base.current()
     cut(board, after_words="step: self-test")

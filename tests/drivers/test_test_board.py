@@ -16,7 +16,7 @@ def run(environment):
     return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("name", ["pi", pytest.param("pi-ads1115", marks=pytest.mark.soak), "classic"])
+@pytest.mark.parametrize("name", ["pi", pytest.param("pi-ads1115", marks=pytest.mark.soak), pytest.param("classic", marks=pytest.mark.soak)])
 def test_a_simulated_board_meets_what_a_real_one_must(bench, name):
     code, said = run({**bench(name).wires.environment(), "BOARD": name})
     assert code == 0 and "passed" in said, said

@@ -27,9 +27,9 @@ def missing() -> str | None:
     return None if rtmidi.API_UNIX_JACK in rtmidi.get_compiled_api() else "this python-rtmidi was built without JACK"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server():
-    """Its name is the process environment's while the tests of this folder run."""
+    """Its name is the process environment's while the tests of this folder run, and no longer: others would find its sound card."""
     if why := missing():
         pytest.skip(why)
     more = {"JACK_DEFAULT_SERVER": f"neurorack-test-{os.getpid()}", "JACK_NO_AUDIO_RESERVATION": "1", "MIDO_BACKEND": API}

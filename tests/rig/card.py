@@ -146,8 +146,8 @@ class FakeCard:
         config.write_text(f'pcm_type.rig {{ lib "{library}" }}\n'
                           f'pcm.rig {{ type rig folder "{self.folder}" hint {{ show on description "rig" }} }}\n'
                           f'pcm.absent {{ type rig folder "{self.folder}/absent" }}\n')
-        #: For the environment of the program that plays. JACK stays out: PortAudio would try to start its server.
-        self.env = {"ALSA_CONFIG_PATH": str(config), "JACK_NO_START_SERVER": "1"}
+        #: For the environment of the program that plays. JACK stays out: neither a running server nor a new one.
+        self.env = {"ALSA_CONFIG_PATH": str(config), "JACK_NO_START_SERVER": "1", "JACK_DEFAULT_SERVER": "no-server-in-tests"}
 
     def __enter__(self):
         return self
