@@ -189,7 +189,7 @@ class Fenced:
             code = self.process.wait(2)
         except subprocess.TimeoutExpired:
             return "it closed its line and went on"
-        if code == -signal.SIGXCPU or code == -signal.SIGKILL and time.monotonic() - self.began >= self.fence.limits.cpu_seconds:
+        if code == -signal.SIGXCPU or code == -signal.SIGKILL and time.monotonic() - self.began >= 0.9 * self.fence.limits.cpu_seconds:
             return f"it did not come to an end within {self.fence.limits.cpu_seconds} s of computing"
         if code == -signal.SIGKILL:
             return "it was killed, by hand or because the machine's memory ran out"

@@ -63,14 +63,15 @@ def first_to_go() -> None:
 
 
 def limit(limits: dict) -> None:
-    """Memory, computing time, file size, open files."""
+    """Memory, computing time (a second beyond which nothing can be done about the end), file size, open files."""
     memory = limits["memory_mb"] * MEGABYTE
     for what, value in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_DATA, memory), (resource.RLIMIT_CPU, limits["cpu_seconds"]),
                         (resource.RLIMIT_FSIZE, limits["file_mb"] * MEGABYTE), (resource.RLIMIT_NOFILE, limits["open_files"]),
                         (resource.RLIMIT_CORE, 0)):
         hard = resource.getrlimit(what)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(what, (value, value))
+        last = value + 1 if what == resource.RLIMIT_CPU and hard == resource.RLIM_INFINITY else value
+        resource.setrlimit(what, (value, last))     # SIGXCPU tells computing time from other ends
 
 
 def leave_the_network() -> None:
