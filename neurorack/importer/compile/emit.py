@@ -32,6 +32,7 @@ class Emitter:
         self.graph, self.b = graph, builder
         self.places = Places(graph)
         self.values: dict[Item, Value] = {}
+        self.whole_output: Value | None = None     # where the result is computed in place
 
     def run(self) -> None:
         for item in self.graph.items:
@@ -92,7 +93,7 @@ class Emitter:
     def _output_room(self, item: Item) -> Value:
         rows, channels = self.b.out_shape
         out = self.b.new(rows, channels)
-        self._whole_output = out
+        self.whole_output = out
         return at(out, item.shape, self._channel_strides(item, channels))
 
     def _channel_strides(self, item: Item, channels: int) -> tuple[int, ...]:
@@ -248,7 +249,7 @@ class Emitter:
     def _output(self) -> None:
         item = self.graph.outputs[0]
         rows, channels = self.b.out_shape
-        whole = getattr(self, "_whole_output", None)
+        whole = self.whole_output
         if whole is None:
             whole = self.b.new(rows, channels)
             self.copy(self.value(item), at(whole, item.shape, self._channel_strides(item, channels)))
