@@ -27,6 +27,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,6 +37,8 @@ from neurorack.errors import NeurorackError
 MOST_LINE_BYTES = 65536
 MOST_CLIENTS = 16
 ANSWER_SECONDS = 90.0
+BUSY_SECONDS, BUSY_PAUSE_SECONDS = 2.0, 0.05      # a client turned away tries again for so long, and so often
+BUSY = {"ok": False, "busy": True, "error": f"more than {MOST_CLIENTS} programs talk to the instrument at once; try again, or close one"}
 
 
 def socket_path(pid: int) -> Path:
@@ -75,7 +78,7 @@ class Server:
                 threading.Thread(target=self._serve, args=(client,), name="control client", daemon=True).start()
             else:
                 with contextlib.suppress(OSError), client:
-                    client.sendall(b'{"ok": false, "error": "too many programs talk to the instrument at once"}\n')
+                    client.sendall(json.dumps(BUSY).encode() + b"\n")
 
     def _serve(self, client: socket.socket) -> None:
         try:
@@ -105,20 +108,34 @@ class Server:
 
 
 def request(what: dict, pid: int | None = None, seconds: float = ANSWER_SECONDS) -> dict:
-    """The running instrument's answer. Raises ``NeurorackError``: none runs, it does not answer, or it refuses."""
-    path = socket_path(pid or _running())
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(seconds)
-            client.connect(str(path))
-            client.sendall(json.dumps(what).encode() + b"\n")
-            with client.makefile("rb") as stream:
-                answer = json.loads(stream.readline())
-    except (OSError, ValueError) as error:
-        raise NeurorackError(f"the instrument does not answer ({error}); is it still running?") from None
+    """The running instrument's answer. Raises ``NeurorackError``: none runs, it does not answer, or it refuses.
+
+    Turned away because too many programs talk to it, the request is made again for ``BUSY_SECONDS``.
+    """
+    path, line = socket_path(pid or _running()), json.dumps(what).encode() + b"\n"
+    until = time.monotonic() + BUSY_SECONDS
+    while (answer := _ask(path, line, seconds)).pop("busy", False) and time.monotonic() < until:
+        time.sleep(BUSY_PAUSE_SECONDS)
     if not answer.pop("ok", False):
         raise NeurorackError(answer.get("error", "the instrument refused without a reason"))
     return answer
+
+
+def _ask(path: Path, line: bytes, seconds: float) -> dict:
+    """One connection, one answer. Raises ``NeurorackError`` if none comes."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(seconds)
+            try:
+                client.connect(str(path))
+            except BlockingIOError:      # nobody has taken those who wait at the door yet
+                return dict(BUSY)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):      # turned away: the reason can still be read
+                client.sendall(line)
+            with client.makefile("rb") as stream:
+                return json.loads(stream.readline())
+    except (OSError, ValueError) as error:
+        raise NeurorackError(f"the instrument does not answer ({error}); is it still running?") from None
 
 
 def _running() -> int:

@@ -1,5 +1,6 @@
 """Two slots, the mix between them, the patch that both follow, and the socket through which all that is asked for."""
 
+import concurrent.futures
 import contextlib
 import json
 import socket
@@ -154,15 +155,39 @@ def test_the_socket_is_its_owners_alone_and_answers_what_it_cannot_do_in_one_lin
     assert ask(run, "status")["heard"] == "A"
 
 
+@contextlib.contextmanager
+def crowd(run, count: int = 40):
+    """So many programs that have each sent half a line."""
+    clients = []
+    try:
+        while len(clients) < count:
+            client = socket.socket(socket.AF_UNIX)
+            clients.append(client)
+            client.connect(str(control.socket_path(run.pid)))
+            with contextlib.suppress(OSError):      # there is room for so many only
+                client.sendall(b'{"do": "sta')
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
 def test_many_clients_and_half_a_line_disturb_nobody(run):
-    clients = [socket.socket(socket.AF_UNIX) for _ in range(40)]
-    for client in clients:
-        client.connect(str(control.socket_path(run.pid)))
-        with contextlib.suppress(BrokenPipeError):      # there is room for so many only
-            client.sendall(b'{"do": "sta')
-    for client in clients:
-        client.close()
+    with crowd(run):
+        began = time.monotonic()
+        assert f"more than {control.MOST_CLIENTS} programs talk to the instrument" in refused(run, "status")
+        assert time.monotonic() - began >= control.BUSY_SECONDS, "it has tried for a while"
     until(lambda: ask(run, "status")["slots"]["A"]["playing"], 5, "an answer")
+
+
+def test_a_request_that_finds_too_many_before_it_waits_for_its_turn(run):
+    with crowd(run) as clients, concurrent.futures.ThreadPoolExecutor(1) as other:
+        answer = other.submit(ask, run, "status")
+        time.sleep(0.3)
+        assert not answer.done()
+        for client in clients:
+            client.close()
+        assert answer.result(30)["heard"] == "A"
 
 
 def test_the_command_line(run, models):
