@@ -116,6 +116,12 @@ def test_a_driver_that_crashes_ends_the_run_with_a_remedy(play, tone, tmp_path):
 # ---- rates and blocks
 
 
+def pitch(piece: np.ndarray, rate: int) -> float:
+    """Of its strongest partial, Hz."""
+    spectrum = np.abs(np.fft.rfft(piece * np.hanning(len(piece)), 1 << 16))
+    return float(np.argmax(spectrum)) * rate / (1 << 16)
+
+
 @pytest.mark.parametrize("rate, block", [(44100, 128), (96000, 256), (48000, 32), (48000, 1024), (48000, 100), (44100, 480)])
 def test_every_rate_and_block(play, card, tone, tmp_path, rate, block):
     score = write_score(tmp_path / "score.yaml", 1.3, hits(1.2, 0.2))
@@ -126,10 +132,8 @@ def test_every_rate_and_block(play, card, tone, tmp_path, rate, block):
     assert report["triggers"] == 6 and report["late_edges"] <= 1
     played = card.played()
     assert len(onsets(played, quiet_frames=rate // 32)) == 6
-    first = onsets(played, quiet_frames=rate // 32)[2]
-    piece = played[first + rate // 100:first + rate // 25, 0]
-    spectrum = np.abs(np.fft.rfft(piece * np.hanning(len(piece)), 1 << 16))
-    assert np.argmax(spectrum) * rate / (1 << 16) == pytest.approx(1000, abs=5)
+    pitches = [pitch(played[first + rate // 100:first + rate // 25, 0], rate) for first in onsets(played, quiet_frames=rate // 32)]
+    assert np.median(pitches) == pytest.approx(1000, abs=5), "a late block may tear one hit, not most"
     assert report["blocks"] * block / rate == pytest.approx(1.3, abs=1.2)
 
 
