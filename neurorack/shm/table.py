@@ -87,7 +87,7 @@ TABLE: tuple[Section, ...] = (
         Field("state", "u32", 1, "1 play, 2 fade out and stay silent, 3 leave"),
         Field("recording", "u32", 1, "1 while the recorder wants the capture ring filled"),
         Field("heartbeat_ns", "i64", 1, "CLOCK_MONOTONIC"),
-        Field("restarts", "u32", 5, "of audio, synth A, synth B, inputs, remote"),
+        Field("restarts", "u32", 7, "of audio, synth A, synth B, inputs, remote, panel, web"),
         Field("mix_target", "f64", 1, "0 = slot A alone, 1 = slot B alone; the callback glides there"),
         Field("mix_frames", "u32", 1, "length of that crossfade over its whole way"),
         Field("monitor_gain", "f32", 1, "audio input mixed into the output, 0 = off"),
@@ -130,7 +130,7 @@ TABLE: tuple[Section, ...] = (
         Field("route_smooth_ms", "f64", ROUTES, "time constant of the smoothing, 0..5000"),
         Field("route_latched", "u32", ROUTES, "1: the jack is read at each trigger only (sample and hold)"),
         Field("level_db", "f64", 1, "output level, -90..+12"),
-        Field("gate2_action", "u32", 1, "0 freeze while high, 1 next gesture, 2 trigger"),
+        Field("gate_action", "u32", GATE_JACKS, "0 freeze while high, 1 next gesture, 2 trigger, 3 nothing in the voice"),
     ), copies=SLOTS),
     Section("edges", "inputs", "queue", "Gate and trigger edges in order of time.", (
         Field("head", "u64", 1, "edges ever published"),
@@ -235,6 +235,13 @@ TABLE: tuple[Section, ...] = (
         Field("osc_packets", "u64", 1, "since start"),
         Field("osc_bad", "u64", 1, "messages, and whole packets, that were none of ours"),
         Field("lost", "u64", 1, "events that nobody took in time"),
+    )),
+    Section("web", "web", "atomic", "The page's server.", (
+        Field("heartbeat_ns", "i64", 1, "CLOCK_MONOTONIC"),
+        Field("pid", "u64", 1, ""),
+        Field("port", "u32", 1, "where it listens; 0 nowhere yet"),
+        Field("clients", "u32", 1, "pages that are live now"),
+        Field("dropped", "u64", 1, "pages that were too slow or asked for too much, since start"),
     )),
 )
 
