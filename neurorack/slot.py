@@ -32,7 +32,7 @@ def fitted(patch: Patch, card: dict, listens: bool = False, cleared: frozenset[s
         free.remove(jack)
         taken.add(route.control)
         routes.append(Route(**{**route.__dict__, "jack": jack}))
-    return Patch(knobs={**own.knobs, **patch.knobs}, drives=patch.drives, routes=routes, level_db=patch.level_db, gate2=patch.gate2)
+    return Patch(knobs={**own.knobs, **patch.knobs}, drives=patch.drives, routes=routes, level_db=patch.level_db, gates=patch.gates)
 
 
 class Slot:

@@ -191,7 +191,7 @@ def status(run) -> dict:
         "blocks": rack.audio.blocks, "restarts": [int(count) for count in rack.run.restarts],
         "mix": rack.audio.mix, "heard": "AB"[slots.heard], "swaps": {"done": slots.swaps_done, "failed": slots.swaps_failed},
         "job": slots.job.told() if slots.job else None, "underruns": causes.totals(rack), "held_blocks": causes.totals(rack, "held"),
-        "patch": {"knobs": run.patch.knobs, "drives": run.patch.drives, "level_db": run.patch.level_db, "gate2": run.patch.gate2,
+        "patch": {"knobs": run.patch.knobs, "drives": run.patch.drives, "level_db": run.patch.level_db, "gates": run.patch.all_gates,
                   "routes": [route.__dict__ for route in run.patch.routes]},
         "slots": {slot.name: slot_status(slot, rack) for slot in slots.slots},
         "inputs": inputs_status(rack),

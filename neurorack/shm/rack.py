@@ -130,6 +130,7 @@ class Rack:
         rack.run.mix_frames = sample_rate_hz // 20
         for patch in rack.patch:
             patch.route_jack = -1
+            patch.gate_action[0] = 2      # a hit
         for synth in rack.synth:
             synth.gesture = -1
         return rack

@@ -57,13 +57,17 @@ static void take_leads(nr_synth_loop *s) {
   if (wanted) use_leads(s, (uint32_t)(wanted >> 32), (uint32_t)wanted);
 }
 
-/* What gate 1 did before this voice: the edges still there. From here on they are its own. */
+static int hits(uint32_t action) { return action == NR_GATE_NEXT || action == NR_GATE_TRIGGER; }
+
+/* What the gates that hit did before this voice: the edges still there. From here on they are its own. */
 static void inherit_gate(nr_synth_loop *s) {
   uint64_t head = nr_load(&s->rack->edges.head), overwritten = 0;
   nr_edge edge;
   s->edge_cursor = head > NR_EDGE_CAPACITY ? head - NR_EDGE_CAPACITY : 0;
   while (nr_edges_next(&s->rack->edges, &s->edge_cursor, &edge, &overwritten))
-    if (edge.jack == 0) nr_voice_remember_gate(s->voice, (int)edge.rising, edge.cv_volts);
+    if (edge.jack < NR_GATE_JACKS && hits(nr_load(&s->rack->patch[s->slot].gate_action[edge.jack])))
+      nr_voice_remember_gate(s->voice, edge.jack, (int)edge.rising, edge.cv_volts);
+  s->begun_gates = (1u << NR_GATE_JACKS) - 1; /* whatever they began, their falling edges end it */
 }
 
 NR_EXPORT nr_synth_loop *nr_synth_new(nr_rack *rack, uint32_t slot, nr_voice *voice, uint32_t lead_frames) {
@@ -138,10 +142,19 @@ static int64_t until_due(nr_synth_loop *s, int64_t now) {
   return s->clock_running ? (int64_t)(ahead / s->frames_per_ns) + 1 : LONGEST_SLEEP_NS;
 }
 
+/* An edge that the voice would leave alone must not cost a take-back either. */
+static int for_the_voice(nr_synth_loop *s, const nr_edge *edge) {
+  if (edge->jack >= NR_GATE_JACKS) return 0;
+  uint32_t gate = 1u << edge->jack, action = s->patch.gate_action[edge->jack], begun = s->begun_gates & gate;
+  s->begun_gates = edge->rising && (hits(action) || action == NR_GATE_FREEZE) ? s->begun_gates | gate : s->begun_gates & ~gate;
+  return (edge->rising ? s->begun_gates & gate : begun) != 0;
+}
+
 static void take_edges(nr_synth_loop *s, int64_t now) {
   nr_synth *out = &s->rack->synth[s->slot];
   nr_edge edge;
-  while (nr_edges_next(&s->rack->edges, &s->edge_cursor, &edge, &s->lost_edges)) nr_place_edge(s, &edge, now);
+  while (nr_edges_next(&s->rack->edges, &s->edge_cursor, &edge, &s->lost_edges))
+    if (for_the_voice(s, &edge)) nr_place_edge(s, &edge, now);
   nr_store(&out->lost_edges, s->lost_edges);
   nr_store(&out->late_edges, s->late_edges);
 }
@@ -228,8 +241,9 @@ static void take_the_jacks_as_they_stand(nr_synth_loop *s, int64_t now) {
   read_clock(s, now);
   take_controls(s);
   memcpy(s->voice->latched_cv, s->cv_volts, sizeof s->cv_volts);
-  if (nr_load(&s->rack->controls.gates_high) & 2u && s->patch.gate2_action == NR_GATE2_FREEZE) {
-    nr_voice_edge frozen = {.frame = 0, .jack = 1, .rising = 1};
+  for (uint32_t jack = 0; jack < NR_GATE_JACKS; jack++) {
+    if (!(nr_load(&s->rack->controls.gates_high) & 1u << jack) || s->patch.gate_action[jack] != NR_GATE_FREEZE) continue;
+    nr_voice_edge frozen = {.frame = 0, .jack = jack, .rising = 1};
     memcpy(frozen.cv_volts, s->cv_volts, sizeof frozen.cv_volts);
     nr_voice_add_edge(s->voice, &frozen);
   }

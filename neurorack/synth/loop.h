@@ -49,6 +49,7 @@ typedef struct {
   uint64_t first_frame;  /* ring frame of the voice's frame 0 */
   double model_per_ring; /* model frames a ring frame */
   double inside_frames;  /* the voice's own placement and the resampler's delay, in ring frames */
+  uint32_t begun_gates;                  /* bit i: the voice was given a rising edge of gate i+1, and is owed the falling one */
   uint64_t edge_cursor, lost_edges, late_edges, takebacks, remade_frames, triggers_before;
   /* last good copies of what others write */
   double cv_volts[NR_CV_JACKS], rendered_cv_volts[NR_CV_JACKS];

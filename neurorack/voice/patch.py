@@ -1,4 +1,4 @@
-"""The patch in its smallest form: knob values, routes from jacks to named controls, level, the second gate's action.
+"""The patch in its smallest form: knob values, routes from jacks to named controls, level, what the gates do.
 
 Panels, scenes and files of patches build on this; what travels to the synth is the ``patch`` section of the
 shared table, one for each model slot.
@@ -13,7 +13,9 @@ from neurorack.core import quick
 from neurorack.errors import PatchError
 from neurorack.shm import table
 
-GATE2_ACTIONS = ("freeze", "next", "trigger")
+#: What a gate does: the first three are the voice's (``next``: a hit with the next gesture), the others ``gate_actions.py``'s.
+GATE_ACTIONS = ("freeze", "next", "trigger", "none", "scene", "record", "tap")
+GATES = {"gate1": "trigger", "gate2": "freeze"}     # until it is patched otherwise
 JACKS = tuple(f"cv{i + 1}" for i in range(table.CV_JACKS))
 _C = {"u32": ctypes.c_uint32, "i32": ctypes.c_int32, "f64": ctypes.c_double}
 
@@ -49,8 +51,18 @@ class Patch:
     drives: dict[str, float] = field(default_factory=dict)   # control -> 0..1
     routes: list[Route] = field(default_factory=list)
     level_db: float = 0.0
-    gate2: str = "freeze"
+    gates: dict[str, str] = field(default_factory=dict)      # jack -> one of GATE_ACTIONS; GATES holds for others
     revision: int = 0
+
+    @property
+    def all_gates(self) -> dict[str, str]:
+        """What each gate does. Raises ``PatchError`` for a jack or an action that there is not."""
+        for gate, action in self.gates.items():
+            if gate not in GATES:
+                raise PatchError(f"there is no gate {gate!r}; there are {', '.join(GATES)}")
+            if action not in GATE_ACTIONS:
+                raise PatchError(f"{gate} is {action!r}; it must be one of {', '.join(GATE_ACTIONS)}")
+        return {**GATES, **self.gates}
 
     def to_struct(self, controls: list[dict]) -> PatchStruct:
         """For the model whose card lists these controls; names it does not have are left out, and wait for a model that does."""
@@ -58,9 +70,8 @@ class Patch:
         out = PatchStruct(revision=self.revision & 0xFFFFFFFF, level_db=self.level_db)
         if not -90 <= self.level_db <= 12:
             raise PatchError(f"level is {self.level_db:g} dB; it must lie from -90 to 12")
-        if self.gate2 not in GATE2_ACTIONS:
-            raise PatchError(f"gate2 is {self.gate2!r}; it must be one of {', '.join(GATE2_ACTIONS)}")
-        out.gate2_action = GATE2_ACTIONS.index(self.gate2)
+        for i, (gate, action) in enumerate(self.all_gates.items()):
+            out.gate_action[i] = min(GATE_ACTIONS.index(action), GATE_ACTIONS.index("none"))
         for i, control in enumerate(controls[: table.CONTROLS]):
             out.knob[i] = min(1.0, max(0.0, self.knobs.get(control["name"], control.get("default", 0.5))))
             out.drive[i] = self.drives.get(control["name"], 0.0)
@@ -94,5 +105,6 @@ def default_patch(card: dict, listens: bool = False) -> Patch:
         routes = [Route(**route) for route in given["routes"]]
     else:
         routes = [Route(f"cv{i + 1}", control["name"]) for i, control in enumerate(card.get("controls", [])[:4])]
+    gates = {**({"gate2": given["gate2"]} if given.get("gate2") else {}), **(given.get("gates") or {})}
     heard = {c["name"]: 1.0 for c in card.get("controls", []) if listens and c.get("kind") == "audio_input"}
-    return Patch(knobs={**heard, **(given.get("knobs") or {})}, routes=routes, gate2=given.get("gate2", "freeze"))
+    return Patch(knobs={**heard, **(given.get("knobs") or {})}, routes=routes, gates=gates)

@@ -53,6 +53,7 @@ NR_EXPORT nr_voice *nr_voice_new(const nr_voice_spec *spec) {
     return NULL;
   }
   for (int r = 0; r < NR_ROUTES; r++) v->patch.route_jack[r] = -1;
+  v->patch.gate_action[0] = NR_GATE_TRIGGER;
   v->gesture.index = -1;
   v->placement.delay = nr_least_delay(v);
   memcpy(v->idle.last, v->rest, sizeof v->rest);
@@ -109,10 +110,10 @@ NR_EXPORT int nr_voice_add_edge(nr_voice *v, const nr_voice_edge *edge) {
   return 1;
 }
 
-NR_EXPORT void nr_voice_remember_gate(nr_voice *v, int high, const double *cv_volts) {
+NR_EXPORT void nr_voice_remember_gate(nr_voice *v, uint32_t jack, int high, const double *cv_volts) {
+  v->opened = high ? v->opened | 1u << jack : v->opened & ~(1u << jack);
   v->envelope.gated |= high;
-  v->envelope.high = high;
-  v->envelope.level = high;
+  v->envelope.high = v->envelope.level = v->opened != 0;
   if (high) memcpy(v->latched_cv, cv_volts, sizeof v->latched_cv);
 }
 
@@ -126,21 +127,31 @@ static void trigger(nr_voice *v, const nr_voice_edge *edge, uint32_t row) {
   if (v->spec.gestures) v->row[row].delay_frames = fmax(wanted, nr_least_delay(v));
 }
 
+/* What a gate does is the patch's to say. What it began ends with its falling edge, even if the patch was edited meanwhile. */
+static void take_edge(nr_voice *v, const nr_voice_edge *edge, uint32_t row) {
+  uint32_t gate = 1u << edge->jack, action = v->patch.gate_action[edge->jack];
+  if (!edge->rising) {
+    if (v->opened == gate) nr_envelope_gate(&v->envelope, edge->frame, 0);
+    if (v->freezing == gate) nr_gesture_freeze(v, 0);
+    v->opened &= ~gate;
+    v->freezing &= ~gate;
+  } else if (action == NR_GATE_FREEZE) {
+    if (!v->freezing) nr_gesture_freeze(v, 1);
+    v->freezing |= gate;
+  } else if (action == NR_GATE_NEXT || action == NR_GATE_TRIGGER) {
+    v->gesture.next_shift += action == NR_GATE_NEXT;
+    v->opened |= gate;
+    trigger(v, edge, row);
+  }
+}
+
 /* Edges whose onset belongs to this row. */
 static void take_edges(nr_voice *v, uint32_t row) {
   uint64_t row_start = v->frame + (uint64_t)row * v->spec.hop_frames;
   uint32_t taken = 0;
   v->row[row].delay_frames = 0;
   for (; taken < v->pending_count && v->pending[taken].frame < row_start + v->spec.hop_frames + nr_least_delay(v); taken++) {
-    const nr_voice_edge *edge = &v->pending[taken];
-    if (edge->jack != 0 && v->patch.gate2_action == NR_GATE2_FREEZE) {
-      nr_gesture_freeze(v, (int)edge->rising);
-    } else if (edge->rising) {
-      if (edge->jack != 0 && v->patch.gate2_action == NR_GATE2_NEXT) v->gesture.next_shift++;
-      trigger(v, edge, row);
-    } else {
-      nr_envelope_gate(&v->envelope, edge->frame, 0);
-    }
+    take_edge(v, &v->pending[taken], row);
   }
   v->pending_count -= taken;
   memmove(v->pending, v->pending + taken, v->pending_count * sizeof *v->pending);

@@ -29,7 +29,7 @@
 enum { NR_GLIDE_FRAMES = 16, NR_LONGEST_GLIDING_HOP = 256, NR_LONGEST_FADE_FRAMES = 256 };
 enum { NR_MAX_INPUTS = 256, NR_MAX_LINKS = 1024, NR_MAX_PENDING = 256 };
 enum { NR_PLAYS_HITS = 0, NR_PLAYS_DRONE = 1, NR_PLAYS_INPUT = 2 };
-enum { NR_GATE2_FREEZE = 0, NR_GATE2_NEXT = 1, NR_GATE2_TRIGGER = 2 };
+enum { NR_GATE_FREEZE = 0, NR_GATE_NEXT = 1, NR_GATE_TRIGGER = 2 }; /* further ones are not the voice's */
 /* What a control does besides, or instead of, moving inputs through its links. */
 enum {
   NR_KIND_INPUT, NR_KIND_GESTURE, NR_KIND_SPEED, NR_KIND_MORPH, NR_KIND_WANDER, NR_KIND_WANDER_RATE, NR_KIND_ATTACK, NR_KIND_DECAY,
@@ -101,7 +101,7 @@ typedef struct nr_voice {
   int32_t *gesture_frames;
   const float **gesture_data;
 
-  nr_patch patch;                    /* routes and the second gate's action; knobs come with the rows */
+  nr_patch patch;                    /* routes and the gates' actions; knobs come with the rows */
   double route_smooth[NR_ROUTES];    /* one-pole coefficient a hop */
   double route_volts[NR_ROUTES];     /* smoothed */
   int route_primed[NR_ROUTES];
@@ -111,6 +111,7 @@ typedef struct nr_voice {
 
   nr_voice_edge pending[NR_MAX_PENDING];
   uint32_t pending_count;
+  uint32_t freezing, opened;         /* bit i: gate i+1 is high and freezes, holds the envelope open */
   nr_gesture_state gesture;
   nr_idle_state idle;
   nr_envelope envelope;
@@ -139,8 +140,8 @@ nr_voice *nr_voice_new(const nr_voice_spec *spec);
 void nr_voice_free(nr_voice *v);
 void nr_voice_set_patch(nr_voice *v, const nr_patch *patch);
 int nr_voice_add_edge(nr_voice *v, const nr_voice_edge *edge); /* 0 = no room, dropped and counted */
-/* An edge of gate 1 from before this voice began: where a gate is patched, it is no drone, and latched jacks have a value. */
-void nr_voice_remember_gate(nr_voice *v, int high, const double *cv_volts);
+/* A hit's edge from before this voice began: where a gate is patched, it is no drone, and latched jacks have a value. */
+void nr_voice_remember_gate(nr_voice *v, uint32_t jack, int high, const double *cv_volts);
 uint32_t nr_voice_max_out_frames(const nr_voice *v);
 uint32_t nr_voice_render(nr_voice *v, float *out);             /* one run; frames written to out, [frames][2] */
 void nr_voice_follow_input(nr_voice *v, nr_rack *rack, uint32_t slot); /* what came in since; slot A's synth owns the ring's tail */

@@ -80,7 +80,7 @@ def test_a_restored_voice_goes_on_bit_by_bit(loaded, seed, block, rate, save_at,
     """As the take-back does it: save, render on, restore, add the edges after that point again, render anew."""
     rng = np.random.default_rng(seed)
     driven = Driven(loaded["network"], block_frames=block, rate_hz=rate)
-    driven.patch.gate2 = ("freeze", "next", "trigger")[seed % 3]
+    driven.patch.gates = {"gate2": ("freeze", "next", "trigger")[seed % 3]}
     driven.set_patch(driven.patch)
     edges = [(int(f), int(rng.integers(2)), bool(rng.integers(2)), list(rng.uniform(-5, 5, 8))) for f in np.sort(rng.integers(0, 100 * block, 30))]
     cvs = rng.uniform(-5, 5, (200, 8))

@@ -136,10 +136,10 @@ def test_a_hit_under_freeze_holds_its_own_beginning(loaded):
 
 def test_gate_2_as_next_gesture_and_as_second_trigger(loaded):
     hits = (FIRST_ROW, 0, True), (FIRST_ROW + 20, 1, True), (FIRST_ROW + 30, 1, False), (FIRST_ROW + 40, 1, True), (FIRST_ROW + 60, 1, False), (FIRST_ROW + 70, 1, True)
-    seen = play(loaded["probe"], hits=hits, patch=Patch(gate2="next"))
+    seen = play(loaded["probe"], hits=hits, patch=Patch(gates={"gate2": "next"}))
     assert seen[0] == pytest.approx([0.6, 0], **NEAR) and seen[20] == pytest.approx([0.2, 0.3], **NEAR)
     assert seen[40] == pytest.approx([0.4, 0], **NEAR) and seen[70] == pytest.approx([0.6, 0], **NEAR)
-    again = play(loaded["probe"], hits=hits, patch=Patch(gate2="trigger"))
+    again = play(loaded["probe"], hits=hits, patch=Patch(gates={"gate2": "trigger"}))
     for row in (0, 20, 40, 70):
         assert again[row] == pytest.approx([0.6, 0], **NEAR)
 

@@ -14,7 +14,7 @@ CONTROLS = [{"name": "a", "default": 0.3}, {"name": "b"}]
 
 def test_a_patch_in_the_shared_block_is_the_patch(loaded):
     rack = Rack.create(sample_rate_hz=48000, block_frames=64)
-    patch = Patch(knobs={"b": 2.0}, drives={"a": 0.5}, level_db=-6, gate2="next", routes=[
+    patch = Patch(knobs={"b": 2.0}, drives={"a": 0.5}, level_db=-6, gates={"gate2": "next"}, routes=[
         Route("cv3", "b", 0.2, -0.1, 2.0, 30.0, True), Route("cv1", "unknown")])
     patch.publish(rack.patch[0], CONTROLS)
     shared = rack.patch[0]
@@ -22,13 +22,13 @@ def test_a_patch_in_the_shared_block_is_the_patch(loaded):
     assert (shared.route_jack[0], shared.route_control[0], shared.route_amount[0], shared.route_offset[0]) == (2, 1, 0.2, -0.1)
     assert (shared.route_curve[0], shared.route_smooth_ms[0], shared.route_latched[0]) == (2.0, 30.0, 1)
     assert shared.route_jack[1] == -1, "a route to a control that this model lacks waits for a model that has it"
-    assert (shared.level_db, shared.gate2_action, shared.revision) == (-6, 1, 1)
+    assert (shared.level_db, list(shared.gate_action), shared.revision) == (-6, [2, 1], 1)
     patch.publish(rack.patch[0], CONTROLS)
     assert shared.revision == 2 and shared.seq % 2 == 0
 
 
 @pytest.mark.parametrize("patch, what", [
-    (Patch(level_db=13), "13 dB; it must lie from -90 to 12"), (Patch(gate2="explode"), "explode.*freeze, next, trigger"),
+    (Patch(level_db=13), "13 dB; it must lie from -90 to 12"), (Patch(gates={"gate2": "explode"}), "explode.*freeze, next, trigger"),
     (Patch(routes=[Route("gate1", "a")]), "no jack 'gate1'; the CV jacks are cv1"), (Patch(routes=[Route("cv1", "a")] * 33), "33 routes; at most 32")])
 def test_what_does_not_fit_is_named(patch, what):
     with pytest.raises(PatchError, match=what):
@@ -39,7 +39,7 @@ def test_the_patch_of_a_card_and_the_one_without():
     card = {"controls": [{"name": n} for n in "pqrst"]}
     assert [(r.jack, r.control) for r in default_patch(card).routes] == [("cv1", "p"), ("cv2", "q"), ("cv3", "r"), ("cv4", "s")]
     card["patch"] = {"routes": [{"jack": "cv2", "control": "t"}], "gate2": "trigger"}
-    assert [(r.jack, r.control) for r in default_patch(card).routes] == [("cv2", "t")] and default_patch(card).gate2 == "trigger"
+    assert [(r.jack, r.control) for r in default_patch(card).routes] == [("cv2", "t")] and default_patch(card).gates == {"gate2": "trigger"}
 
 
 GOOD = {"name": "x", "sample_rate_hz": 48000, "hop_frames": 64, "inputs": [{"name": "in"}], "controls": [{"name": "c", "links": [{"input": "in", "low": 0, "high": 1}]}]}
