@@ -186,6 +186,15 @@ static void take_input(nr_rack *rack, const float *in, float *out, uint32_t n) {
   for (int c = 0; c < 2; c++) nr_store_f32(&rack->audio.input_peak[c], peak[c]);
 }
 
+/* For pictures: whoever looks copies frames behind the head, and looks at the head again. */
+static void show_scope(nr_scope *scope, const float *out, uint32_t n) {
+  uint64_t head = nr_peek(&scope->head_frames);
+  uint32_t at = head & (NR_SCOPE_FRAMES - 1), first = NR_MIN(n, NR_SCOPE_FRAMES - at);
+  nr_words_out(scope->frames + 2 * at, out, first * 8);
+  nr_words_out(scope->frames, out + 2 * first, (n - first) * 8);
+  nr_store(&scope->head_frames, head + n);
+}
+
 /* Filters the jitter of the callback's time and tells everyone which frame belongs to it. A callback can come late,
  * never early: an early one corrects the clock at once, a late one pulls at it gently (a delay-locked loop,
  * F. Adriaensen, "Using a DLL to filter time", 2005, made one-sided). */
@@ -250,6 +259,7 @@ NR_EXPORT int nr_callback(const void *input, void *output, unsigned long frames,
     if (input) take_input(rack, (const float *)input + 2 * done, out, n);
     master_fade(s, out, n);
     guard_and_meter(rack, out, n);
+    show_scope(&rack->scope, out, n);
     if (nr_load(&rack->run.recording)) {
       uint64_t kept = nr_ring_push(&rack->capture_ring.head_frames, &rack->capture_ring.tail_frames, rack->capture_ring.frames, NR_CAPTURE_CAPACITY_FRAMES, out, n);
       nr_count(&rack->audio.captured_frames, kept);

@@ -55,6 +55,29 @@ NR_EXPORT void nr_control_set(nr_rack *rack, int jack, double volts) {
   nr_seqlock_end(&rack->controls.seq);
 }
 
+/* ---- pictures ---- */
+
+/* `bytes` (a multiple of 8) under a sequence lock; 1: whole, 0: the writer is busy or died, `mine` is of no use. */
+NR_EXPORT int nr_seqlock_copy(const uint32_t *seq, const void *shared, void *mine, uint64_t bytes) {
+  for (int tries = 0; tries < NR_PYTHON_TRIES; tries++) {
+    uint32_t before = nr_load(seq);
+    if (before & 1u) continue;
+    nr_words_in(mine, shared, bytes);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (nr_peek(seq) == before) return 1;
+  }
+  return 0;
+}
+
+/* The last `n` frames that were played, at most half of what is kept; 0: they were overwritten meanwhile. */
+NR_EXPORT int nr_scope_read(const nr_rack *rack, float *frames, uint64_t n) {
+  const nr_scope *s = &rack->scope;
+  uint64_t head = nr_load(&s->head_frames), from = head - n;
+  for (uint64_t i = 0; i < n; i++) nr_words_in(frames + 2 * i, &s->frames[2 * ((from + i) & (NR_SCOPE_FRAMES - 1))], 8);
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  return nr_peek(&s->head_frames) + 1024 - from <= NR_SCOPE_FRAMES;
+}
+
 /* ---- patch ---- */
 
 NR_EXPORT void nr_patch_write(nr_patch *shared, const nr_patch *patch) {

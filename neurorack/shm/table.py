@@ -34,6 +34,8 @@ LOAD_BUCKETS = 128         # histogram of load: bucket = round(16 * log2(load * 
 LATENCIES = 1024           # gate-to-sound times kept
 RAW_SCANS = 1024           # scans kept as converted; a power of two
 NAME_BYTES = 64
+SCOPE_FRAMES = 8192        # the last output frames, for pictures; a power of two; 171 ms at 48 kHz
+PANEL_BYTES = 240 * 240 * 3     # the largest display's pixels
 #: Why a slot lacked sound: its model is too slow; the machine stood still; the processor was slowed down (heat, supply);
 #: a swap was going on; its process died.
 CAUSES = ("slow", "stall", "throttled", "swap", "died")
@@ -243,6 +245,31 @@ TABLE: tuple[Section, ...] = (
         Field("clients", "u32", 1, "pages that are live now"),
         Field("dropped", "u64", 1, "pages that were too slow or asked for too much, since start"),
     )),
+    Section("scope", "audio", "atomic", "What the jack played last, for pictures of it. Readers copy frames behind the head, then look at the head again.", (
+        Field("head_frames", "u64", 1, "frames written so far"),
+        Field("pad_head", "u64", 7, ""),
+        Field("frames", "f32", SCOPE_FRAMES * 2, "interleaved stereo, full scale = 1; frame i lies at i mod its length"),
+    )),
+    Section("panel", "panel", "seqlock", "What the display shows, pixel for pixel. Fields before `seq` stand alone.", (
+        Field("heartbeat_ns", "i64", 1, "CLOCK_MONOTONIC"),
+        Field("pid", "u64", 1, ""),
+        Field("events", "u64", 1, "turns, presses and releases taken since start"),
+        Field("detents", "u64", 1, "steps turned since start, either way"),
+        Field("chip_bytes", "u64", 1, "sent to the display's chip since start"),
+        Field("chip_errors", "u64", 1, "failed transfers of display and encoder"),
+        Field("seq", "u32", 1, "odd while being written"),
+        Field("led", "u32", 1, "the encoder's light: red << 16, green << 8, blue; stands alone"),
+        Field("number", "u32", 1, "frames shown since start"),
+        Field("width", "u32", 1, "pixels"),
+        Field("height", "u32", 1, "pixels"),
+        Field("channels", "u32", 1, "1 on or off, 3 red, green and blue"),
+        Field("light", "u32", 1, "0 blank, 1 dim, 2 full"),
+        Field("holding", "u32", 1, "1 while the button is held"),
+        Field("drawn_ns", "i64", 1, "when the frame was drawn, CLOCK_MONOTONIC"),
+        Field("event_ns", "i64", 1, "time of the last turn or press that it shows, CLOCK_MONOTONIC"),
+        Field("screen", "char", NAME_BYTES, "name of the screen"),
+        Field("pixels", "u32", PANEL_BYTES // 4, "bytes, row by row from the top left, one a channel, 0..255"),
+    )),
 )
 
 
@@ -281,7 +308,7 @@ def c_header() -> str:
     lines = ["/* Made from shm/table.py; edit that. */", "#ifndef NR_RACK_TABLE_H", "#define NR_RACK_TABLE_H",
              "#include <stddef.h>", "#include <stdint.h>"]
     for name in ("SLOTS", "CV_JACKS", "GATE_JACKS", "CONTROLS", "ROUTES", "EDGE_CAPACITY", "RING_CAPACITY_FRAMES",
-                 "CAPTURE_CAPACITY_FRAMES", "LOAD_BUCKETS", "LATENCIES", "RAW_SCANS", "NAME_BYTES"):
+                 "CAPTURE_CAPACITY_FRAMES", "LOAD_BUCKETS", "LATENCIES", "RAW_SCANS", "NAME_BYTES", "SCOPE_FRAMES"):
         lines.append(f"#define NR_{name} {globals()[name]}")
     for section in TABLE:
         lines.append(f"/* {section.doc} Writer: {section.writer}. Protocol: {section.protocol}. */")
