@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 
-from neurorack import control
+from neurorack import control, upkeep_cli
 from neurorack.remote import cli as midi_cli
+
+#: Each registers its requests, reads its arguments and shows its answers; ``None`` is for another.
+PARTS = (midi_cli, upkeep_cli)
 
 
 def register(commands) -> None:
@@ -51,19 +54,20 @@ def register(commands) -> None:
     unroute = request("unroute", "take routes away")
     unroute.add_argument("--jack")
     unroute.add_argument("--control")
-    midi_cli.register(request)
+    for part in PARTS:
+        part.register(request)
 
 
 def run(args) -> int:
     """Send the request, print the answer."""
-    what = midi_cli.read(args) or {key: value for key, value in vars(args).items() if key not in ("command", "pid", "json") and value is not None}
+    what = next((read for part in PARTS if (read := part.read(args))), None) or {key: value for key, value in vars(args).items() if key not in ("command", "pid", "json") and value is not None}
     answer = control.request(what, args.pid)
     if args.json:
         print(json.dumps(answer, indent=2))
     elif args.do == "status":
         print(page(answer))
-    elif "midi" in answer:
-        print(midi_cli.page(answer["midi"]))
+    elif text := next((page for part in PARTS if (page := part.page(answer))), None):
+        print(text)
     elif "text" in answer:
         print(answer["text"])
     elif "job" in answer:

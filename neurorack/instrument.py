@@ -36,6 +36,7 @@ from neurorack.score import Score
 from neurorack.shm.rack import Rack
 from neurorack.slot import PLAYING
 from neurorack.slots import Slots
+from neurorack.upkeep import Upkeep
 from neurorack.voice.card import check_card
 from neurorack.voice.patch import default_patch
 from neurorack.watched import Watched
@@ -98,6 +99,7 @@ class Instrument:
             self.rack.run.monitor_gain = 10 ** (settings.monitor_db / 20)
         self.rack.run.recording = int(settings.record is not None)
         self.patch = default_patch(self.card, listens=settings.input_channels > 0)
+        self.upkeep = Upkeep(self)
         self.slots = Slots(self.rack, settings, self.patch, self.say, self.note_children)
         self.slots.begin(self.model_path, self.card)
         self.posted: queue.SimpleQueue = queue.SimpleQueue()
@@ -108,7 +110,7 @@ class Instrument:
         self.hands: list = []
         self.wishes = Wishes(self)
         self.server: Server | None = None
-        self.watcher = Watcher(self.say)
+        self.watcher = Watcher(self.upkeep.notices.library)
         self.notifier = Notifier()
         self.others = self._others()
 
@@ -163,6 +165,7 @@ class Instrument:
             self.leaving = time.monotonic()
 
     def say(self, message: str) -> None:
+        self.upkeep.notices.said(message)
         if not self.settings.quiet:
             tell(f"neurorack: {message}\n")
 
@@ -232,6 +235,7 @@ class Instrument:
         device = audio.device_name or "?"
         self.say(f"{self.card.get('name')} plays on {device}, {s.rate_hz} Hz in blocks of {s.block_frames}, board {self.board['name']} "
                  f"({now - self.began:.1f} s after the start)")
+        self.upkeep.start()
         self.remote.start()
         if self.wires is None:
             return

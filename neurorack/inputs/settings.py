@@ -50,6 +50,20 @@ _NUMBERS = {"smooth_ms": (0, 5000), "deadzone_volts": (0, 0.5), "normal_volts": 
 _CHOICES = {"range": tuple(RANGES), "scale": tuple(quantise.SCALES), "root": quantise.NOTES}
 
 
+def fields() -> dict[str, dict[str, dict]]:
+    """For menus: "cv" and "gate" -> setting -> its default, and its ``choices`` or ``low`` and ``high``."""
+    found = {}
+    for kind, made, roles in (("cv", CvSettings(), CV_ROLES), ("gate", GateSettings(), GATE_ROLES)):
+        found[kind] = {}
+        for field in dataclasses.fields(made):
+            default = getattr(made, field.name)
+            choices = roles if field.name == "role" else (1.0, 1.2) if field.name == "volts_per_octave" else _CHOICES.get(field.name)
+            limits = {"choices": list(choices)} if choices else {"choices": [False, True]} if isinstance(default, bool) else \
+                dict(zip(("low", "high"), _NUMBERS[field.name]))
+            found[kind][field.name] = {"default": default, **limits}
+    return found
+
+
 def parse(jack: str, entry: dict, over: CvSettings | GateSettings | None = None) -> CvSettings | GateSettings:
     """A jack's settings, ``over`` what holds already. Raises ``PatchError`` naming the first thing that is wrong."""
     made = over or (CvSettings() if jack.startswith("cv") else GateSettings())

@@ -36,8 +36,11 @@ def read(args) -> dict | None:
     return {"do": "midi", "voice": voice}
 
 
-def page(told: dict) -> str:
-    """The MIDI settings for a person."""
+def page(answer: dict) -> str | None:
+    """The MIDI settings for a person; None for other answers."""
+    if "midi" not in answer:
+        return None
+    told = answer["midi"]
     lines = ["ports: " + (", ".join(told["ports"]) or "none"), "voice: " + ", ".join(f"{key} {value}" for key, value in told["voice"].items())]
     if told["zones"]:
         lines.append("MPE: " + ", ".join(f"manager channel {manager}, {members} members" for manager, members in told["zones"].items()))

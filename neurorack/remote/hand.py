@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import subprocess
 import threading
 from concurrent.futures import Future
 
@@ -18,7 +19,7 @@ from neurorack.slot import MIX
 from neurorack.watched import Watched
 
 INDEX = 4                      # in run.restarts
-ANSWER_SECONDS, LEARN_SECONDS, MOST_LEARN_SECONDS = 5.0, 15.0, 60.0
+ANSWER_SECONDS, LEARN_SECONDS, MOST_LEARN_SECONDS, LEAVE_SECONDS = 5.0, 15.0, 60.0, 2.0
 
 
 class Remote:
@@ -31,6 +32,7 @@ class Remote:
         self.child: Watched | None = None
         self._asked: dict[int, Future] = {}
         self._numbers = 0
+        self._listens = False
         self._lock = threading.Lock()
         #: what the control socket can ask for: name -> handler of ``Wishes``
         self.requests = {"learn": self._learn, "unlearn": self._unlearn, "midi": self._midi, "program": self._program}
@@ -43,8 +45,8 @@ class Remote:
     def why_no_midi(self) -> str | None:
         """None where MIDI is played."""
         settings = self.run.settings
-        if settings.midi == ["none"]:
-            return "it is switched off (--midi none)"
+        if self.run.upkeep.midi() == ["none"]:
+            return "it is switched off (--midi none)" if settings.midi else "it is switched off (preference midi.ports)"
         if settings.score and settings.midi is None and settings.midi_virtual is None:
             return "a score is played; --midi NAME takes MIDI in beside it"
         found = unavailable()
@@ -52,18 +54,41 @@ class Remote:
 
     def start(self) -> None:
         """Where there is MIDI, or OSC is asked for: the process, and a thread that listens to it."""
-        settings, why = self.run.settings, self.why_no_midi()
+        settings, why, osc = self.run.settings, self.why_no_midi(), self.run.upkeep.osc()
         if why and (settings.midi not in (None, ["none"]) or settings.midi_virtual):
             self.run.say(f"warning: MidiPort: there is no MIDI: {why}")
-        if why and not settings.osc:
+        if why and not osc:
             return
         config = {"edges_fd": self._edges.fileno(), "talk_fd": self._talk_far.fileno(), "midi": None if why else settings.midi or [],
-                  "virtual": settings.midi_virtual, "osc": settings.osc}
+                  "virtual": settings.midi_virtual, "osc": osc}
         self.child = Watched("remote", INDEX, self.run.rack.remote, config, (config["edges_fd"], config["talk_fd"]))
         self.child.start(self.run.rack)
         self.run.others.append(self.child)
         self.run.note_children()
-        threading.Thread(target=self._listen, name="remote", daemon=True).start()
+        if not self._listens:
+            threading.Thread(target=self._listen, name="remote", daemon=True).start()
+            self._listens = True
+
+    def restart(self) -> None:
+        """What it was told at its start has changed. In an asker's thread; nothing happens before the instrument sounds."""
+        if self.run.sounding_at is None:
+            return
+        if (process := self.run.call(self._release)) is not None:
+            process.terminate()
+            try:
+                process.wait(LEAVE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.run.call(self.start)
+
+    def _release(self):
+        """Watched no more; its process, if it has one."""
+        child, self.child = self.child, None
+        if child is None:
+            return None
+        self.run.others.remove(child)
+        return child.process
 
     # -- what it wishes
 

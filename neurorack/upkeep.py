@@ -1,0 +1,83 @@
+"""The supervisor's end of what keeps an instrument well: preferences, notices, statistics, jacks and their settings, power."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from neurorack import power, preferences, statistics
+from neurorack.errors import NeurorackError, PatchError
+from neurorack.inputs import jacks, settings
+from neurorack.inputs.watching import Jacks
+from neurorack.notices import Notices
+from neurorack.wishes import text
+
+
+class Upkeep:
+    """Of one run. ``requests``: what the control socket can ask for, name -> handler, called in the asker's thread."""
+
+    def __init__(self, run):
+        self.run = run
+        self.notices = Notices(run)
+        self.values, self.problems = preferences.load()
+        self.requests = {
+            "preferences": lambda request: {"preferences": preferences.told()}, "preference": self._preference,
+            "statistics": lambda request: statistics.told(self.run),
+            "jacks": self._jacks, "jack": self._jack,
+            "power": self._power, "release": self._release,
+            **self.notices.requests}
+
+    def start(self) -> None:
+        """Sound flows."""
+        for problem in self.problems:
+            self.run.say(f"warning: Preferences: {problem}")
+        self.notices.start()
+
+    # -- preferences
+
+    def osc(self) -> tuple[str, int] | None:
+        """Where OSC is listened to: as the command line says, else by preference."""
+        return self.run.settings.osc or {"off": None, "local": ("127.0.0.1", self.values["osc.port"]),
+                                         "network": ("0.0.0.0", self.values["osc.port"])}[self.values["osc.network"]]
+
+    def midi(self) -> list[str] | None:
+        """Parts of MIDI port names: as the command line says, else by preference."""
+        return self.run.settings.midi if self.run.settings.midi is not None or self.values["midi.ports"] == "all" else ["none"]
+
+    def _preference(self, request: dict) -> dict:
+        name = text(request, "name")
+        self.values = preferences.keep(name, request.get("value"))
+        if name.startswith(("osc.", "midi.")):
+            self.run.remote.restart()
+        return {"preferences": preferences.told()}
+
+    # -- jacks
+
+    def _of_jacks(self) -> Jacks:
+        name = self.run.rack.inputs.board_name
+        if not name:
+            raise NeurorackError("the board's inputs have not been read yet; try again in a second")
+        return Jacks(self.run.rack, self.run.board, name, plays=True)
+
+    def _jacks(self, request: dict) -> dict:
+        """Every jack's settings, and what each may be."""
+        found, problems = settings.load(self.run.board, self._of_jacks().name)
+        return {"jacks": {name: dataclasses.asdict(one) for name, one in found.items()}, "fields": settings.fields(), "problems": problems}
+
+    def _jack(self, request: dict) -> dict:
+        """Settings of one jack, kept; the inputs process takes them within a second."""
+        here, name = self._of_jacks(), text(request, "jack")
+        if name not in here.cv_names + here.gate_names:
+            raise PatchError(f"there is no jack {name!r}; the board has {', '.join(here.cv_names + here.gate_names)}")
+        changes = {key: value for key, value in request.items() if key not in ("do", "jack")}
+        jacks.keep(here, {name: changes})
+        return self._jacks(request)
+
+    # -- power
+
+    def _power(self, request: dict) -> dict:
+        power.ask(text(request, "what"))
+        return {"text": f"the module will {'switch itself off' if request['what'] == 'shutdown' else 'start anew'}"}
+
+    def _release(self, request: dict) -> dict:
+        power.change(text(request, "name"))
+        return {"text": f"release {request['name']} starts now"}
