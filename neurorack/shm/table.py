@@ -20,11 +20,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAGIC = 0x4B4341524F52554E  # "NURORACK" read as a little-endian word
-VERSION = 2
+VERSION = 3
 
 SLOTS = 2                  # model slots A and B
 CV_JACKS = 8               # cv1..cv8; boards use the first four
 GATE_JACKS = 2
+MODULATORS = 8             # mod1..mod8, the internal sources; routed like jacks
+ROUTED_JACKS = CV_JACKS + MODULATORS
+SEQUENCE_STEPS = 16        # of a modulator's step sequencer
 CONTROLS = 32              # named controls of a model
 ROUTES = 32                # jack -> control assignments
 EDGE_CAPACITY = 1024       # edges kept; a power of two
@@ -100,6 +103,7 @@ TABLE: tuple[Section, ...] = (
         Field("gates_high", "u32", 1, "bit i: gate i+1 is above its threshold"),
         Field("scan_ns", "i64", 1, "when the CVs were converted"),
         Field("cv_volts", "f64", CV_JACKS, "-10..+10; an unpatched jack reads 0"),
+        Field("source_volts", "f64", MODULATORS, "mod1..mod8 as computed with this scan, -10..+10; one that is off gives 0"),
     )),
     Section("inputs", "inputs", "atomic", "How the inputs are doing.", (
         Field("heartbeat_ns", "i64", 1, "CLOCK_MONOTONIC"),
@@ -118,13 +122,14 @@ TABLE: tuple[Section, ...] = (
         Field("clock_steps_per_pulse", "f64", 1, "multiplication / division; step = (pulses - 1 + phase) times this"),
         Field("raw_ns", "i64", RAW_SCANS, "times of the last scans; scan i lies at i mod its length"),
         Field("raw_volts", "f32", RAW_SCANS * CV_JACKS, "as converted, before calibration"),
+        Field("clock_pulses_per_beat", "f64", 1, "beat = (pulses - 1 + phase) / this"),
     )),
     Section("patch", "supervisor", "seqlock", "What a volt means to the model of a slot: knob values and routes.", (
         Field("seq", "u32", 1, "odd while being written"),
         Field("revision", "u32", 1, "grows with every edit"),
         Field("knob", "f64", CONTROLS, "0..1, in the order of the model's card"),
         Field("drive", "f64", CONTROLS, "0..1: 0 the control bends the gesture, 1 it drives the input absolutely"),
-        Field("route_jack", "i32", ROUTES, "0..7 = cv1..cv8; -1 = unused"),
+        Field("route_jack", "i32", ROUTES, "0..7 = cv1..cv8, 8..15 = mod1..mod8; -1 = unused"),
         Field("route_control", "i32", ROUTES, "index of the control"),
         Field("route_amount", "f64", ROUTES, "attenuverter: control change per volt"),
         Field("route_offset", "f64", ROUTES, "added to the control"),
@@ -133,6 +138,11 @@ TABLE: tuple[Section, ...] = (
         Field("route_latched", "u32", ROUTES, "1: the jack is read at each trigger only (sample and hold)"),
         Field("level_db", "f64", 1, "output level, -90..+12"),
         Field("gate_action", "u32", GATE_JACKS, "0 freeze while high, 1 next gesture, 2 trigger, 3 nothing in the voice"),
+        Field("route_low", "f64", ROUTES, "the control does not go below this by the route; 0 = no limit"),
+        Field("route_high", "f64", ROUTES, "nor above this; 1 = no limit"),
+        Field("route_steps", "u32", ROUTES, "2..64: so many values from low to high; 0 = all"),
+        Field("route_scale", "u32", ROUTES, "bit i: volts i semitones above the root may pass; 0 = all"),
+        Field("route_root", "i32", ROUTES, "semitones above C, 0 V being a C"),
     ), copies=SLOTS),
     Section("edges", "inputs", "queue", "Gate and trigger edges in order of time.", (
         Field("head", "u64", 1, "edges ever published"),
@@ -143,6 +153,7 @@ TABLE: tuple[Section, ...] = (
         Field("jack", "u32", EDGE_CAPACITY, "0 = gate1, 1 = gate2"),
         Field("rising", "u32", EDGE_CAPACITY, "1 rising, 0 falling"),
         Field("cv_volts", "f64", EDGE_CAPACITY * CV_JACKS, "the jacks `settle_us` after the edge"),
+        Field("source_volts", "f64", EDGE_CAPACITY * MODULATORS, "and mod1..mod8 then, this edge already heard"),
     )),
     Section("clock", "audio", "seqlock", "The card's time: which ring frame belongs to which nanosecond.", (
         Field("seq", "u32", 1, "odd while being written"),
@@ -270,6 +281,57 @@ TABLE: tuple[Section, ...] = (
         Field("screen", "char", NAME_BYTES, "name of the screen"),
         Field("pixels", "u32", PANEL_BYTES // 4, "bytes, row by row from the top left, one a channel, 0..255"),
     )),
+    Section("sources", "supervisor", "seqlock", "What the modulators mod1..mod8 are set to; inputs/sources.py declares the fields of each kind.", (
+        Field("seq", "u32", 1, "odd while being written"),
+        Field("revision", "u32", 1, "grows with every edit"),
+        Field("seed", "u64", 1, "of everything random"),
+        Field("kind", "u32", MODULATORS, "0 off, 1 lfo, 2 envelope, 3 sample_hold, 4 slew, 5 walk, 6 steps"),
+        Field("shape", "u32", MODULATORS, "0 sine, 1 triangle, 2 saw_up, 3 saw_down, 4 square, 5 random"),
+        Field("pace", "u32", MODULATORS, "0 free, 1 clock"),
+        Field("trigger", "u32", MODULATORS, "0 gate1, 1 gate2, 2 clock"),
+        Field("reset", "u32", MODULATORS, "0 off, 1 gate1, 2 gate2"),
+        Field("multiply", "u32", MODULATORS, "by the clock: multiply / divide cycles or triggers a beat"),
+        Field("divide", "u32", MODULATORS, ""),
+        Field("polarity", "u32", MODULATORS, "0 bipolar, 1 unipolar"),
+        Field("stages", "u32", MODULATORS, "0 adsr, 1 ad"),
+        Field("input", "u32", MODULATORS, "0..7 = cv1..cv8, 8..15 = mod1..mod8, 16 = noise"),
+        Field("response", "u32", MODULATORS, "0 straight, 1 exponential"),
+        Field("direction", "u32", MODULATORS, "0 forward, 1 backward, 2 pingpong, 3 random"),
+        Field("length", "u32", MODULATORS, "steps of the sequence, 1..16"),
+        Field("rate_hz", "f64", MODULATORS, ""),
+        Field("phase", "f64", MODULATORS, "of a cycle, 0..1"),
+        Field("width", "f64", MODULATORS, "share of a square's cycle that is high"),
+        Field("level_volts", "f64", MODULATORS, ""),
+        Field("attack_ms", "f64", MODULATORS, ""),
+        Field("decay_ms", "f64", MODULATORS, ""),
+        Field("sustain", "f64", MODULATORS, "share of the level, 0..1"),
+        Field("release_ms", "f64", MODULATORS, ""),
+        Field("curve", "f64", MODULATORS, "-1 slow at first, 0 straight, 1 quick at first"),
+        Field("rise_ms", "f64", MODULATORS, ""),
+        Field("fall_ms", "f64", MODULATORS, ""),
+        Field("low_volts", "f64", MODULATORS, ""),
+        Field("high_volts", "f64", MODULATORS, ""),
+        Field("step_volts", "f64", MODULATORS, ""),
+        Field("smooth", "f64", MODULATORS, "share of a step that is spent on the way, 0..1"),
+        Field("glide_ms", "f64", MODULATORS, ""),
+        Field("steps", "f64", MODULATORS * SEQUENCE_STEPS, "volts of each modulator's sequence"),
+    )),
+    Section("modulators", "inputs", "atomic", "Where the modulators stand: whoever scans next goes on from here.", (
+        Field("run_ns", "i64", 1, "time of their last computation"),
+        Field("leaps", "u32", MODULATORS, "times each has leapt to another voltage: look-ahead is made anew for these"),
+        Field("kind", "u32", MODULATORS, "the kind that the rest belongs to"),
+        Field("stage", "u32", MODULATORS, "envelope: 0 at rest, 1 attack, 2 decay, 3 release; sequence: 1 on the way back"),
+        Field("step", "i32", MODULATORS, "of the sequence, -1 before the first"),
+        Field("draws", "u64", MODULATORS, "random numbers taken"),
+        Field("ticks", "i64", MODULATORS, "of the clock, the last one heard"),
+        Field("phase", "f64", MODULATORS, "of the cycle, or the way from step to step, 0..1"),
+        Field("offset", "f64", MODULATORS, "of a clocked cycle against the clock's beats"),
+        Field("began_ns", "f64", MODULATORS, "of the present stage or glide"),
+        Field("from_volts", "f64", MODULATORS, "where it began; of an envelope the share of its level"),
+        Field("to_volts", "f64", MODULATORS, "where it goes"),
+        Field("done", "f64", MODULATORS, "how far along the stage it began, 0..1"),
+        Field("reset_ns", "f64", MODULATORS, "the last reset by a gate"),
+    )),
 )
 
 
@@ -307,8 +369,8 @@ def c_header() -> str:
     places = layout()
     lines = ["/* Made from shm/table.py; edit that. */", "#ifndef NR_RACK_TABLE_H", "#define NR_RACK_TABLE_H",
              "#include <stddef.h>", "#include <stdint.h>"]
-    for name in ("SLOTS", "CV_JACKS", "GATE_JACKS", "CONTROLS", "ROUTES", "EDGE_CAPACITY", "RING_CAPACITY_FRAMES",
-                 "CAPTURE_CAPACITY_FRAMES", "LOAD_BUCKETS", "LATENCIES", "RAW_SCANS", "NAME_BYTES", "SCOPE_FRAMES"):
+    for name in ("SLOTS", "CV_JACKS", "GATE_JACKS", "MODULATORS", "ROUTED_JACKS", "SEQUENCE_STEPS", "CONTROLS", "ROUTES",
+                 "EDGE_CAPACITY", "RING_CAPACITY_FRAMES", "CAPTURE_CAPACITY_FRAMES", "LOAD_BUCKETS", "LATENCIES", "RAW_SCANS", "NAME_BYTES", "SCOPE_FRAMES"):
         lines.append(f"#define NR_{name} {globals()[name]}")
     for section in TABLE:
         lines.append(f"/* {section.doc} Writer: {section.writer}. Protocol: {section.protocol}. */")
