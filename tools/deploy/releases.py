@@ -7,7 +7,7 @@
       environments/ID/        Python environments, shared by the releases that need the same
       current -> releases/ID  the only thing that is switched
       trial, trial.starts     a release that has not proven itself yet, and the one before it (guard.sh)
-      environment, guard.sh, neurorack
+      environment, guard.sh, power.sh, neurorack
 """
 
 from __future__ import annotations

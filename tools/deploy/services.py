@@ -35,8 +35,9 @@ class Systemd:
     def install(self, release: Path) -> None:
         """The units of this release, enabled; they lead through ``current``, so an older release can live with them too."""
         self.units.mkdir(parents=True, exist_ok=True)
-        for unit in sorted((release / "systemd" / ("user" if self.user else "")).glob("*.service")):
-            replace_text(self.units / unit.name, unit.read_text().replace(PLACE, str(self.base.folder)))
+        for unit in sorted((release / "systemd" / ("user" if self.user else "")).iterdir()):
+            if unit.is_file():
+                replace_text(self.units / unit.name, unit.read_text().replace(PLACE, str(self.base.folder)))
         self._systemctl("daemon-reload")
         enabled = [UNIT] if self.user else [UNIT, "neurorack-first-boot.service"]
         done = self._systemctl("enable", "--quiet", *enabled)

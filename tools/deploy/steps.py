@@ -187,8 +187,9 @@ class Deployment:
         """What lies beside the releases: taken from the newest, and good for the older ones."""
         text = "".join(f"{name}={value}\n" for name, value in services.environment(self.base).items())
         replace_text(self.base.folder / "environment", text)
-        shutil.copy(HERE / "guard.sh", self.base.folder / ".guard.sh")
-        os.replace(self.base.folder / ".guard.sh", self.base.folder / "guard.sh")
+        for name in ("guard.sh", "power.sh"):
+            shutil.copy(HERE / name, self.base.folder / f".{name}")
+            os.replace(self.base.folder / f".{name}", self.base.folder / name)
         become = 'exec runuser -u neurorack -- "$0" "$@"' if self.request["service"] == "system" else ":"
         command = (f'#!/bin/sh\n# The command line of what is installed here.\n[ "$(id -u)" != 0 ] || {become}\n'
                    f'set -a; . {self.base.folder}/environment; set +a\nexec {self.base.folder}/current/tools/deploy/run -m neurorack "$@"\n')
