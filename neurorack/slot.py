@@ -16,12 +16,10 @@ MIX = "mix"                   # the instrument's own control beside the model's
 FREE_JACKS = JACKS[:4]
 
 
-def fitted(patch: Patch, card: dict, listens: bool = False, cleared: frozenset[str] | set[str] = frozenset()) -> Patch:
-    """The present patch for another model: knobs and routes go by name; jacks it leaves free get the card's own routes.
-
-    ``cleared``: jacks and controls that the musician took the routes of; they stay free.
-    """
-    own, names = default_patch(card, listens), [c["name"] for c in card.get("controls", [])]
+def fitted(patch: Patch, card: dict, listens: bool = False) -> Patch:
+    """The present patch for another model: knobs and routes go by name; jacks it leaves free get the card's own routes,
+    but for those that the musician took the routes of."""
+    own, names, cleared = default_patch(card, listens), [c["name"] for c in card.get("controls", [])], patch.left_free
     routes = [route for route in patch.routes if route.control in names]
     taken = {route.control for route in routes} | cleared
     free = [jack for jack in FREE_JACKS if jack not in {route.jack for route in patch.routes if route in routes or route.control == MIX} | cleared]
@@ -49,7 +47,7 @@ class Slot:
         self.leaving_at: float | None = None
         self.watch = causes.Watch(rack, index, throttle)
         self.revision = 0
-        self.cleared: set[str] = set()
+        self.own: Patch | None = None        # a patch of its own, while a scene comes in over another
         self.faults: dict[str, int] = {}
 
     @property
@@ -62,8 +60,8 @@ class Slot:
         return self.section.playing == PLAYING
 
     def publish(self, patch: Patch) -> None:
-        """The patch, as this slot's model understands it."""
-        own = fitted(patch, self.card, self.rack.header.input_channels > 0, self.cleared)
+        """The patch, or the one of its own, as this slot's model understands it."""
+        own = fitted(self.own or patch, self.card, self.rack.header.input_channels > 0)
         own.revision = self.revision
         own.publish(self.rack.patch[self.index], self.card["controls"])
         self.revision = own.revision
@@ -74,8 +72,10 @@ class Slot:
                 "lead_frames": settings.lead_frames, "seed": settings.seed,
                 "encoder": str(Path(encoder).absolute()) if encoder else None}
 
-    def take(self, path: Path, card: dict, patch: Patch, settings, title: str | None = None, encoder: Path | None = None) -> None:
+    def take(self, path: Path, card: dict, patch: Patch, settings, title: str | None = None, encoder: Path | None = None,
+             own: Patch | None = None) -> None:
         """Hold this model from now on; its process is started or adopted next. ``title``: how to call it (default: as its card does)."""
+        self.own = own
         self.title = title or card.get("name", "?")
         self.path, self.card, self.leaving_at, self.spare = Path(path), card, None, None
         self.section.playing = DETACHED
@@ -106,5 +106,5 @@ class Slot:
             self.spare.end()
         self.section.playing = DETACHED
         self.section.model_name = ""
-        self.child = self.spare = self.path = self.leaving_at = None
+        self.child = self.spare = self.path = self.leaving_at = self.own = None
         self.card = {}

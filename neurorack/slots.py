@@ -40,9 +40,6 @@ class Slots:
         self.rack, self.settings, self.patch, self.say, self.changed = rack, settings, patch, say, changed
         throttle = causes.Throttle()
         self.slots = [Slot(rack, i, throttle) for i in range(table.SLOTS)]
-        self.cleared: set[str] = set()     # jacks and controls whose routes were taken away by hand
-        for slot in self.slots:
-            slot.cleared = self.cleared
         self.heard = 0
         self.knob = 0.0
         self.spare: Spare | None = None
@@ -59,12 +56,12 @@ class Slots:
         """The first model, into slot A."""
         self.slots[0].take(path, card, self.patch, self.settings)
 
-    def swap(self, name: str, path: Path, fade_ms: float = 50.0, encoder: Path | None = None) -> Job:
-        """Change to another model; the old one leaves once the new one has proven itself."""
+    def swap(self, name: str, path: Path, fade_ms: float = 50.0, encoder: Path | None = None, patch: Patch | None = None) -> Job:
+        """Change to another model; the old one leaves once the new one has proven itself. ``patch``: the present one from the fade on."""
         low, high = swap.FADE_LIMITS_MS
         if not low <= fade_ms <= high:
             raise NeurorackError(f"fade is {fade_ms:g} ms; it must lie from {low:g} to {high:g}")
-        return self._ask(Job(name, path, fade_ms, encoder=encoder))
+        return self._ask(Job(name, path, fade_ms, encoder=encoder, patch=patch))
 
     def load(self, index: int, name: str, path: Path, encoder: Path | None = None) -> Job:
         """Put a model into a slot, beside what plays; the mix stays."""
@@ -196,6 +193,8 @@ class Slots:
             job.enter("proving")
         if job.phase == "proving" and swap.proven(job, slot.section, slot.faults, rate):
             job.enter("fading" if job.fade_ms is not None else "done")
+            if job.patch:
+                self._hand_over(job)
         elif job.phase == "fading" and self.rack.audio.mix == float(job.slot):
             job.enter("holding")
             self.say(f"{job.name} plays")
@@ -236,7 +235,7 @@ class Slots:
         slot = self.slots[index]
         if slot.child is None:
             job.slot = index
-            slot.take(job.path, job.card, self.patch, self.settings, job.name, job.encoder)
+            slot.take(job.path, job.card, self.patch, self.settings, job.name, job.encoder, job.patch)
             slot.child.adopt(job.spare.process)
             slot.spare, job.spare = job.spare, None
             slot.spare.order(play=index)
@@ -245,9 +244,21 @@ class Slots:
         elif slot.holds and self.emptying is None:
             self.emptying = index
 
+    def _hand_over(self, job: Job) -> None:
+        """The new model's patch is the present one; the old model plays on with its own until it has gone."""
+        old, new = self.slots[1 - job.slot], self.slots[job.slot]
+        old.own, new.own = self.patch.copy(), None
+        self.patch.become(job.patch)
+
     def _turn_back(self, job: Job) -> None:
-        """Back to the old model, while there is one."""
-        if self.slots[1 - job.slot].holds:
+        """Back to the old model and its patch, while there is one."""
+        old, new = self.slots[1 - job.slot], self.slots[job.slot]
+        if old.holds:
+            if old.own:
+                new.own = self.patch.copy()
+                self.patch.become(old.own)
+                old.own = None
+                old.publish(self.patch)
             job.enter("returning")
         else:
             job.error = None      # there is nothing to go back to: what plays is what there is
@@ -287,7 +298,7 @@ class Slots:
             slot.clear()
             job.error = job.error or f"its process {why}"
             if job.phase in HEARD:
-                job.enter("returning")
+                self._turn_back(job)
             self.tick()
             return False
         slot.section.playing = DETACHED

@@ -16,6 +16,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from neurorack.voice.patch import Patch
+
 PREPARING = ("loading", "waiting", "filling", "proving")
 HEARD = ("fading", "holding", "returning")
 PROVE_SECONDS, PROVE_BLOCKS = 0.06, 2
@@ -35,6 +37,7 @@ class Job:
     fade_ms: float | None = 50.0      # None: load only
     slot: int | None = None
     encoder: Path | None = None       # another model's, to follow the audio input
+    patch: Patch | None = None        # what it is to play with, from the fade on the present one
     phase: str = "loading"
     error: str | None = None
     card: dict | None = None

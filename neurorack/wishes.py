@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from pathlib import Path
@@ -46,7 +45,8 @@ class Wishes:
     def handle(self, request: dict) -> dict:
         """The answer's fields. Raises ``NeurorackError``."""
         does = {"status": self._status, "swap": self._swap, "next": self._next, "load": self._load, "unload": self._unload,
-                "mix": self._mix, "set": self._set, "route": self._route, "unroute": self._unroute, "level": self._level, "tap": self._tap, **self.run.remote.requests, **self.run.upkeep.requests}
+                "mix": self._mix, "set": self._set, "route": self._route, "unroute": self._unroute, "level": self._level, "tap": self._tap, **self.run.remote.requests,
+                **self.run.takes.requests, **self.run.gate_actions.requests, **self.run.upkeep.requests}
         if request["do"] not in does:
             raise NeurorackError(f"there is no request {request['do']!r}; there are {', '.join(sorted(does))}")
         return does[request["do"]](request)
@@ -116,16 +116,16 @@ class Wishes:
 
     # -- the patch
 
-    def _edit(self, change) -> None:
+    def edit(self, change) -> None:
         """Change the patch and publish it; a patch that cannot be is left as it was."""
         def work():
-            patch, before = self.run.patch, dataclasses.replace(self.run.patch)
-            before.knobs, before.drives, before.routes = dict(patch.knobs), dict(patch.drives), list(patch.routes)
+            patch, before = self.run.patch, self.run.patch.copy()
             try:
                 change(patch)
                 self.run.slots.publish()
             except NeurorackError:
-                patch.knobs, patch.drives, patch.routes, patch.level_db = before.knobs, before.drives, before.routes, before.level_db
+                patch.become(before)
+                patch.gates = before.gates
                 self.run.slots.publish()
                 raise
         self.run.call(work)
@@ -140,7 +140,7 @@ class Wishes:
             patch.knobs[name] = value
             if drive is not None:
                 patch.drives[name] = drive
-        self._edit(change)
+        self.edit(change)
         return {}
 
     def _route(self, request: dict) -> dict:
@@ -153,8 +153,8 @@ class Wishes:
 
         def change(patch):
             patch.routes = [r for r in patch.routes if (r.jack, r.control) != (jack, control)] + [route]
-            self.run.slots.cleared -= {jack, control}
-        self._edit(change)
+            patch.left_free -= {jack, control}
+        self.edit(change)
         return {}
 
     def _unroute(self, request: dict) -> dict:
@@ -164,13 +164,13 @@ class Wishes:
 
         def change(patch):
             patch.routes = [r for r in patch.routes if (jack is not None and r.jack != jack) or (control is not None and r.control != control)]
-            self.run.slots.cleared |= {jack} if jack else {control}
-        self._edit(change)
+            patch.left_free |= {jack} if jack else {control}
+        self.edit(change)
         return {}
 
     def _level(self, request: dict) -> dict:
         db = number(request, "db", -90, 12)
-        self._edit(lambda patch: setattr(patch, "level_db", db))
+        self.edit(lambda patch: setattr(patch, "level_db", db))
         return {}
 
     def _tap(self, request: dict) -> dict:
@@ -194,7 +194,7 @@ def status(run) -> dict:
         "patch": {"knobs": run.patch.knobs, "drives": run.patch.drives, "level_db": run.patch.level_db, "gates": run.patch.all_gates,
                   "routes": [route.__dict__ for route in run.patch.routes]},
         "slots": {slot.name: slot_status(slot, rack) for slot in slots.slots},
-        "inputs": inputs_status(rack),
+        "inputs": inputs_status(rack), "recording": run.takes.now,
     }
 
 

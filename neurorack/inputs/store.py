@@ -76,11 +76,7 @@ def replace(where: Path, text: str) -> Path:
         os.chmod(temporary, 0o644)
         os.replace(temporary, where)
         temporary = None
-        parent = os.open(where.parent, os.O_RDONLY)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
+        sync(where.parent)
     except OSError as error:
         raise NeurorackError(f"cannot write {where} ({error.strerror or error}); the old values stay") from None
     finally:
@@ -88,6 +84,15 @@ def replace(where: Path, text: str) -> Path:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
     return where
+
+
+def sync(folder: Path) -> None:
+    """Names that changed in this folder are on the disk afterwards. Raises ``OSError``."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def stamp(board: str) -> tuple:

@@ -43,6 +43,7 @@ class Route:
     curve: float = 1.0
     smooth_ms: float = 5.0
     latched: bool = False   # read at each trigger only
+    more: dict = field(default_factory=dict)    # fields of a patch file that this version does not know
 
 
 @dataclass
@@ -52,7 +53,18 @@ class Patch:
     routes: list[Route] = field(default_factory=list)
     level_db: float = 0.0
     gates: dict[str, str] = field(default_factory=dict)      # jack -> one of GATE_ACTIONS; GATES holds for others
+    left_free: set[str] = field(default_factory=set)         # jacks and controls whose routes the musician took away
     revision: int = 0
+
+    def become(self, other: Patch) -> None:
+        """Take over all that the other one says, in place: this object is the one that everybody knows."""
+        self.knobs, self.drives, self.routes = dict(other.knobs), dict(other.drives), list(other.routes)
+        self.level_db, self.gates, self.left_free = other.level_db, dict(other.gates), set(other.left_free)
+
+    def copy(self) -> Patch:
+        made = Patch()
+        made.become(self)
+        return made
 
     @property
     def all_gates(self) -> dict[str, str]:

@@ -78,8 +78,8 @@ def test_brightness_stays_on_its_jack_and_what_a_model_lacks_is_remembered():
 
 def test_jacks_taken_away_by_hand_stay_free():
     patch = Patch(routes=[Route("cv1", "a")])
-    assert routed(fitted(patch, card("a", "b"), cleared={"cv2"})) == {"a": "cv1", "b": "cv3"}
-    assert routed(fitted(patch, card("a", "b"), cleared={"b"})) == {"a": "cv1"}
+    assert routed(fitted(Patch(routes=patch.routes, left_free={"cv2"}), card("a", "b"))) == {"a": "cv1", "b": "cv3"}
+    assert routed(fitted(Patch(routes=patch.routes, left_free={"b"}), card("a", "b"))) == {"a": "cv1"}
     assert "cv4" not in routed(fitted(Patch(routes=[Route("cv4", "mix")]), card("a", "b", "c", "d"))).values(), "the mix has it"
 
 
