@@ -14,6 +14,7 @@ from neurorack.shm.rack import Rack
 
 START_SECONDS = 30.0          # a child that has not beaten by then hangs; a large model from a slow card takes its time
 STALE_SECONDS = 1.0           # a child without any sign of life for so long hangs
+AWAY_SECONDS = 0.3            # a supervisor that has not looked for so long was kept from it, and its children with it
 SLEEPY_SECONDS = 10.0         # its compiled thread works, but its interpreter does not come to its turn
 RESTART_PAUSE_SECONDS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 PREPARING_NICE = -5
@@ -28,6 +29,7 @@ class Watched:
         self.working_ns = working_ns     # when its compiled thread last did its work
         self.process = None
         self.failures, self.failed_at, self.start_at, self.started_at = 0, 0.0, 0.0, 0.0
+        self._looked_at, self._back_at = 0.0, 0.0       # the last look, and the last one after a pause of ours
 
     def start(self, rack: Rack) -> None:
         self.adopt(spawn(self.role, rack, self.config, self.pass_fds))
@@ -38,7 +40,12 @@ class Watched:
         self.process, self.started_at = process, time.monotonic()
 
     def state(self, now: float) -> str:
-        """"runs", "hangs", "died" (with ``self.process.returncode``) or "waits" for its next start."""
+        """"runs", "hangs", "died" (with ``self.process.returncode``) or "waits" for its next start.
+
+        After a pause of the supervisor itself (the machine stood still), a child has its time anew to give a sign."""
+        if now - self._looked_at > AWAY_SECONDS:
+            self._back_at = now
+        self._looked_at = now
         if self.process is None:
             return "waits"
         if self.process.poll() is not None:
@@ -46,7 +53,7 @@ class Watched:
         beat = self.section.heartbeat_ns
         if beat == 0:
             return "hangs" if now - self.started_at > START_SECONDS else "runs"
-        asleep, still = now - beat / 1e9, now - max(beat, self.working_ns()) / 1e9
+        asleep, still = now - beat / 1e9, now - max(beat / 1e9, self.working_ns() / 1e9, self._back_at)
         return "hangs" if still > STALE_SECONDS or asleep > SLEEPY_SECONDS else "runs"
 
     def plan_restart(self, now: float) -> None:

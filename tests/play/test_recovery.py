@@ -85,6 +85,21 @@ def test_audio_that_hangs_is_noticed_and_replaced(playing, card):
     check_back(playing, card, "audio", time.monotonic_ns(), BACK_SECONDS + SLOW_SECONDS)
 
 
+def test_when_the_whole_machine_stood_still_nobody_is_replaced(playing):
+    """The supervisor wakes first and finds everybody else's heart still."""
+    before = playing.pids
+    everyone = [playing.pid, *before.values()]
+    for pid in everyone:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(2 * HANG_SECONDS)
+    for pid in everyone:
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.1)
+    triggers = playing.rack.synth[0].triggers
+    until(lambda: playing.rack.synth[0].triggers > triggers + 3, 10, "more hits")
+    assert playing.pids == before and not any(playing.rack.run.restarts)
+
+
 def test_one_that_dies_again_and_again_is_given_pauses_while_the_others_go_on(playing):
     rack, deaths = playing.rack, []
     others = {role: pid for role, pid in playing.pids.items() if role != "inputs"}
