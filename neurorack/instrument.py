@@ -25,6 +25,7 @@ from neurorack.desk.hands import BuiltInPatch, ScoreHand
 from neurorack.desk.keyboard import HELP, Keyboard, status_line
 from neurorack.drivers import board as boards
 from neurorack.errors import NeurorackError
+from neurorack.gate_actions import GateActions
 from neurorack.importer.players import load_model
 from neurorack.library.watch import Watcher
 from neurorack.notify import Notifier
@@ -36,6 +37,7 @@ from neurorack.score import Score
 from neurorack.shm.rack import Rack
 from neurorack.slot import PLAYING
 from neurorack.slots import Slots
+from neurorack.takes import Takes
 from neurorack.upkeep import Upkeep
 from neurorack.voice.card import check_card
 from neurorack.voice.patch import default_patch
@@ -47,6 +49,7 @@ FAILURES_AT_START = 5         # so many before the first sound end the run
 INPUTS_PATIENCE_SECONDS = 2.0
 FADE_PATIENCE_SECONDS = 0.25
 LEAVE_PATIENCE_SECONDS = 0.5
+LEAVE_RECORDING_SECONDS = 2.0   # for a slow disk to take the last of a recording
 PLAY, FADE, LEAVE = 1, 2, 3
 
 
@@ -97,7 +100,6 @@ class Instrument:
                                 settle_us=self.board["cv"].get("settle_us", 1000) if settings.settle_us is None else settings.settle_us)
         if settings.monitor_db is not None:
             self.rack.run.monitor_gain = 10 ** (settings.monitor_db / 20)
-        self.rack.run.recording = int(settings.record is not None)
         self.patch = default_patch(self.card, listens=settings.input_channels > 0)
         self.upkeep = Upkeep(self)
         self.slots = Slots(self.rack, settings, self.patch, self.say, self.note_children)
@@ -108,6 +110,7 @@ class Instrument:
         self.run_file = runfiles.RunFile()
         self.leaving = self.sounding_at = None
         self.hands: list = []
+        self.takes, self.gate_actions = Takes(self), GateActions(self)
         self.wishes = Wishes(self)
         self.server: Server | None = None
         self.watcher = Watcher(self.upkeep.notices.library)
@@ -123,9 +126,8 @@ class Instrument:
             pass_fds += (inputs["gate_fd"],)
         elif self.wires:
             inputs["environment"] = self.wires.environment()
-        audio = {"device": s.device, "record": str(Path(s.record).absolute()) if s.record else None}
         return [
-            Watched("audio", 0, rack.audio, audio, working_ns=lambda: rack.clock.callback_ns),
+            Watched("audio", 0, rack.audio, {"device": s.device}, working_ns=lambda: rack.clock.callback_ns),
             Watched("inputs", 3, rack.inputs, inputs, pass_fds),
         ]
 
@@ -146,6 +148,8 @@ class Instrument:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: self.leave())
         self.began = time.monotonic()
+        if self.settings.record:
+            self.takes.begin(self.settings.record)
         try:
             for child in self.children:
                 child.start(self.rack)
@@ -217,6 +221,7 @@ class Instrument:
                 tell("\r" + line[:118] + "\x1b[K")
                 show_at, level = now + 0.2, 0.0
             self.slots.tick()
+            self.gate_actions.tick()
             self.notifier.tick(self, now)
             self._wait()
 
@@ -283,6 +288,8 @@ class Instrument:
         slot = next((slot for slot in self.slots.slots if slot.child is child), None)
         if slot and not self.slots.lost(slot, reason, code == BAD_INPUT):
             return
+        if child.role == "audio":
+            self.takes.audio_is_gone()
         self.rack.run.restarts[child.index] += 1
         child.plan_restart(now)
         self.say(f"warning: the {child.role} process {reason}; starting it again")
@@ -312,6 +319,7 @@ class Instrument:
             except Exception:   # noqa: BLE001 - whatever it is waiting for, it must not outlive us
                 process.kill()
                 process.wait()
+        self.takes.end(LEAVE_RECORDING_SECONDS)
         for hand in self.hands:
             hand.finish()
         if self.server:

@@ -1,4 +1,4 @@
-"""The audio process: one stream, its watch, and the recorder. The sound itself is made in ``callback.c``."""
+"""The audio process: one stream and its watch. The sound itself is made in ``callback.c``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import time
 
 from neurorack.audio.devices import Card, NullDevice, choose, portaudio, rescan
-from neurorack.audio.recorder import Recorder
 from neurorack.core import declare
 from neurorack.errors import DeviceError, NeurorackError
 from neurorack.process import Child
@@ -144,7 +143,6 @@ def run(child: Child) -> None:
     rack.recover("clock")
     output = Output(child)
     output.open_first()
-    recorder = Recorder.start_if_wanted(child)
     told = False
     try:
         while child.beat(rack.audio):
@@ -154,5 +152,3 @@ def run(child: Child) -> None:
         fade_out(child)
     finally:
         output.close()
-        if recorder:
-            recorder.finish()

@@ -1,24 +1,34 @@
-"""The recorder: what the jack plays, without loss, into WAV files.
+"""The recorder: what the jack plays, without loss, into WAV files. It works in the supervisor.
 
-The callback copies its output into the capture ring (5 s deep); this thread empties it into 32-bit float WAV. A slow
-or full disk can therefore never touch the sound. The header is brought up to date every second, so a file survives
-even a kill; a new file begins when the size limit is reached; and a full disk ends the recording, not the instrument.
+The callback copies its output into the capture ring (5 s deep) while ``run.recording`` is set. Two threads empty it: one
+only pulls and writes, the other brings the head up to date each second, waits for the disk and looks how much of it is
+left. A slow or full disk can therefore never touch the sound, and a slow one does not touch the recording either. A file
+survives a kill and a power cut but for its last second or two; a new one begins when the size limit is reached or the audio
+process was started anew; and a full disk ends the recording, not the instrument.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
+from neurorack.audio.wave import FRAME_BYTES, Wave
 from neurorack.errors import NeurorackError
+from neurorack.shm.rack import Rack
 
 ROTATE_BYTES = 1 << 30
 KEEP_FREE_BYTES = 32 << 20
-POLL_SECONDS = 0.05
-_SFC_UPDATE_HEADER_NOW = 0x1060    # libsndfile's command
+POLL_SECONDS, RENEW_SECONDS = 0.05, 1.0
+LAST_BLOCK_SECONDS = 0.1       # a callback that had begun when the recording ended is through by then
+END_SECONDS = 10.0             # a disk that takes longer than that for the end is given up
+AT_ONCE_FRAMES = 8192
 
 
 def numbered(path: Path, number: int) -> Path:
@@ -35,85 +45,145 @@ def check_target(path: Path) -> None:
         raise NeurorackError(f"there is no folder {path.parent} to record into: make it first")
     if not os.access(path.parent, os.W_OK):
         raise NeurorackError(f"the folder {path.parent} cannot be written to: record into another")
-    free = shutil.disk_usage(path.parent).free
+    check_space(path.parent)
+
+
+def check_space(folder: Path) -> None:
+    """Raises ``NeurorackError`` where there is too little."""
+    free = shutil.disk_usage(folder).free
     if free < KEEP_FREE_BYTES:
-        raise NeurorackError(f"{path.parent} has {free >> 20} MB left; a recording needs {KEEP_FREE_BYTES >> 20} MB: free some space")
+        raise NeurorackError(f"{folder} has {free >> 20} MB left; a recording needs {KEEP_FREE_BYTES >> 20} MB: free some space")
 
 
 class Recorder:
-    def __init__(self, child, path: Path, rotate_bytes: int = ROTATE_BYTES, keep_free_bytes: int = KEEP_FREE_BYTES):
-        import soundfile
+    """One recording, from its construction to ``finish``. Raises ``NeurorackError`` if its file cannot be made.
 
-        self.soundfile, self.child, self.rack, self.path = soundfile, child, child.rack, Path(path)
+    Args:
+        path: of its first file; where that exists, and for those that follow, see ``numbered``.
+        say: takes a line for the person.
+        about: texts for the files' heads, see ``Wave``.
+    """
+
+    def __init__(self, rack: Rack, path: Path, say: Callable[[str], None], about: dict[str, str] | None = None,
+                 rotate_bytes: int = ROTATE_BYTES, keep_free_bytes: int = KEEP_FREE_BYTES):
+        self.rack, self.path, self.say, self.about = rack, Path(path), say, about or {}
         self.rotate_bytes, self.keep_free_bytes = rotate_bytes, keep_free_bytes
-        self.number, self.file, self.file_bytes = 0, None, 0
-        self.frames = 0
-        self._stop = threading.Event()
-        self._next_file()
-        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
-        self._thread.start()
+        self.number, self.frames, self.dropped_frames = 0, 0, 0
+        self.error = ""                        # why it ended by itself
+        self._seams: deque[int] = deque()      # ring frames at which a new file begins
+        self._ending, self._written = threading.Event(), threading.Event()
+        self._full: OSError | None = None      # told by the thread that looks after the disk
+        self._to_close: deque[Wave] = deque()
+        try:
+            self.wave = self._next_wave()
+        except OSError as error:
+            raise NeurorackError(f"cannot record into {self.path} ({error.strerror or error}): free some space, or record elsewhere") from None
+        while len(rack.capture.pull(AT_ONCE_FRAMES)):
+            pass                               # what a recorder before this one left
+        self._dropped_before = rack.audio.capture_dropped_frames
+        rack.run.recording = 1
+        self._threads = [threading.Thread(target=work, name=f"recorder {what}", daemon=True) for what, work in (("writes", self._work), ("keeps", self._keep))]
+        for thread in self._threads:
+            thread.start()
 
-    @classmethod
-    def start_if_wanted(cls, child) -> Recorder | None:
-        """A recorder for the run's ``--record``; never overwrites an earlier take."""
-        path = child.config.get("record")
-        if not path:
-            return None
-        options = {k: child.config[k] for k in ("rotate_bytes", "keep_free_bytes") if child.config.get(k)}
-        return cls(child, Path(path), **options)
+    @property
+    def target(self) -> Path:
+        """The file that is written now."""
+        return self.wave.path
 
-    def _next_file(self) -> None:
-        self._close()
-        self.number += 1
-        while (target := numbered(self.path, self.number)).exists():
-            self.number += 1    # never over an earlier take
-        self.file = self.soundfile.SoundFile(target, "w", self.rack.header.sample_rate_hz, 2, subtype="FLOAT", format="WAV")
-        self.file_bytes, self.target = 0, target
+    @property
+    def seconds(self) -> float:
+        """Written so far, all files together."""
+        return self.frames / self.rack.header.sample_rate_hz
 
-    def _close(self) -> None:
-        if self.file:
-            self.file.close()
-            self.file = None
+    def audio_is_gone(self) -> None:
+        """The audio process died: what its successor plays goes into a file of its own. From the supervisor's loop, before it starts."""
+        self._seams.append(self.rack.capture_ring.head_frames)
 
-    def _write(self, frames) -> None:
-        if self.file_bytes + 8 * len(frames) > self.rotate_bytes:
-            self._next_file()
-        before = self.file.tell()
-        self.file.write(frames)
-        if self.file.tell() - before != len(frames):
-            raise OSError(28, "No space left on device")
-        self.file_bytes += 8 * len(frames)
-        self.frames += len(frames)
+    def end(self) -> None:
+        """No further sound; ``finish`` waits for what there is."""
+        self.rack.run.recording = 0
+        self._ending.set()
+
+    def finish(self, seconds: float = END_SECONDS) -> None:
+        """End it: write what is left, close the file."""
+        self.end()
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    # -- one thread pulls and writes
+
+    def _next_wave(self) -> Wave:
+        while True:
+            self.number += 1
+            with contextlib.suppress(FileExistsError):      # never over an earlier take
+                return Wave(numbered(self.path, self.number), self.rack.header.sample_rate_hz, self.about)
+
+    def _turn_over(self) -> None:
+        old, self.wave = self.wave, self._next_wave()
+        self._to_close.append(old)
 
     def _drain(self) -> int:
-        frames = self.rack.capture.pull(8192)
-        if len(frames):
-            self._write(frames)
+        """Frames written."""
+        want, tail = AT_ONCE_FRAMES, self.rack.capture_ring.tail_frames
+        if self._seams and self._seams[0] <= tail < self.rack.capture_ring.head_frames:
+            self._seams.popleft()
+            if self.wave.frames:
+                self._turn_over()
+        if self._seams:
+            want = min(want, self._seams[0] - tail)
+        frames = self.rack.capture.pull(want)
+        if self.wave.frames and FRAME_BYTES * (self.wave.frames + len(frames)) > self.rotate_bytes:
+            self._turn_over()
+        self.wave.write(frames)
+        self.frames += len(frames)
         return len(frames)
 
     def _work(self) -> None:
-        update_at = time.monotonic() + 1
+        audio = self.rack.audio
         try:
-            while not self._stop.wait(POLL_SECONDS):
-                while self._drain() == 8192:
+            while not self._ending.wait(POLL_SECONDS):
+                if self._full:
+                    raise self._full
+                while self._drain() and not self._ending.is_set():
                     pass
-                if time.monotonic() >= update_at:
-                    update_at = time.monotonic() + 1
-                    self.soundfile._snd.sf_command(self.file._file, _SFC_UPDATE_HEADER_NOW, self.soundfile._ffi.NULL, 0)
-                    if shutil.disk_usage(self.path.parent).free < self.keep_free_bytes:
-                        raise OSError(28, "No space left on device")
+            seen, deadline = audio.callback_count, time.monotonic() + LAST_BLOCK_SECONDS
+            while audio.callback_count - seen < 2 and time.monotonic() < deadline:
+                time.sleep(0.001)
             while self._drain():
                 pass
-        except (OSError, RuntimeError, AssertionError) as error:
-            seconds = self.frames / self.rack.header.sample_rate_hz
-            self.child.say(f"warning: RecordingStopped: {getattr(error, 'strerror', None) or error}; {seconds:.1f} s are kept in {self.target}; free some space and record again")
+        except OSError as error:
+            self.rack.run.recording = 0
+            reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+            self.error = f"{reason}; {self.seconds:.1f} s are kept in {self.target.name}; free some space (delete old takes) and record again"
+            self.say(f"warning: RecordingStopped: {self.error}")
         finally:
-            try:
-                self._close()
-            except (OSError, RuntimeError):
-                pass    # the disk is full: the header of the last second stands
+            self._written.set()
 
-    def finish(self) -> None:
-        """Write what is left and close the file."""
-        self._stop.set()
-        self._thread.join(2)
+    # -- the other looks after the disk
+
+    def _keep(self) -> None:
+        while not self._written.wait(RENEW_SECONDS):
+            self._look_after()
+        self._look_after()
+        self._close(self.wave)
+
+    def _look_after(self) -> None:
+        while self._to_close:
+            self._close(self._to_close.popleft())
+        dropped = self.rack.audio.capture_dropped_frames - self._dropped_before
+        if dropped and not self.dropped_frames:
+            self.say(f"warning: RecordingGap: the disk was too slow, frames are missing in {self.target.name}; record onto a faster one")
+        self.dropped_frames = dropped
+        try:
+            self.wave.renew()
+            if shutil.disk_usage(self.path.parent).free < self.keep_free_bytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self._full = error
+
+    @staticmethod
+    def _close(wave: Wave) -> None:
+        with contextlib.suppress(OSError):     # the disk is full: the head of the last second stands
+            wave.close()

@@ -10,7 +10,7 @@ import tty
 
 from neurorack.desk.hands import TRIGGER_SECONDS, Hand
 
-HELP = "space hit · f freeze · 1-4 choose a CV · up/down turn it · 0 centre · t tap the tempo · n next model · [ ] mix A and B · p built-in patch on/off · q quit"
+HELP = "space hit · f freeze · 1-4 choose a CV · up/down turn it · 0 centre · t tap the tempo · r record · n next model · [ ] mix A and B · p built-in patch on/off · q quit"
 STEP_VOLTS, STEP_MIX = 0.25, 0.1
 LIMIT_VOLTS = 10.0
 
@@ -57,8 +57,8 @@ class Keyboard(Hand):
                 self.patch.hold = [False] * 4
             elif key in "n[]" and self.wish:
                 self.wish({"do": "next"} if key == "n" else {"do": "mix", "relative": True, "value": STEP_MIX if key == "]" else -STEP_MIX})
-            elif key == "t" and self.wish:
-                self.wish({"do": "tap"})
+            elif key in "tr" and self.wish:
+                self.wish({"do": "tap" if key == "t" else "record"})
             elif key in "q\x04":
                 self.on_quit()
 
@@ -84,4 +84,5 @@ def status_line(rack, level: float, chosen: int | None) -> str:
     late = sum(int(count) for slot in rack.underruns for count in slot.late)
     load = 100 * sum(rack.synth[i].load for i in heard)
     tempo = f"  {rack.inputs.tempo_bpm:.0f} BPM" if rack.inputs.clock_running else ""
-    return f"[{bar:<20}] {'G' if gates & 1 else '.'}{'F' if synth.frozen else '.'} {cvs}  {names}  load {load:.0f} %  underruns {late}{tempo}"
+    recording = "  recording" if rack.run.recording else ""
+    return f"[{bar:<20}] {'G' if gates & 1 else '.'}{'F' if synth.frozen else '.'} {cvs}  {names}  load {load:.0f} %  underruns {late}{tempo}{recording}"
