@@ -18,6 +18,10 @@ The socket ``PID.sock`` lies in the folder of the run files, for its owner alone
     {"do": "midi", "voice": {"mode": "legato"}}    ports, settings and what was learned; with "voice", settings to change
     {"do": "program", "number": 2}                 the library's second model, as swap
     {"do": "tap"}                                  a beat by hand: two make a tempo
+    {"do": "record", "on": true}                   a take begins (false: ends; without "on": the other of the two)
+    {"do": "takes"}                                what was recorded, what goes on, what room is left
+    {"do": "take_delete", "take": "take-2026-11-20-001.wav"}
+    {"do": "gate_action", "gate": "gate2", "action": "record"}   trigger, freeze, next, scene, record, tap or none
 """
 
 from __future__ import annotations

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 
-from neurorack import control, upkeep_cli
+from neurorack import control, takes_cli, upkeep_cli
 from neurorack.remote import cli as midi_cli
 
 #: Each registers its requests, reads its arguments and shows its answers; ``None`` is for another.
-PARTS = (midi_cli, upkeep_cli)
+PARTS = (midi_cli, upkeep_cli, takes_cli)
 
 
 def register(commands) -> None:

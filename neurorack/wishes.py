@@ -125,7 +125,6 @@ class Wishes:
                 self.run.slots.publish()
             except NeurorackError:
                 patch.become(before)
-                patch.gates = before.gates
                 self.run.slots.publish()
                 raise
         self.run.call(work)
