@@ -120,9 +120,13 @@ class Takes:
         place = next((path for path in (where, *where.parents) if path.is_dir()), where)
         free, rate_hz = shutil.disk_usage(place).free, self.run.rack.header.sample_rate_hz
         room = max(0, free - self.limits.get("keep_free_bytes", KEEP_FREE_BYTES))
+        takes = self.list()
+        for take in takes:
+            if now and take["name"] == now["take"]:
+                take["seconds"] = now["seconds"]      # its head is up to a second old
         return {"recording": now is not None, "take": now and now["take"], "seconds": now["seconds"] if now else 0.0,
                 "stopped": recorder.error if recorder and recorder.error else None, "free_bytes": free,
-                "free_seconds": room // (FRAME_BYTES * rate_hz), "takes": self.list(), "folder": str(where)}
+                "free_seconds": room // (FRAME_BYTES * rate_hz), "takes": takes, "folder": str(where)}
 
     def list(self) -> list[dict]:
         """What lies in the folder, the newest first."""

@@ -33,7 +33,7 @@ def page(told: dict) -> str | None:
         if told["recording"]:
             return f"recording into {told['take']}"
         return f"recorded {told['seconds']:.1f} s into {told['take']}" if told["take"] else "nothing was being recorded"
-    if "gates" in told:
+    if set(told) == {"gates"}:
         return ", ".join(f"{gate}: {action}" for gate, action in told["gates"].items())
     return None
 

@@ -22,7 +22,7 @@ class Take:
     def __init__(self, path, **options):
         self.said = []
         self.rack = Rack.create(sample_rate_hz=48000, block_frames=128)
-        self.recorder = Recorder(SimpleNamespace(rack=self.rack, say=self.said.append, config={}), path, **options)
+        self.recorder = Recorder(self.rack, path, self.said.append, **options)
         self.rng = np.random.default_rng(4)
         self.played = []
 
