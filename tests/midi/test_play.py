@@ -75,17 +75,18 @@ def test_a_note_sounds(playing):
 
 
 def pressed(playing) -> None:
-    """A key goes down; again, should the message be lost on its way."""
-    notes = playing.rack.remote.notes
-
+    """A key goes down and its gate is up; again, should a message be lost on its way."""
     def press():
         playing.keys.send("note_on", note=60, velocity=1)
         end = time.monotonic() + 0.5
-        while time.monotonic() < end and playing.rack.remote.notes == notes:
+        while time.monotonic() < end:
+            if playing.rack.read_controls()[1] & 1:
+                return True
             time.sleep(0.002)
-        return playing.rack.remote.notes > notes
-    until(press, 10, "the note")
-    until(lambda: playing.rack.read_controls()[1] & 1, 5, "the gate")
+        playing.keys.send("note_off", note=60)
+        time.sleep(0.1)
+        return False
+    until(press, 15, "the gate")
 
 
 def released(playing) -> bool:
