@@ -27,6 +27,7 @@ from neurorack.drivers import board as boards
 from neurorack.errors import NeurorackError
 from neurorack.gate_actions import GateActions
 from neurorack.importer.players import load_model
+from neurorack.inputs.sources_hand import Sources
 from neurorack.library.watch import Watcher
 from neurorack.notify import Notifier
 from neurorack.process import BAD_INPUT, name_process, tell
@@ -111,6 +112,7 @@ class Instrument:
         self.leaving = self.sounding_at = None
         self.hands: list = []
         self.takes, self.gate_actions = Takes(self), GateActions(self)
+        self.sources = Sources(self)
         self.wishes = Wishes(self)
         self.server: Server | None = None
         self.watcher = Watcher(self.upkeep.notices.library)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from neurorack import causes
 from neurorack.shm.rack import Rack
-from neurorack.voice.patch import JACKS, Patch, Route, default_patch
+from neurorack.voice.patch import CV_JACKS, Patch, Route, default_patch
 from neurorack.watched import Spare, Watched
 
 DETACHED, PLAYING = 0, 1
 LEAVE_SECONDS = 0.5           # a synth that was told to leave and does not is killed
 MIX = "mix"                   # the instrument's own control beside the model's
-FREE_JACKS = JACKS[:4]
+FREE_JACKS = CV_JACKS[:4]
 
 
 def fitted(patch: Patch, card: dict, listens: bool = False) -> Patch:

@@ -19,7 +19,7 @@ from neurorack.shm import table
 from neurorack.shm.rack import Rack
 from neurorack.slot import DETACHED, MIX, Slot
 from neurorack.swap import HEARD, PREPARING, Job
-from neurorack.voice.patch import JACKS, Patch, Route
+from neurorack.voice.patch import Patch, Route, followed
 from neurorack.watched import Spare
 
 SPARE_PAUSE_SECONDS = 1.0     # before another one, when a spare died
@@ -163,7 +163,7 @@ class Slots:
         elif self.emptying is not None:
             target = float(1 - self.emptying)
         elif all(slot.holds and slot.playing for slot in self.slots) and not (job and job.fade_ms is not None):
-            target = min(1.0, max(0.0, self.knob + self._mix_from_jacks()))
+            target = followed(self.knob, self.mix_routes, self.rack)
         else:
             target = self.knob = float(self.heard)
         if not (job and job.phase in HEARD):
@@ -175,11 +175,6 @@ class Slots:
     @property
     def mix_routes(self) -> list[Route]:
         return [route for route in self.patch.routes if route.control == MIX]
-
-    def _mix_from_jacks(self) -> float:
-        routes = self.mix_routes
-        snapshot = self.rack.read_controls() if routes else None
-        return sum(r.amount_per_volt * snapshot[0][JACKS.index(r.jack)] + r.offset for r in routes) if snapshot else 0.0
 
     # -- a change of model, step by step
 

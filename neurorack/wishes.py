@@ -13,11 +13,11 @@ from neurorack import causes, library
 from neurorack.errors import NeurorackError
 from neurorack.slot import MIX
 from neurorack.swap import Job
-from neurorack.voice.patch import JACKS, Route
+from neurorack.voice.patch import Route, quantise_named
 
 WAIT_SECONDS = 80.0
 CLOCKS = ("none", "jack", "tapped", "MIDI")
-ROUTE_NUMBERS = {"amount_per_volt": (-10, 10), "offset": (-10, 10), "curve": (0.25, 4), "smooth_ms": (0, 5000)}
+ROUTE_NUMBERS = {"amount_per_volt": (-10, 10), "offset": (-10, 10), "curve": (0.25, 4), "smooth_ms": (0, 5000), "low": (0, 1), "high": (0, 1)}
 
 
 def number(request: dict, key: str, low: float, high: float, default: float | None = None) -> float:
@@ -45,7 +45,7 @@ class Wishes:
     def handle(self, request: dict) -> dict:
         """The answer's fields. Raises ``NeurorackError``."""
         does = {"status": self._status, "swap": self._swap, "next": self._next, "load": self._load, "unload": self._unload,
-                "mix": self._mix, "set": self._set, "route": self._route, "unroute": self._unroute, "level": self._level, "tap": self._tap, **self.run.remote.requests,
+                "mix": self._mix, "set": self._set, "route": self._route, "unroute": self._unroute, "level": self._level, "tap": self._tap, **self.run.remote.requests, **self.run.sources.requests,
                 **self.run.takes.requests, **self.run.gate_actions.requests, **self.run.upkeep.requests}
         if request["do"] not in does:
             raise NeurorackError(f"there is no request {request['do']!r}; there are {', '.join(sorted(does))}")
@@ -144,11 +144,11 @@ class Wishes:
 
     def _route(self, request: dict) -> dict:
         control, jack = text(request, "control"), text(request, "jack")
-        if jack not in JACKS:
-            raise NeurorackError(f"there is no jack {jack!r}; the CV jacks are {', '.join(JACKS)}")
         route = Route(jack, control, latched=bool(request.get("latched", False)))
         for key, (low, high) in ROUTE_NUMBERS.items():
             setattr(route, key, number(request, key, low, high, getattr(route, key)))
+        route.quantise = quantise_named(request.get("quantise", route.quantise))
+        route.check()
 
         def change(patch):
             patch.routes = [r for r in patch.routes if (r.jack, r.control) != (jack, control)] + [route]

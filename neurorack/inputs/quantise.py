@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from neurorack.errors import PatchError
 
 NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
@@ -36,3 +38,10 @@ def root(note: str) -> int:
     if note not in NOTES:
         raise PatchError(f"root is {note!r}; the notes are {', '.join(NOTES)}")
     return NOTES.index(note)
+
+
+def nearest(scale: int, root: int, semitones: float) -> int:
+    """The note nearest to so many semitones above C, of a scale's mask and root."""
+    around = math.floor(semitones)
+    notes = [note for note in range(around - 12, around + 13) if scale >> (note - root) % 12 & 1]
+    return min(notes, key=lambda note: abs(note - semitones))

@@ -110,6 +110,8 @@ class Rack:
         self._gates, self._scan_ns = _U32(), _I64()
         self._controls_write = quick("nr_controls_write", None, _P, _P, _U32, _I64)
         self._controls_read = quick("nr_controls_read", _I, _P, _P, _P, _P)
+        volts = (("cv", self.controls.cv_volts), ("mod", self.controls.source_volts))
+        self._volts_by_name = {f"{name}{i + 1}": values[i:i + 1] for name, values in volts for i in range(len(values))}
         #: ``get_cv(jack)``: volts of one jack (0 = cv1)
         self.get_cv = functools.partial(quick("nr_control_get", _D), _P(self.base))
         self._control_set, self._one_volt, self._base = quick("nr_control_set", None), _D(), _P(self.base)
@@ -158,6 +160,10 @@ class Rack:
         raise NeurorackError(f"process {pid} holds no instrument")
 
     # -- controls: one snapshot, or one value alone
+
+    def volts(self, name: str) -> float:
+        """Volts now of any jack or modulator: cv1..cv8, mod1..mod8."""
+        return self._volts_by_name[name][0].item()
 
     def write_controls(self, cv_volts, gates_high: int, scan_ns: int) -> None:
         """Publish one scan: up to 8 volts, a bit for each gate, its time. Writer: inputs."""

@@ -87,6 +87,13 @@ NR_EXPORT void nr_patch_write(nr_patch *shared, const nr_patch *patch) {
   nr_seqlock_end(&shared->seq);
 }
 
+NR_EXPORT void nr_sources_write(nr_sources *shared, const nr_sources *sources) {
+  nr_seqlock_begin(&shared->seq);
+  __atomic_store_n(&shared->revision, sources->revision, __ATOMIC_RELAXED);
+  nr_words_out(&shared->seed, &sources->seed, BODY_BYTES(nr_sources, seed));
+  nr_seqlock_end(&shared->seq);
+}
+
 /* ---- edges ---- */
 
 NR_EXPORT void nr_edge_publish(nr_rack *rack, uint32_t jack, uint32_t rising, int64_t edge_ns, const double *cv_volts) {

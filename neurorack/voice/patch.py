@@ -7,34 +7,34 @@ shared table, one for each model slot.
 from __future__ import annotations
 
 import ctypes
+import math
 from dataclasses import dataclass, field
 
 from neurorack.core import quick
 from neurorack.errors import PatchError
+from neurorack.inputs import quantise
 from neurorack.shm import table
+from neurorack.shm.structs import structure
 
 #: What a gate does: the first three are the voice's (``next``: a hit with the next gesture), the others ``gate_actions.py``'s.
 GATE_ACTIONS = ("freeze", "next", "trigger", "none", "scene", "record", "tap")
 GATES = {"gate1": "trigger", "gate2": "freeze"}     # until it is patched otherwise
-JACKS = tuple(f"cv{i + 1}" for i in range(table.CV_JACKS))
-_C = {"u32": ctypes.c_uint32, "i32": ctypes.c_int32, "f64": ctypes.c_double}
-
-
-def _structure():
-    section = next(s for s in table.TABLE if s.name == "patch")
-    fields = [(f.name, _C[f.kind] * f.count if f.count > 1 else _C[f.kind]) for f in section.fields]
-    used = ctypes.sizeof(type("Bare", (ctypes.Structure,), {"_fields_": fields}))
-    fields.append(("_pad", ctypes.c_char * (-used % 64)))  # the C structure is a whole number of cache lines
-    return type("PatchStruct", (ctypes.Structure,), {"_fields_": fields})
-
+CV_JACKS = tuple(f"cv{i + 1}" for i in range(table.CV_JACKS))
+MODULATORS = tuple(f"mod{i + 1}" for i in range(table.MODULATORS))
+JACKS = CV_JACKS + MODULATORS      # what can be routed
+MOST_STEPS = 64                    # of a quantised control
 
 #: The shared section as a ctypes structure of this process.
-PatchStruct = _structure()
+PatchStruct = structure("patch", "PatchStruct")
 
 
 @dataclass
 class Route:
-    """jack -> control: value += amount_per_volt * curve(volts) + offset, smoothed over ``smooth_ms``."""
+    """jack -> control: value += amount_per_volt * curve(volts) + offset, smoothed over ``smooth_ms``.
+
+    ``low`` and ``high``: the control does not leave them by this route. ``quantise``: "off"; a number of values (2..64) from
+    low to high; or a scale of ``inputs/quantise.py``, "minor" or "D minor" say, to whose notes the volts go (1 V an octave).
+    """
 
     jack: str
     control: str
@@ -43,7 +43,64 @@ class Route:
     curve: float = 1.0
     smooth_ms: float = 5.0
     latched: bool = False   # read at each trigger only
+    low: float = 0.0
+    high: float = 1.0
+    quantise: str | int = "off"
     more: dict = field(default_factory=dict)    # fields of a patch file that this version does not know
+
+    def moved(self, value: float, volts: float) -> float:
+        """Where these volts take a control of the instrument's own (mix, morph) that stands at ``value``, 0..1; as modulation.c
+        does it for the model's, but for smoothing and latching."""
+        count, scale, root = quantise_numbers(self.quantise)
+        if scale:
+            volts = quantise.nearest(scale, root, 12 * volts) / 12
+        value += self.amount_per_volt * math.copysign(10 * (abs(volts) / 10) ** self.curve, volts) + self.offset
+        value = min(self.high, max(self.low, value))
+        if not count or self.high == self.low:
+            return value
+        step = (self.high - self.low) / (count - 1)
+        return self.low + step * round((value - self.low) / step)
+
+    def check(self) -> None:
+        """Raises ``PatchError`` for what cannot be."""
+        if self.jack not in JACKS:
+            raise PatchError(f"route to {self.control}: there is no jack {self.jack!r}; there are {jacks_told()}")
+        if self.low > self.high:
+            raise PatchError(f"route to {self.control}: low is {self.low:g}, above high, {self.high:g}; for the other way round take a negative amount")
+        quantise_named(self.quantise)
+
+
+def followed(value: float, routes: list[Route], rack) -> float:
+    """A control of the instrument's own that stands at ``value`` and follows these routes, 0..1. ``rack``: the shared block."""
+    for route in routes:
+        value = route.moved(value, rack.volts(route.jack))
+    return min(1.0, max(0.0, value))
+
+
+def jacks_told() -> str:
+    """What can be routed, for messages."""
+    return f"{CV_JACKS[0]} to {CV_JACKS[-1]}, {MODULATORS[0]} to {MODULATORS[-1]}"
+
+
+def quantise_named(value: str | int) -> str | int:
+    """A route's ``quantise`` as it is kept: a number of values is a number. Raises ``PatchError``."""
+    count = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if isinstance(count, int) and not isinstance(count, bool) and 2 <= count <= MOST_STEPS:
+        return count
+    note, _, scale = value.rpartition(" ") if isinstance(value, str) else ("", "", None)
+    if scale not in quantise.SCALES or (note or "C") not in quantise.NOTES:
+        raise PatchError(f"quantise is {value!r}; it must be off, a number of values from 2 to {MOST_STEPS}, or a scale "
+                         f"(\"D minor\" say): {', '.join(list(quantise.SCALES)[1:])}")
+    return value
+
+
+def quantise_numbers(value: str | int) -> tuple[int, int, int]:
+    """``(values, mask of semitones, root)`` of a route's ``quantise``; 0 where there are none. Raises ``PatchError``."""
+    value = quantise_named(value)
+    if isinstance(value, int):
+        return value, 0, 0
+    note, _, scale = value.rpartition(" ")
+    return 0, quantise.mask(scale), quantise.root(note or "C")
 
 
 @dataclass
@@ -93,11 +150,12 @@ class Patch:
         if len(known) > table.ROUTES:
             raise PatchError(f"{len(known)} routes; at most {table.ROUTES} fit")
         for i, route in enumerate(known):
-            if route.jack not in JACKS:
-                raise PatchError(f"route to {route.control}: there is no jack {route.jack!r}; the CV jacks are {', '.join(JACKS)}")
+            route.check()
             out.route_jack[i], out.route_control[i] = JACKS.index(route.jack), names.index(route.control)
             out.route_amount[i], out.route_offset[i], out.route_curve[i] = route.amount_per_volt, route.offset, route.curve
             out.route_smooth_ms[i], out.route_latched[i] = route.smooth_ms, int(route.latched)
+            out.route_low[i], out.route_high[i] = route.low, route.high
+            out.route_steps[i], out.route_scale[i], out.route_root[i] = quantise_numbers(route.quantise)
         return out
 
     def publish(self, section, controls: list[dict]) -> None:
