@@ -7,6 +7,7 @@ import dataclasses
 from neurorack import power, preferences, statistics
 from neurorack.errors import NeurorackError, PatchError
 from neurorack.inputs import jacks, settings
+from neurorack.inputs.guide import Guide
 from neurorack.inputs.watching import Jacks
 from neurorack.notices import Notices
 from neurorack.wishes import text
@@ -24,7 +25,7 @@ class Upkeep:
             "statistics": lambda request: statistics.told(self.run),
             "jacks": self._jacks, "jack": self._jack,
             "power": self._power, "release": self._release,
-            **self.notices.requests}
+            **self.notices.requests, **Guide(self._of_jacks).requests}
 
     def start(self) -> None:
         """Sound flows."""

@@ -22,6 +22,13 @@ def register(request) -> None:
     jack = request("jack", "change settings of a jack")
     jack.add_argument("jack")
     jack.add_argument("change", nargs="+", metavar="NAME=VALUE", help="role=clock, range=0..5, scale=minor ...")
+    calibrating = request("calibrate", "a step of the calibration that panel and page show (neurorack calibrate is for terminals)")
+    calibrating.add_argument("step", nargs="?", choices=("begin", "measure", "skip", "keep", "cancel"))
+    calibrating.add_argument("--jack", help="cv1 ... or all (default)")
+    detect = request("detect", "a step of the jack detective that panel and page show (neurorack jacks is for terminals)")
+    detect.add_argument("step", nargs="?", choices=("begin", "keep"))
+    detect.add_argument("--jack", help="cv1, gate2 ... or all (default)")
+    detect.add_argument("--seconds", type=float)
     power = request("power", "switch the module off, or start it anew")
     power.add_argument("what", choices=("shutdown", "reboot"))
     power.add_argument("--yes", action="store_true", help="without asking")
@@ -71,6 +78,9 @@ def page(told: dict) -> str | None:
         return "\n".join(f"{one['level']}: {one['text']}{'; ' + one['remedy'] if one['remedy'] else ''}   [{one['id']}]" for one in told["notices"]) or "nothing"
     if "cores" in told:
         return _statistics(told)
+    for kind in ("calibration", "detective"):
+        if kind in told:
+            return yaml.safe_dump(told[kind] or "not begun", sort_keys=False).strip()
     if "fields" in told:
         return "\n".join(f"{name:6} " + ", ".join(f"{key} {value}" for key, value in one.items()) for name, one in told["jacks"].items())
     return None
