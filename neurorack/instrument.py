@@ -43,6 +43,7 @@ from neurorack.upkeep import Upkeep
 from neurorack.voice.card import check_card
 from neurorack.voice.patch import default_patch
 from neurorack.watched import Watched
+from neurorack.web.hand import Web
 from neurorack.wishes import Wishes
 
 WATCH_SECONDS, ROUTED_SECONDS, BUSY_SECONDS = 0.02, 0.004, 0.002    # between two looks: usually; the mix follows a jack; a model changes
@@ -72,6 +73,7 @@ class Settings:
     midi: list[str] | None = None         # parts of port names; None: all; ["none"]: no MIDI
     midi_virtual: str | None = None
     osc: tuple[str, int] | None = None
+    web: str | None = None                # HOST:PORT, PORT, HOST or none; None: this machine alone, the usual port or the next
     score: Score | None = None
     record: Path | None = None
     report: Path | None = None
@@ -84,6 +86,7 @@ class Instrument:
 
     def __init__(self, settings: Settings):
         self.settings = settings
+        self.web = Web(self)
         check_audio_settings(settings.block_frames, settings.rate_hz)
         score = settings.score
         self.model_path = library.find(settings.model or (score.model if score else None), score.folder if score else None)
@@ -171,6 +174,7 @@ class Instrument:
             self.leaving = time.monotonic()
 
     def say(self, message: str) -> None:
+        self.web.note(message)
         self.upkeep.notices.said(message)
         if not self.settings.quiet:
             tell(f"neurorack: {message}\n")
@@ -244,6 +248,7 @@ class Instrument:
                  f"({now - self.began:.1f} s after the start)")
         self.upkeep.start()
         self.remote.start()
+        self.web.start()
         if self.wires is None:
             return
         if s.score:
@@ -294,7 +299,9 @@ class Instrument:
             self.takes.audio_is_gone()
         self.rack.run.restarts[child.index] += 1
         child.plan_restart(now)
-        self.say(f"warning: the {child.role} process {reason}; starting it again")
+        if not child.mourned:
+            self.say(f"warning: the {child.role} process {reason}; " + ("the sound goes on without it; it is tried again" if child.ornament else "starting it again"))
+        child.mourned = child.ornament
 
     # -- the end
 

@@ -16,15 +16,20 @@ START_SECONDS = 30.0          # a child that has not beaten by then hangs; a lar
 STALE_SECONDS = 1.0           # a child without any sign of life for so long hangs
 AWAY_SECONDS = 0.3            # a supervisor that has not looked for so long was kept from it, and its children with it
 SLEEPY_SECONDS = 10.0         # its compiled thread works, but its interpreter does not come to its turn
+ORNAMENT_STALE_SECONDS = 20.0  # of one that runs at low priority beside the sound
+ORNAMENT_PAUSE_SECONDS = (0.5, 2.0, 5.0, 15.0, 60.0)
 RESTART_PAUSE_SECONDS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 PREPARING_NICE = -5
 CALM_SECONDS = 30.0           # after so long without a failure the pauses start over
 
 
 class Watched:
-    """One child: its process, its heartbeat, its restarts. ``index``: its place in ``run.restarts``."""
+    """One child: its process, its heartbeat, its restarts. ``index``: its place in ``run.restarts``.
 
-    def __init__(self, role: str, index: int, section, config: dict, pass_fds: tuple[int, ...] = (), working_ns=lambda: 0):
+    An ``ornament`` (panel, web) is not needed for sound: it has more time to answer, longer pauses, and its end is said once."""
+
+    def __init__(self, role: str, index: int, section, config: dict, pass_fds: tuple[int, ...] = (), working_ns=lambda: 0, ornament: bool = False):
+        self.ornament, self.mourned = ornament, False
         self.role, self.index, self.section, self.config, self.pass_fds = role, index, section, config, pass_fds
         self.working_ns = working_ns     # when its compiled thread last did its work
         self.process = None
@@ -54,12 +59,15 @@ class Watched:
         if beat == 0:
             return "hangs" if now - self.started_at > START_SECONDS else "runs"
         asleep, still = now - beat / 1e9, now - max(beat / 1e9, self.working_ns() / 1e9, self._back_at)
+        if self.ornament:
+            return "hangs" if still > ORNAMENT_STALE_SECONDS else "runs"
         return "hangs" if still > STALE_SECONDS or asleep > SLEEPY_SECONDS else "runs"
 
     def plan_restart(self, now: float) -> None:
         self.failures = 0 if now - self.failed_at > CALM_SECONDS else self.failures
         self.failed_at, self.process = now, None
-        self.start_at = now + RESTART_PAUSE_SECONDS[min(self.failures, len(RESTART_PAUSE_SECONDS) - 1)]
+        pauses = ORNAMENT_PAUSE_SECONDS if self.ornament else RESTART_PAUSE_SECONDS
+        self.start_at = now + pauses[min(self.failures, len(pauses) - 1)]
         self.failures += 1
         self.config["restarted"] = True
 

@@ -46,7 +46,7 @@ class Wishes:
         """The answer's fields. Raises ``NeurorackError``."""
         does = {"status": self._status, "swap": self._swap, "next": self._next, "load": self._load, "unload": self._unload,
                 "mix": self._mix, "set": self._set, "route": self._route, "unroute": self._unroute, "level": self._level, "tap": self._tap, **self.run.remote.requests, **self.run.sources.requests,
-                **self.run.takes.requests, **self.run.gate_actions.requests, **self.run.upkeep.requests}
+                **self.run.takes.requests, **self.run.gate_actions.requests, **self.run.upkeep.requests, **self.run.web.requests}
         if request["do"] not in does:
             raise NeurorackError(f"there is no request {request['do']!r}; there are {', '.join(sorted(does))}")
         return does[request["do"]](request)
@@ -193,7 +193,7 @@ def status(run) -> dict:
         "patch": {"knobs": run.patch.knobs, "drives": run.patch.drives, "level_db": run.patch.level_db, "gates": run.patch.all_gates,
                   "routes": [route.__dict__ for route in run.patch.routes]},
         "slots": {slot.name: slot_status(slot, rack) for slot in slots.slots},
-        "inputs": inputs_status(rack), "recording": run.takes.now,
+        "inputs": inputs_status(rack), "recording": run.takes.now, "web": run.web.status(),
     }
 
 

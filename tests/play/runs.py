@@ -85,6 +85,7 @@ class Playing:
         device = device if device is not None else "rig" if card else "null"
         command = [sys.executable, "-m", "neurorack", "play", "--report", str(self.report_path), *map(str, options)]
         command += ["--device", device] if device else []
+        command += [] if "--web" in options else ["--web", "none"]
         self.env = {**os.environ, **(card.env if card else {}), **(env or {})}
         self.command = command + (["--quiet"] if quiet else [])
         self.began = time.monotonic()

@@ -1,0 +1,256 @@
+"""The WebSocket ``/live``: every page's outbox, and the loop that fills them while somebody looks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import deque
+
+from aiohttp import WSMsgType, web
+
+from neurorack import __version__
+from neurorack.web import PROTOCOL, limits, messages
+from neurorack.web.now import Moving
+
+TICK_SECONDS = 1 / 30
+#: Parts of the state, and how often each is looked at while a page is open; at once after a wish.
+PARTS = {"status": 0.5, "scenes": 1.0, "sources": 1.0, "takes": 1.0, "cables": 1.0, "notices": 1.0, "panel": 1.0, "midi": 3.0, "preferences": 2.0,
+         "statistics": 2.0, "log": 0.5}
+SOON_SECONDS, ABSENT_SECONDS = 0.1, 15.0     # after a wish; for a part that was refused
+MODELS_SECONDS = 1.0
+MOST_WAITING_EVENTS = 256                    # answers and lines of the log that a page has not taken
+
+
+def dumps(what: dict) -> str:
+    return json.dumps(what, ensure_ascii=False, separators=(",", ":"))
+
+
+class Page:
+    """One open page. What waits for it is bounded: the newest of each kind, and a short queue of answers."""
+
+    def __init__(self, socket: web.WebSocketResponse, transport):
+        self.socket, self.transport = socket, transport
+        self.now, self.parts, self.pictures = {}, {}, {}
+        self.events: deque[dict] = deque()
+        self.waiting, self.ignored = 0, 0
+        self.bucket = limits.Bucket(limits.WISHES_A_SECOND, limits.WISHES_AT_ONCE)
+        self.filled, self.dropped, self.token = asyncio.Event(), None, None
+
+    def event(self, what: dict) -> None:
+        if len(self.events) >= MOST_WAITING_EVENTS:
+            self.drop("it does not read")
+        self.events.append(what)
+        self.filled.set()
+
+    def drop(self, reason: str) -> None:
+        """End it, without waiting for what it has not taken."""
+        self.dropped = self.dropped or reason
+        self.filled.set()
+
+    async def send(self) -> None:
+        """Its sender: takes the outbox as it is and sends it; ends when the page is dropped."""
+        while True:
+            await self.filled.wait()
+            self.filled.clear()
+            if self.dropped:
+                break
+            now, parts, pictures, events = self.now, self.parts, self.pictures, self.events
+            self.now, self.parts, self.pictures, self.events = {}, {}, {}, deque()
+            texts = [dumps(event) for event in events] + [dumps({"type": "state", "part": part, "value": value}) for part, value in parts.items()]
+            texts += [dumps({"type": "now", **now})] if now else []
+            async with asyncio.timeout(limits.SEND_SECONDS):
+                for text in texts:
+                    await self.socket.send_str(text)
+                for picture in pictures.values():
+                    await self.socket.send_bytes(picture)
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(1.0):
+                await self.socket.send_str(dumps({"type": "bye", "reason": self.dropped}))
+                await self.socket.close(code=1008, message=self.dropped.encode()[:120])
+
+
+class Hub:
+    """All pages, and what they are told."""
+
+    def __init__(self, child, control, library, network: bool):
+        self.rack, self.control, self.library, self.network = child.rack, control, library, network
+        self.section, self.say = child.rack.web, child.say
+        jacks = child.config.get("jacks", {"cv": 4, "gate": 2})
+        self.hello = {"type": "hello", "version": __version__, "protocol": PROTOCOL, "network": network,
+                      "rate": self.rack.header.sample_rate_hz, "jacks": jacks}
+        self.moving = Moving(self.rack, jacks["cv"], jacks["gate"])
+        self.pages: set[Page] = set()
+        self.values, self.parts, self.due, self.frame = {}, {}, {}, {}
+        self.lines: list[str] = []
+        self.log_count = 0
+        self.somebody = asyncio.Event()
+
+    # -- one page
+
+    async def serve(self, request: web.Request, token: str | None = None) -> web.WebSocketResponse:
+        """Answer a page until it goes or is dropped. ``token``: the hash it came in with, where pairing is asked for."""
+        socket = web.WebSocketResponse(max_msg_size=limits.MOST_MESSAGE_BYTES, compress=False, heartbeat=15.0)
+        await socket.prepare(request)
+        page = Page(socket, request.transport)
+        page.token = token
+        page.events.append(self.hello)
+        if self.lines:
+            page.events.append({"type": "log", "lines": self.lines})
+        page.now, page.parts = dict(self.values), dict(self.parts)
+        page.pictures = dict(self.frame)
+        page.filled.set()
+        self.pages.add(page)
+        self.section.clients = len(self.pages)
+        self.soon()
+        self.somebody.set()
+        sender = asyncio.create_task(self._send(page))
+        asked: set[asyncio.Task] = set()
+        try:
+            async for message in socket:
+                if message.type is not WSMsgType.TEXT:
+                    page.drop("a page sends text only")
+                    break
+                self._take(page, message.data, asked)
+                if page.dropped:
+                    break
+            if page.dropped:
+                await sender           # it says why
+        finally:
+            self.pages.discard(page)
+            self.section.clients = len(self.pages)
+            for task in (sender, *asked):
+                task.cancel()
+            if page.dropped:
+                self.section.dropped = self.section.dropped + 1
+            if not self.pages:
+                self.somebody.clear()
+        return socket
+
+    async def _send(self, page: Page) -> None:
+        try:
+            await page.send()
+        except TimeoutError:
+            page.dropped = "it has taken nothing for too long"
+        except (ConnectionError, RuntimeError):
+            page.dropped = page.dropped or None
+        finally:
+            if page.transport and not page.socket.closed:
+                page.transport.abort()        # wakes the reader, whatever the other end does
+
+    def _take(self, page: Page, text: str, asked: set[asyncio.Task]) -> None:
+        if not page.bucket.take():
+            page.ignored += 1
+            if page.ignored > limits.MOST_IGNORED:
+                return page.drop("it asks for too much")
+        number = None
+        try:
+            number, request = messages.parse(text)
+            if page.ignored and page.bucket.level < 1:
+                raise messages.Refused(f"too many requests: at most {limits.WISHES_A_SECOND:g} a second", number)
+            if page.waiting >= limits.MOST_WAITING:
+                raise messages.Refused(f"{page.waiting} requests are waiting for their answers; wait for them", number)
+        except messages.Refused as error:
+            return page.event({"type": "answer", "id": error.id, "ok": False, "error": str(error)})
+        page.waiting += 1
+        task = asyncio.create_task(self._ask(page, number, request))
+        asked.add(task)
+        task.add_done_callback(asked.discard)
+        return None
+
+    async def _ask(self, page: Page, number, request: dict) -> None:
+        try:
+            answer = await self.do(request)
+        finally:
+            page.waiting -= 1
+        page.event({"type": "answer", "id": number, **answer})
+
+    async def do(self, request: dict) -> dict:
+        """What a page may ask for (it was checked), from wherever: the answer."""
+        for key in ("model", "encoder"):
+            if request.get(key) and not await self.library.has(request[key]):
+                return {"ok": False, "error": f"the library has no model {request[key]!r}"}
+        answer = await self.control.ask(request)
+        self.soon()
+        return answer
+
+    # -- everybody
+
+    def soon(self) -> None:
+        """Something was asked for: look at every part at once."""
+        now = time.monotonic()
+        for part in PARTS:
+            self.due[part] = min(self.due.get(part, 0.0), now + SOON_SECONDS)
+
+    def tell(self, what: dict) -> None:
+        for page in self.pages:
+            page.event(what)
+
+    def part(self, name: str, value) -> None:
+        """A part of the state as it is now; told if it is another than before."""
+        if self.parts.get(name) != value:
+            self.parts[name] = value
+            for page in self.pages:
+                page.parts[name] = value
+                page.filled.set()
+
+    async def tick(self) -> None:
+        """What moves, 30 times a second while a page is open."""
+        at = time.monotonic()
+        while True:
+            await self.somebody.wait()
+            at = max(at + TICK_SECONDS, time.monotonic())
+            await asyncio.sleep(at - time.monotonic())
+            found = self.moving.values()
+            changed = {key: value for key, value in found.items() if self.values.get(key) != value}
+            self.values.update(changed)
+            pictures = {name: picture for name, picture in (("frame", self.moving.frame()), ("scope", self.moving.scope())) if picture}
+            self.frame.update((name, picture) for name, picture in pictures.items() if name == "frame")
+            for page in self.pages if changed or pictures else ():
+                page.now.update(changed)
+                page.pictures.update(pictures)
+                page.filled.set()
+
+    async def look(self) -> None:
+        """The parts of the state, one after the other as they fall due, while a page is open."""
+        while True:
+            await self.somebody.wait()
+            now = time.monotonic()
+            part = min(PARTS, key=lambda part: self.due.get(part, 0.0))
+            wait = self.due.get(part, 0.0) - now
+            if wait > 0:
+                await asyncio.sleep(min(wait, SOON_SECONDS))
+                continue
+            answer = await self.control.look(part)
+            self.due[part] = time.monotonic() + (PARTS[part] if answer.get("ok") else ABSENT_SECONDS)
+            if not answer.pop("ok", False):
+                continue
+            if part == "log":
+                self._log(answer)
+            else:
+                self.part(part, still(answer) if part == "status" else answer)
+
+    def _log(self, answer: dict) -> None:
+        """New lines; ``count`` says how many were ever said."""
+        new = min(answer["count"] - self.log_count, len(answer["lines"]))
+        self.lines, self.log_count = answer["lines"], answer["count"]
+        if new > 0:
+            self.tell({"type": "log", "lines": self.lines[-new:]})
+
+    async def models(self) -> None:
+        """The library's list, whenever its folder changed."""
+        while True:
+            await self.somebody.wait()
+            if (found := await self.library.changed()) is not None:
+                self.part("models", found)
+            await asyncio.sleep(MODELS_SECONDS)
+
+
+def still(status: dict) -> dict:
+    """The status without what moves by itself."""
+    told = {key: value for key, value in status.items() if key not in ("blocks", "mix", "underruns", "held_blocks")}
+    told["inputs"] = {key: value for key, value in status["inputs"].items() if key not in ("scans", "tempo_bpm")}
+    told["slots"] = {name: slot and {**{key: value for key, value in slot.items() if not key.startswith(("load", "block_us", "block_high", "underruns", "held", "lead", "quick"))},
+                                     "controls": list(slot["controls"])} for name, slot in status["slots"].items()}
+    return told

@@ -1,0 +1,135 @@
+"""The HTTP server: its addresses, its connections, and the tasks beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from aiohttp import web
+
+from neurorack.web import limits, messages
+from neurorack.web.asking import Control
+from neurorack.web.guard import Guard, body, loopback, open_to_all, refuse
+from neurorack.web.live import Hub, dumps
+from neurorack.web.pages import OPEN, Files
+from neurorack.web.process import THREADS
+
+REAP_SECONDS = 2.0
+STUCK_MS = 30_000                 # a connection whose other end takes nothing for so long is broken off by the kernel
+
+
+class Library:
+    async def has(self, name):
+        return True
+
+    async def changed(self):
+        return None
+
+
+class Closed(asyncio.Protocol):
+    """For a connection too many."""
+
+    def connection_made(self, transport) -> None:
+        transport.abort()
+
+
+class Server:
+    """One run of the web process."""
+
+    def __init__(self, child, address: str, port: int):
+        self.child, self.network = child, not loopback(address)
+        self.control = Control(child.parent)
+        self.files = Files()
+        self.library = Library()
+        self.guard = Guard(address, port, None)
+        self.hub = Hub(child, self.control, self.library, self.network)
+        self.quiet_since: dict = {}
+
+    def application(self) -> web.Application:
+        application = web.Application(middlewares=[self.guard.middleware], client_max_size=limits.MOST_MESSAGE_BYTES)
+        application.on_response_prepare.append(self.guard.headers)
+        add = application.router
+        add.add_get("/", self.page)
+        add.add_get("/live", self.live)
+        add.add_post("/api/do", self.do)
+        for part in ("status", "log", "statistics"):
+            add.add_get(f"/api/{part}", self.told)
+        add.add_get("/{name:[A-Za-z0-9_./-]+}", self.file)
+        return application
+
+    # -- the page
+
+    @open_to_all
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        paired = request["token"] or not self.network
+        return self.files.answer("index.html" if paired else "pair.html", request)
+
+    @open_to_all
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        if self.network and not request["token"] and name not in OPEN:
+            return refuse(401, "this browser is not paired: open the page and type the code that the display shows")
+        return self.files.answer(name, request)
+
+    async def live(self, request: web.Request) -> web.StreamResponse:
+        if len(self.hub.pages) >= limits.MOST_CLIENTS:
+            return refuse(503, f"{limits.MOST_CLIENTS} pages are open already: close one")
+        return await self.hub.serve(request, request["token"])
+
+    # -- requests
+
+    async def do(self, request: web.Request) -> web.Response:
+        _, wish = messages.parse(await body(request, limits.MOST_MESSAGE_BYTES))
+        return self.answer(await self.hub.do(wish))
+
+    async def told(self, request: web.Request) -> web.Response:
+        return self.answer(await self.control.look(request.path.rpartition("/")[2]))
+
+    def answer(self, answer: dict) -> web.Response:
+        return web.Response(text=dumps(answer) + "\n", status=200 if answer.get("ok") else 400, content_type="application/json")
+
+    # -- the run
+
+    async def serve(self, door: socket.socket) -> None:
+        """Until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(THREADS, "disk"))
+        runner = web.AppRunner(self.application(), handle_signals=False, access_log=None, keepalive_timeout=limits.IDLE_SECONDS, shutdown_timeout=0.1)
+        await runner.setup()
+        self.http = runner.server
+        listening = await loop.create_server(self._connection, sock=door)
+        tasks = [asyncio.create_task(work()) for work in (self.hub.tick, self.hub.look, self.hub.models, self._reap)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            listening.close()
+            for task in tasks:
+                task.cancel()
+            for page in self.hub.pages:
+                page.drop("the instrument ends")
+            self.control.close()
+            await runner.cleanup()
+
+    def _connection(self) -> asyncio.Protocol:
+        """The protocol of a new connection."""
+        return Closed() if len(self.http.connections) >= limits.MOST_CONNECTIONS else self.http()
+
+    async def _reap(self) -> None:
+        """Connections that ask nothing, or never come to the end of their question, are closed; so are those of an address that holds too many."""
+        while True:
+            await asyncio.sleep(REAP_SECONDS)
+            now, addresses = time.monotonic(), {}
+            idle = [handler for handler in self.http.connections if handler not in self.guard.active]
+            self.quiet_since = {handler: self.quiet_since.get(handler, now) for handler in idle}
+            for handler in self.http.connections:
+                if (transport := handler.transport) is None:
+                    continue
+                sock, peer = transport.get_extra_info("socket"), transport.get_extra_info("peername")
+                if handler not in addresses and sock is not None:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
+                address = peer[0] if peer else ""
+                addresses[address] = addresses.get(address, 0) + 1
+                if now - self.quiet_since.get(handler, now) > limits.IDLE_SECONDS or addresses[address] > limits.MOST_OF_ONE_ADDRESS and not loopback(address):
+                    transport.abort()
