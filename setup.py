@@ -45,9 +45,9 @@ setup(
     description="A Eurorack instrument whose sound is made by neural networks",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["neurorack", "neurorack.*"]),
-    package_data={"neurorack": ["_core.so", "_simbus.so", "*/*.c", "*/*.h"]},
+    package_data={"neurorack": ["_core.so", "_simbus.so", "*/*.c", "*/*.h", "web/page/*"]},
     install_requires=["numpy>=1.26", "PyYAML>=6", "sounddevice>=0.5", "soundfile>=0.12",
-                      "setproctitle>=1.3"],
+                      "setproctitle>=1.3", "aiohttp>=3.11"],
     extras_require={
         # on Python 3.13 some of these have no arm64 wheels: the distribution's python3-spidev, -smbus2, -libgpiod serve as well
         "board": ["smbus2>=0.4", "spidev>=3.6", "gpiod>=2.1", "rpi-lgpio>=0.6", "luma.oled>=3.13", "luma.lcd>=2.11"],
