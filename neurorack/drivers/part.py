@@ -13,10 +13,11 @@ MISSES_IN_A_ROW = 3           # a single missed acknowledge is no failure yet
 
 class Part:
     """One chip under its name for people. ``opener`` makes its driver (with a ``close``); ``note`` is told of every change
-    in a line, ``count`` of every failed transfer. Belongs to one thread."""
+    in a line, ``count`` of every failed transfer; ``meanwhile`` tells a person what that means. Belongs to one thread."""
 
-    def __init__(self, name: str, opener: Callable, note: Callable[[str], None], count: Callable[[], None]):
-        self.name, self._opener, self._note, self._count = name, opener, note, count
+    def __init__(self, name: str, opener: Callable, note: Callable[[str], None], count: Callable[[], None],
+                 meanwhile: str = "its jacks hold their last values"):
+        self.name, self._opener, self._note, self._count, self._meanwhile = name, opener, note, count, meanwhile
         self._driver, self._misses, self._pause = None, 0, FIRST_PAUSE_SECONDS
         self.again_at = 0.0       # time.monotonic() of the next attempt
         self.failing = ""         # why, or empty
@@ -51,7 +52,7 @@ class Part:
         self._count()
         self._misses = 0
         if not self.failing:
-            self._note(f"warning: ChipError: {self.name} does not answer ({error}); its jacks hold their last values")
+            self._note(f"warning: ChipError: {self.name} does not answer ({error}); {self._meanwhile}")
         self.failing = str(error)
         self.again_at = time.monotonic() + self._pause
         self._pause = min(LONGEST_PAUSE_SECONDS, self._pause * 2)
