@@ -21,7 +21,8 @@ from pathlib import Path
 from neurorack import library, runfiles
 from neurorack.audio.recorder import check_target
 from neurorack.control import Server
-from neurorack.desk.hands import BuiltInPatch, ScoreHand
+from neurorack.desk.cables import CableRequests, Cables
+from neurorack.desk.hands import ScoreHand
 from neurorack.desk.keyboard import HELP, Keyboard, status_line
 from neurorack.drivers import board as boards
 from neurorack.errors import NeurorackError
@@ -114,6 +115,8 @@ class Instrument:
         self.run_file = runfiles.RunFile()
         self.leaving = self.sounding_at = None
         self.hands: list = []
+        self.cables: Cables | None = None
+        self.cable_requests = CableRequests(self)
         self.takes, self.gate_actions = Takes(self), GateActions(self)
         self.sources = Sources(self)
         self.wishes = Wishes(self)
@@ -254,10 +257,11 @@ class Instrument:
         if s.score:
             self.hands.append(ScoreHand(s.score, self.wires, self.drive, self.wishes.from_a_hand))
         else:
-            patch = BuiltInPatch(self.wires, seed=s.seed)
-            self.hands.append(patch)
+            self.cables = Cables(self.wires, self.board["cv"]["jacks"], self.board["gates"]["jacks"], s.seed)
+            self.cables.play_built_in(True)
+            self.hands.append(self.cables)
             if sys.stdin is not None and sys.stdin.isatty():
-                self.hands.append(Keyboard(self.wires, self.leave, patch, wish=self.wishes.from_a_hand))
+                self.hands.append(Keyboard(self.cables, self.leave, wish=self.wishes.from_a_hand))
                 self.say(HELP)
         for hand in self.hands:
             hand.start()

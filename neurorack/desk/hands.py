@@ -1,9 +1,8 @@
-"""Hands that play the simulated jacks: a score in real time, and the built-in patch. Threads of the supervisor."""
+"""Hands that play the simulated jacks are threads of the supervisor: here a score in real time; ``cables.py``, ``keyboard.py`` are others."""
 
 from __future__ import annotations
 
 import math
-import random
 import threading
 import time
 
@@ -86,52 +85,3 @@ class ScoreHand(Hand):
         if self.drive:
             for name in self.score.controls:
                 self.drive(name, float(self.score.control_values(name, np.array([at]))[0]))
-
-
-class BuiltInPatch(Hand):
-    """A clock with a sparse rhythm into gate 1, now and then a freeze, and four slow LFOs: music untouched."""
-
-    def __init__(self, wires, bpm: float = 112.0, seed: int | None = None):
-        super().__init__("patch")
-        self.wires, self.step_seconds = wires, 60 / bpm / 4
-        self.random = random.Random(seed)
-        self.playing = threading.Event()
-        self.playing.set()
-        self.hold = [False] * 4     # jacks the player has taken over
-
-    def play(self) -> None:
-        """Steps of the rhythm and ticks of the LFOs in order of time."""
-        start, step = time.monotonic(), 0
-        next_lfo = start
-        gate_off = None
-        pattern = self._pattern()
-        while True:
-            next_step = start + step * self.step_seconds
-            times = [next_step, next_lfo] + ([gate_off] if gate_off else [])
-            at = min(times)
-            if not self.wait_until(at):
-                return
-            if gate_off and at == gate_off:
-                self.wires.set_gate(0, 0.0)
-                gate_off = None
-            if at == next_lfo:
-                next_lfo += TICK_SECONDS
-                if self.playing.is_set():
-                    self._lfos(at - start)
-            if at == next_step:
-                if step % 64 == 63:
-                    pattern = self._pattern()
-                if self.playing.is_set() and pattern[step % 16]:
-                    self.wires.set_gate(0, 5.0)
-                    gate_off = time.monotonic() + TRIGGER_SECONDS
-                step += 1
-
-    def _pattern(self) -> list[bool]:
-        """A Euclidean rhythm (G. Toussaint, 2005): 5 to 9 hits spread over 16 steps, turned by a random amount."""
-        hits, turn = self.random.randint(5, 9), self.random.randrange(16)
-        return [((i + turn) * hits) % 16 < hits for i in range(16)]
-
-    def _lfos(self, seconds: float) -> None:
-        for jack, period in enumerate((11.0, 17.0, 23.0, 5.3)):
-            if not self.hold[jack]:
-                self.wires.set_cv(jack, 4.0 * math.sin(2 * math.pi * seconds / period + jack))

@@ -6,22 +6,22 @@ import os
 import select
 import sys
 import termios
+import time
 import tty
 
+from neurorack.desk.cables import LIMIT_VOLTS
 from neurorack.desk.hands import TRIGGER_SECONDS, Hand
 
 HELP = "space hit · f freeze · 1-4 choose a CV · up/down turn it · 0 centre · t tap the tempo · r record · n next model · [ ] mix A and B · p built-in patch on/off · q quit"
 STEP_VOLTS, STEP_MIX = 0.25, 0.1
-LIMIT_VOLTS = 10.0
 
 
 class Keyboard(Hand):
-    """Reads keys without waiting for Enter. ``on_quit`` is called for q; ``patch`` is the built-in patch or None; ``wish``
-    takes the requests of ``control.py``."""
+    """Reads keys without waiting for Enter. ``on_quit`` is called for q; ``cables`` are the jacks; ``wish`` takes the requests of ``control.py``."""
 
-    def __init__(self, wires, on_quit, patch=None, stream=None, wish=None):
+    def __init__(self, cables, on_quit, stream=None, wish=None):
         super().__init__("keyboard")
-        self.wires, self.on_quit, self.patch, self.wish = wires, on_quit, patch, wish
+        self.cables, self.on_quit, self.wish = cables, on_quit, wish
         self.stream = stream or sys.stdin
         self.chosen, self.volts, self.frozen = 0, [0.0] * 4, False
 
@@ -44,17 +44,18 @@ class Keyboard(Hand):
         data = data.replace("\x1b[A", "+").replace("\x1b[B", "-").replace("\x1b[C", "+").replace("\x1b[D", "-")
         for key in data:
             if key == " ":
-                self.wires.pulse(0, TRIGGER_SECONDS)
+                self.cables.gate("gate1", True)
+                time.sleep(TRIGGER_SECONDS)
+                self.cables.gate("gate1", False)
             elif key == "f":
                 self.frozen = not self.frozen
-                self.wires.set_gate(1, 5.0 if self.frozen else 0.0)
+                self.cables.gate("gate2", self.frozen)
             elif key in "1234":
                 self.chosen = int(key) - 1
             elif key in "+-=_0":
                 self._turn(key)
-            elif key == "p" and self.patch:
-                self.patch.playing.clear() if self.patch.playing.is_set() else self.patch.playing.set()
-                self.patch.hold = [False] * 4
+            elif key == "p":
+                self.cables.play_built_in(not self.cables.first)
             elif key in "n[]" and self.wish:
                 self.wish({"do": "next"} if key == "n" else {"do": "mix", "relative": True, "value": STEP_MIX if key == "]" else -STEP_MIX})
             elif key in "tr" and self.wish:
@@ -66,9 +67,7 @@ class Keyboard(Hand):
         jack = self.chosen
         change = {"+": STEP_VOLTS, "=": STEP_VOLTS, "-": -STEP_VOLTS, "_": -STEP_VOLTS, "0": -self.volts[jack]}[key]
         self.volts[jack] = min(LIMIT_VOLTS, max(-LIMIT_VOLTS, self.volts[jack] + change))
-        if self.patch:
-            self.patch.hold[jack] = True
-        self.wires.set_cv(jack, self.volts[jack])
+        self.cables.turn(f"cv{jack + 1}", self.volts[jack])
 
 
 def status_line(rack, level: float, chosen: int | None) -> str:

@@ -113,11 +113,8 @@ class Remote:
 
     def _let_go(self, jack: int) -> None:
         """The built-in patch leaves a jack that is played from afar."""
-        for hand in self.run.hands:
-            held = getattr(hand, "hold", [])
-            if jack < len(held) and not held[jack]:
-                held[jack] = True
-                self.run.wires.set_cv(jack, 0.0)
+        if self.run.cables:
+            self.run.cables.let_go(f"cv{jack + 1}")
 
     # -- what it is asked
 

@@ -1,11 +1,12 @@
-"""Hands at the simulated jacks: keyboard, score and built-in patch."""
+"""Hands at the simulated jacks: keyboard and score. Cables: ``test_cables.py``."""
 
 import time
 from types import SimpleNamespace
 
 import pytest
 
-from neurorack.desk.hands import BuiltInPatch, ScoreHand
+from neurorack.desk.cables import Cables
+from neurorack.desk.hands import ScoreHand
 from neurorack.desk.keyboard import Keyboard, status_line
 from neurorack.score import parse
 from neurorack.shm.rack import Rack
@@ -42,12 +43,13 @@ class Wires:
 @pytest.fixture
 def keyboard():
     wires, left = Wires(), []
-    patch = BuiltInPatch(wires, seed=1)
-    return SimpleNamespace(hand=Keyboard(wires, lambda: left.append(True), patch, stream=SimpleNamespace(fileno=lambda: -1)), wires=wires, left=left, patch=patch)
+    cables = Cables(wires, seed=1)
+    return SimpleNamespace(hand=Keyboard(cables, lambda: left.append(True), stream=SimpleNamespace(fileno=lambda: -1)), wires=wires, left=left, cables=cables)
 
 
 def test_keys_hit_freeze_and_turn(keyboard):
     keyboard.hand.keys(" ff")
+    keyboard.cables.play_built_in(True)
     assert keyboard.wires.moves == [("gate1", 5.0), ("gate1", 0.0), ("gate2", 5.0), ("gate2", 0.0)]
     keyboard.wires.done.clear()
     keyboard.hand.keys("2\x1b[A\x1b[A\x1b[B")
@@ -56,14 +58,16 @@ def test_keys_hit_freeze_and_turn(keyboard):
     assert keyboard.wires.moves[-1] == ("cv2", 0.0)
     keyboard.hand.keys("4" + "+" * 100)
     assert keyboard.wires.moves[-1] == ("cv4", 10.0)
-    assert keyboard.patch.hold == [False, True, False, True], "a turned jack is the player's"
+    assert keyboard.cables.first == {"gate1", "cv1", "cv3"}, "a turned jack is the player's"
 
 
 def test_the_patch_is_switched_and_the_run_left(keyboard):
     keyboard.hand.keys("p")
-    assert not keyboard.patch.playing.is_set()
+    assert set(keyboard.cables.sources) == {"gate1", "cv1", "cv2", "cv3", "cv4"}
     keyboard.hand.keys("3+p")
-    assert keyboard.patch.playing.is_set() and keyboard.patch.hold == [False] * 4
+    assert not keyboard.cables.sources and keyboard.cables.volts["cv3"] == 0.25
+    keyboard.hand.keys("p")
+    assert len(keyboard.cables.first) == 5
     keyboard.hand.keys("q")
     assert keyboard.left == [True]
 
@@ -75,7 +79,7 @@ def test_unknown_keys_are_ignored(keyboard):
 
 def test_keys_for_models_and_the_mix():
     asked = []
-    keyboard = Keyboard(None, None, stream=object(), wish=asked.append)
+    keyboard = Keyboard(Cables(Wires()), None, stream=object(), wish=asked.append)
     keyboard.keys("n][")
     assert asked == [{"do": "next"}, {"do": "mix", "relative": True, "value": 0.1}, {"do": "mix", "relative": True, "value": -0.1}]
 
@@ -88,7 +92,7 @@ def test_the_status_line_fits_a_terminal():
     assert "cv1 +1.00" in line and "cv2 -2.50" in line and "underruns 3" in line and len(line) < 119 and "##########" in line
 
 
-# ---- score and built-in patch
+# ---- score
 
 
 def test_a_score_moves_the_jacks_at_its_times():
@@ -114,38 +118,8 @@ def test_a_score_moves_the_jacks_at_its_times():
 
 
 def test_a_hand_stops_at_once():
-    for hand in (ScoreHand(parse({"seconds": 1000}), Wires()), BuiltInPatch(Wires(), bpm=1)):
+    for hand in (ScoreHand(parse({"seconds": 1000}), Wires()), Cables(Wires())):
         hand.start()
         began = time.monotonic()
         hand.finish()
         assert not hand.is_alive() and time.monotonic() - began < 1
-
-
-def test_the_built_in_patch_makes_music_untouched():
-    wires = Wires()
-    hand = BuiltInPatch(wires, bpm=1200, seed=3)     # sixteenths of 12.5 ms
-    hand.start()
-    time.sleep(1.2)
-    hand.finish()
-    ups = [at for at, volts in wires.of("gate1") if volts == 5.0]
-    assert 16 < len(ups) < 70, "five to nine hits in sixteen steps"
-    for jack in ("cv1", "cv2", "cv3", "cv4"):
-        volts = [v for _, v in wires.of(jack)]
-        assert len(volts) > 50 and max(abs(v) for v in volts) <= 4 and len(set(volts)) > 50
-
-
-def test_the_rhythm_is_spread_and_repeatable():
-    for seed in range(30):
-        pattern = BuiltInPatch(Wires(), seed=seed)._pattern()
-        hits = [i for i, on in enumerate(pattern) if on]
-        gaps = {(b - a) % 16 for a, b in zip(hits, hits[1:] + hits[:1])}
-        assert 5 <= len(hits) <= 9 and max(gaps) - min(gaps) <= 1
-        assert pattern == BuiltInPatch(Wires(), seed=seed)._pattern()
-
-
-def test_a_jack_the_player_holds_is_left_alone():
-    wires = Wires()
-    hand = BuiltInPatch(wires, seed=1)
-    hand.hold[2] = True
-    hand._lfos(1.0)
-    assert {jack for jack, _ in wires.moves} == {"cv1", "cv2", "cv4"}

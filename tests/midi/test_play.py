@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from neurorack import control, library
-from neurorack.desk.hands import BuiltInPatch
+from neurorack.desk.cables import Cables
 from neurorack.drivers import board as boards
 from neurorack.drivers.desk import Wires
 from neurorack.errors import NeurorackError
@@ -180,12 +180,14 @@ def test_a_program_is_a_model_and_what_was_learned_survives_it(playing):
 def test_the_built_in_patch_lets_go_of_a_jack_that_is_played():
     rack = Rack.create(sample_rate_hz=48000, block_frames=64)
     wires = Wires(rack, boards.load("desk"))
-    patch = BuiltInPatch(wires)
-    remote = Remote(SimpleNamespace(hands=[patch], wires=wires))
+    cables = Cables(wires)
+    cables.play_built_in(True)
+    cables.plug("cv3", {"kind": "voltage", "volts": 1.0})
+    remote = Remote(SimpleNamespace(cables=cables, settings=None, preferences={}))
     wires.set_cv(1, 3.0)
-    remote._let_go(1)
-    remote._let_go(7)
-    assert patch.hold == [False, True, False, False] and rack.desk.cv_wire_volts[1] == 0
+    for jack in (1, 2, 7):
+        remote._let_go(jack)
+    assert set(cables.sources) == {"gate1", "cv1", "cv3", "cv4"} and rack.desk.cv_wire_volts[1] == 0
 
 
 def test_it_plays_a_real_boards_gates_too(server, tone, tmp_path):
