@@ -58,10 +58,7 @@ class Cables(Hand):
         self._known(jack)
         fields = checked(source) if source is not None else None
         with self._lock:
-            before = self.sources.pop(jack, None)
-            self.first.discard(jack)
-            self._due.pop(jack, None)
-            self._steps.pop(jack, None)
+            before = self._pull(jack)
             if fields is None:
                 if before:
                     self._rest(jack)
@@ -71,6 +68,13 @@ class Cables(Hand):
                 now = self._now()
                 new.began = now - ((before.phase(now) - fields["phase"]) % 1.0) / fields["rate_hz"]
             self.sources[jack] = new
+
+    def _pull(self, jack: str) -> Source | None:
+        """Take the cable out and leave the wire as it is; what was in it."""
+        self.first.discard(jack)
+        self._due.pop(jack, None)
+        self._steps.pop(jack, None)
+        return self.sources.pop(jack, None)
 
     def _rest(self, jack: str) -> None:
         """A jack without a cable."""
@@ -84,7 +88,7 @@ class Cables(Hand):
         """A knob's voltage; takes the cable out. Raises ``NeurorackError``."""
         self._known(jack, "cv")
         with self._lock:
-            self.plug(jack, None)
+            self._pull(jack)
             self.volts[jack] = min(LIMIT_VOLTS, max(-LIMIT_VOLTS, volts))
             self._set_cv(jack, self.volts[jack])
 
