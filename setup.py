@@ -45,8 +45,8 @@ setup(
     description="A Eurorack instrument whose sound is made by neural networks",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["neurorack", "neurorack.*"]),
-    package_data={"neurorack": ["_core.so", "_simbus.so", "*/*.c", "*/*.h", "web/page/*"]},
-    install_requires=["numpy>=1.26", "PyYAML>=6", "sounddevice>=0.5", "soundfile>=0.12",
+    package_data={"neurorack": ["_core.so", "_simbus.so", "*/*.c", "*/*.h", "web/page/*", "panel/fonts/*"]},
+    install_requires=["numpy>=1.26", "PyYAML>=6", "sounddevice>=0.5", "soundfile>=0.12", "Pillow>=10.1",
                       "setproctitle>=1.3", "aiohttp>=3.11"],
     extras_require={
         # on Python 3.13 some of these have no arm64 wheels: the distribution's python3-spidev, -smbus2, -libgpiod serve as well

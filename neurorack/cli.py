@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument("--midi", action="append", metavar="NAME", help="MIDI ports whose name holds this (default: all; none for no MIDI)")
     play.add_argument("--midi-virtual", nargs="?", const="neurorack", metavar="NAME", help="open a MIDI port of our own for other programs to connect to")
     play.add_argument("--osc", nargs="?", const="7400", metavar="[ADDRESS:]PORT", help="listen to OSC (default 127.0.0.1:7400; 0.0.0.0 for all networks)")
+    play.add_argument("--display", choices=("128", "240", "none"), help="the panel's display where the board has none: 128x64 (default) or 240x240 in colour; none for no panel")
     play.add_argument("--web", metavar="HOST:PORT", help="the page in a browser (default 127.0.0.1:8042; 0.0.0.0:8042 for the network, with pairing; none for no page)")
     play.add_argument("--score", type=Path, help="play the simulated jacks from this score")
     play.add_argument("--record", type=Path, metavar="FILE.wav", help="record what the jack plays, without loss")
@@ -95,7 +96,7 @@ def _play(args) -> int:
         model=args.model, device=args.device, board=args.board, simulated=args.simulated, rate_hz=args.rate, block_frames=args.block, lead_frames=args.lead,
         settle_us=args.settle_us, input_channels=2 if args.input or args.monitor_db is not None else 0, monitor_db=args.monitor_db,
         seconds=seconds, score=score, record=args.record, report=args.report, seed=args.seed, quiet=args.quiet,
-        midi=args.midi, midi_virtual=args.midi_virtual, osc=osc, web=args.web)).play()
+        midi=args.midi, midi_virtual=args.midi_virtual, osc=osc, web=args.web, display=args.display)).play()
     return 0
 
 

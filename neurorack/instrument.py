@@ -31,6 +31,7 @@ from neurorack.importer.players import load_model
 from neurorack.inputs.sources_hand import Sources
 from neurorack.library.watch import Watcher
 from neurorack.notify import Notifier
+from neurorack.panel.hand import PanelHand
 from neurorack.process import BAD_INPUT, name_process, tell
 from neurorack.render import check_audio_settings, drive_indices, write_atomically
 from neurorack.remote.hand import Remote
@@ -74,6 +75,7 @@ class Settings:
     midi: list[str] | None = None         # parts of port names; None: all; ["none"]: no MIDI
     midi_virtual: str | None = None
     osc: tuple[str, int] | None = None
+    display: str | None = None            # "128", "240" or "none"; None: the board's, else 128x64 without a chip
     web: str | None = None                # HOST:PORT, PORT, HOST or none; None: this machine alone, the usual port or the next
     score: Score | None = None
     record: Path | None = None
@@ -87,7 +89,7 @@ class Instrument:
 
     def __init__(self, settings: Settings):
         self.settings = settings
-        self.web = Web(self)
+        self.web, self.panel = Web(self), PanelHand(self)
         check_audio_settings(settings.block_frames, settings.rate_hz)
         score = settings.score
         self.model_path = library.find(settings.model or (score.model if score else None), score.folder if score else None)
@@ -252,6 +254,7 @@ class Instrument:
         self.upkeep.start()
         self.remote.start()
         self.web.start()
+        self.panel.start()
         if self.wires is None:
             return
         if s.score:

@@ -22,7 +22,8 @@ from neurorack.shm.rack import Rack
 from neurorack.tuning import take_isolated_core
 
 ROLES = {"audio": "neurorack.audio.process", "synth": "neurorack.synth.process", "inputs": "neurorack.inputs.process",
-         "remote": "neurorack.remote.process", "web": "neurorack.web.process"}
+         "remote": "neurorack.remote.process", "web": "neurorack.web.process",
+         "panel": "neurorack.panel.process"}
 BAD_INPUT, FAILED = 2, 3
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")   # others' threads would spin beside the sound
 _PR_SET_PDEATHSIG = 1
