@@ -6,6 +6,11 @@ import pytest
 
 from tests import models
 from tests.rig import card as rig
+from tests.stalls import Repeats
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Repeats())
 
 
 def no_card() -> str | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -52,10 +53,11 @@ class StallLog:
         self.lost = 0
         self.seconds = 0.0
         self._stalls: list[Stall] = []
+        self._taken = 0      # bytes of its output
 
     def __enter__(self):
         program = compiled("stalls", ("stalls.c",))
-        self._out = tempfile.TemporaryFile("w+")  # a file, not a pipe: nobody has to read while the music plays
+        self._out = tempfile.TemporaryFile()  # a file, not a pipe: nobody has to read while the music plays
         self._process = subprocess.Popen([str(program), str(round(self.threshold_us * 1e3)),
                                           str(round(self.interval_us * 1e3)), str(self.priority)],
                                          stdin=subprocess.PIPE, stdout=self._out)
@@ -66,14 +68,17 @@ class StallLog:
         self._process.stdin.close()
         code = self._process.wait(10)
         self.seconds = time.monotonic() - self._start
-        self._read()
+        self.so_far()
         self._out.close()
         if code and not any(exc):
             raise RuntimeError(f"the stall watcher ended with {code}")
 
-    def _read(self):
-        self._out.seek(0)
-        for line in self._out:
+    def so_far(self) -> list[Stall]:
+        """The stalls told until now: each up to 50 ms after it. Only while the ``with`` block runs."""
+        lines = os.pread(self._out.fileno(), os.fstat(self._out.fileno()).st_size - self._taken, self._taken)
+        lines = lines[:lines.rfind(b"\n") + 1]      # the last one may be half written
+        self._taken += len(lines)
+        for line in lines.decode().splitlines():
             what, core, *rest = line.split()
             if what == "stall":
                 self._stalls.append(Stall(int(core), int(rest[0]), int(rest[1]) / 1e3))
@@ -84,9 +89,10 @@ class StallLog:
             elif what == "lost":
                 self.lost += int(rest[0])
         self._stalls.sort(key=lambda stall: stall.start_ns)
+        return self.stalls()
 
     def stalls(self) -> list[Stall]:
-        """All stalls noted, oldest first; complete once the ``with`` block has ended."""
+        """All stalls read, oldest first; complete once the ``with`` block has ended."""
         return list(self._stalls)
 
     def around(self, ns: int, before_ns: int, after_ns: int = 0) -> list[Stall]:
