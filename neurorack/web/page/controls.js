@@ -1,0 +1,76 @@
+// The controls of the models that play: a slider for each knob, under it what the control is at this moment with its CVs added.
+
+import { h, put, clamp } from "./dom.js";
+import { ask, wish, watch, state, now } from "./live.js";
+import { slider } from "./form.js";
+import { moved } from "./routes.js";
+
+export class Controls {
+  /** @param {"A"|"B"} slot */
+  constructor(slot, learn) {
+    this.slot = slot;
+    this.learn = learn;
+    this.title = h("h2", {});
+    this.about = h("p", { class: "soft small" });
+    this.rows = h("div", { class: "controls" });
+    this.element = h("section", { class: "card", "aria-label": `Controls of slot ${slot}`, hidden: true }, h("div", { class: "head" }, this.title), this.about, this.rows);
+    this.made = [];
+    watch("status", (status) => this.#status(status));
+    watch("now", (changed) => { if (changed[slot]) this.#move(changed[slot].controls); });
+  }
+
+  #status(status) {
+    const of = status.slots?.[this.slot];
+    this.element.hidden = !of;
+    if (!of) { this.key = null; return; }
+    const key = `${of.model} ${of.file} ${of.controls.join(" ")}`;
+    if (key !== this.key) {
+      this.key = key;
+      this.title.textContent = of.model;
+      this.card = null;
+      this.about.textContent = "";
+      this.#build(of.controls);
+      ask({ do: "card", slot: this.slot }).then((answer) => { if (this.key === key) this.#described(answer.card ?? answer, of.controls); }, () => {});
+    }
+    this.#knobs(status.patch);
+  }
+
+  #described(card, names) {
+    this.card = card;
+    this.about.textContent = card.description ?? "";
+    this.#build(names);
+    this.#knobs(state.status.patch);
+  }
+
+  #build(names) {
+    const cards = Object.fromEntries((this.card?.controls ?? []).map((one) => [one.name, one]));
+    this.made = names.map((name) => {
+      const about = cards[name] ?? {}, fallback = about.default ?? 0.5, label = about.label ?? name;
+      const row = slider({ name, label, low: 0, high: 1, step: 0.005, fallback, value: fallback, doc: about.doc ?? about.description }, (value) => wish({ do: "set", control: name, value }));
+      row.input.addEventListener("dblclick", () => { row.input.value = fallback; row.input.dispatchEvent(new Event("input")); });
+      const live = h("i", { class: "live", "aria-hidden": "true" }), tag = h("span", { class: "tag" });
+      const learn = h("button", { type: "button", class: "quiet", "aria-label": `MIDI learn ${label}`, title: "Learn: then move a MIDI controller", text: "MIDI", on: { click: () => this.learn(name, label) } });
+      row.element.classList.add("control");
+      row.element.insertBefore(h("span", { class: "track" }, row.input, live), row.element.querySelector("output"));
+      row.element.append(tag, learn);
+      return { name, fallback, live, tag, set: row.set, element: row.element };
+    });
+    this.rows.replaceChildren(...this.made.map((one) => one.element));
+    if (now[this.slot]) this.#move(now[this.slot].controls);
+  }
+
+  #knobs(patch) {
+    for (const one of this.made) {
+      one.set(patch.knobs[one.name] ?? one.fallback);
+      const by = moved(patch.routes, one.name);
+      if (one.tag.textContent !== by) one.tag.textContent = by;
+      one.tag.hidden = !by;
+      put(one.tag, "title", by ? `${by} moves this; see Patch` : "");
+    }
+  }
+
+  #move(values) {
+    if (!values || !this.element.offsetParent) return;
+    this.made.forEach((one, i) => { one.live.style.transform = `scaleX(${clamp(values[i] ?? 0, 0, 1)})`; });
+  }
+}
