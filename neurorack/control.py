@@ -16,7 +16,9 @@ The socket ``PID.sock`` lies in the folder of the run files, for its owner alone
     {"do": "learn", "control": "brightness", "low": 0, "high": 1, "seconds": 15}   the next MIDI controller that moves drives it
     {"do": "unlearn", "control": "brightness"}
     {"do": "midi", "voice": {"mode": "legato"}}    ports, settings and what was learned; with "voice", settings to change
-    {"do": "program", "number": 2}                 the library's second model, as swap
+    {"do": "scenes"}                               those saved, the current one, whether it was edited, what can be undone
+    {"do": "scene_save", "number": 3, "name": "Dawn"}    (no number: the next free place), scene_recall, scene_next, scene_rename, scene_copy (to),
+                                                   scene_delete, undo, redo; "program" recalls too
     {"do": "tap"}                                  a beat by hand: two make a tempo
     {"do": "record", "on": true}                   a take begins (false: ends; without "on": the other of the two)
     {"do": "takes"}                                what was recorded, what goes on, what room is left

@@ -32,6 +32,7 @@ from neurorack.inputs.sources_hand import Sources
 from neurorack.library.watch import Watcher
 from neurorack.notify import Notifier
 from neurorack.panel.hand import PanelHand
+from neurorack.patches.scenes import Scenes
 from neurorack.process import BAD_INPUT, name_process, tell
 from neurorack.render import check_audio_settings, drive_indices, write_atomically
 from neurorack.remote.hand import Remote
@@ -121,6 +122,7 @@ class Instrument:
         self.cable_requests = CableRequests(self)
         self.takes, self.gate_actions = Takes(self), GateActions(self)
         self.sources = Sources(self)
+        self.scenes = Scenes(self)
         self.wishes = Wishes(self)
         self.server: Server | None = None
         self.watcher = Watcher(self.upkeep.notices.library)
@@ -208,7 +210,7 @@ class Instrument:
 
     def _wait(self) -> None:
         """Until the next look, or until something is posted; then do it."""
-        pause = BUSY_SECONDS if self.slots.busy else ROUTED_SECONDS if self.slots.mix_routes else WATCH_SECONDS
+        pause = BUSY_SECONDS if self.slots.busy or self.scenes.busy else ROUTED_SECONDS if self.slots.mix_routes else WATCH_SECONDS
         with contextlib.suppress(queue.Empty):
             self.posted.get(timeout=pause)()
             while True:
@@ -232,6 +234,7 @@ class Instrument:
                 tell("\r" + line[:118] + "\x1b[K")
                 show_at, level = now + 0.2, 0.0
             self.slots.tick()
+            self.scenes.tick(now)
             self.gate_actions.tick()
             self.notifier.tick(self, now)
             self._wait()

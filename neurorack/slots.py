@@ -69,6 +69,13 @@ class Slots:
             raise NeurorackError(f"slot {'AB'[index]} is what is heard: load into slot {'BA'[index]}, or swap")
         return self._ask(Job(name, path, None, index, encoder=encoder))
 
+    def give_up(self, why: str) -> None:
+        """What is being prepared is wanted no more; what is heard already stays."""
+        if self.next_job:
+            self._end(self.next_job, why)
+        if self.job and self.job.phase in PREPARING:
+            self._abandon(why)
+
     def unload(self, index: int) -> None:
         """Empty a slot; the mix leaves it first."""
         if self.job:
@@ -95,10 +102,7 @@ class Slots:
                 slot.publish(self.patch)
 
     def _ask(self, job: Job) -> Job:
-        if self.job and self.job.phase in PREPARING:
-            self._abandon("another model was asked for")
-        if self.next_job:
-            self._end(self.next_job, "another model was asked for")
+        self.give_up("another model was asked for")
         if self.job:
             self.next_job = job
         else:

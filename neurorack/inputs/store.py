@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import yaml
@@ -16,6 +17,7 @@ import yaml
 from neurorack.errors import NeurorackError
 
 FORMAT = 1
+PART, LEFT_SECONDS = ".part", 60.0      # a file that is being written; left by a killed writer, if it is so old
 MOST_BYTES = 1 << 16
 
 
@@ -63,14 +65,14 @@ def write(kind: str, board: str, jacks: dict[str, dict], about: str) -> Path:
     return replace(path(kind, board), f"# Neurorack: {about}\n{lines}")
 
 
-def replace(where: Path, text: str) -> Path:
+def replace(where: Path, text: str | bytes) -> Path:
     """Write a file of the state folder whole. Raises ``NeurorackError`` and leaves the old one."""
     temporary = None
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=where.parent, prefix=f".{where.name}.")
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
+        handle, temporary = tempfile.mkstemp(dir=where.parent, prefix=f".{where.name}.", suffix=PART)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode() if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
@@ -84,6 +86,14 @@ def replace(where: Path, text: str) -> Path:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
     return where
+
+
+def tidy(where: Path) -> None:
+    """Remove what writers that were killed have left half done."""
+    for left in where.glob(f".*{PART}"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > LEFT_SECONDS:      # nobody takes so long over a file
+                left.unlink()
 
 
 def sync(folder: Path) -> None:

@@ -11,20 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from neurorack.errors import PatchError
-from neurorack.voice.patch import GATE_ACTIONS, GATES, JACKS
+from neurorack.inputs import sources
+from neurorack.voice.patch import GATE_ACTIONS, GATES, JACKS, quantise_named
 
 KIND, FORMAT = "patch", 1
 SCENES = 64                     # places of the bank
 NAME_LETTERS = 40
 MOST_ENTRIES = 256              # of a map or a list: no instrument has more
-MODULATORS = tuple(f"mod{i + 1}" for i in range(8))
 SLOTS = ("A", "B")
 OFF = "off"
 
 
 @dataclass(frozen=True)
 class Field:
-    """One value. ``kind``: number, switch, choice, text, group (``of`` its fields), map (name to ``of``), list (of ``of``), any.
+    """One value. ``kind``: number, switch, choice, text, quantise, source, group (``of`` its fields), map (name to ``of``), list (of ``of``).
 
     ``default`` None: left out where nothing is given. ``glide``: how a number goes over into another: "straight", "ratio"
     (equal factors in equal times), or "flip" (at half the way, as all that is no number).
@@ -52,13 +52,16 @@ MODEL = (
     Field("encoder", "text", "the model whose encoder follows the audio input", most_letters=4096),
 )
 ROUTE = (
-    Field("jack", "choice", "what moves it: a CV jack or a modulator", choices=JACKS + MODULATORS, needed=True),
+    Field("jack", "choice", "what moves it: a CV jack or a modulator", choices=JACKS, needed=True),
     Field("control", "text", "what is moved: a named control of the models, `mix` or `morph`", needed=True),
     Field("amount_per_volt", "number", "attenuverter: change of the control, which goes from 0 to 1", 0.1, "1/V", -10, 10),
     Field("offset", "number", "added to the control", 0.0, "", -10, 10),
     Field("curve", "number", "exponent of the volts; 1 is straight", 1.0, "", 0.25, 4),
-    Field("smooth_ms", "number", "time constant of the smoothing", 5.0, "ms", 0, 5000, 1),
+    Field("smooth_ms", "number", "time constant of the smoothing", 5.0, "ms", 0, 5000, 1, glide="ratio"),
     Field("latched", "switch", "read at each hit only", False),
+    Field("low", "number", "the control does not go below this by the route", 0.0, "", 0, 1),
+    Field("high", "number", "nor above this", 1.0, "", 0, 1),
+    Field("quantise", "quantise", "off, so many values from low to high, or a scale, `D minor` say, for the volts", OFF),
 )
 SCHEMA = (
     Field("kind", "choice", "what this is", KIND, choices=(KIND,)),
@@ -71,13 +74,13 @@ SCHEMA = (
     Field("level_db", "number", "output level", 0.0, "dB", -90, 12, 2),
     Field("monitor_db", "number", "the audio input in the output", OFF, "dB", -90, 12, 2, choices=(OFF,)),
     Field("knobs", "map", "control to where its knob stands; others stand as their model's card says", {},
-          of=Field("knob", "number", "", 0.5, "", 0, 1)),
+          of=Field("knob", "number", "", None, "", 0, 1)),
     Field("drives", "map", "control to how far it sets the model's input instead of bending the gesture", {},
-          of=Field("drive", "number", "", 0.0, "", 0, 1)),
+          of=Field("drive", "number", "", None, "", 0, 1)),
     Field("routes", "list", "what moves the controls", [], of=Field("route", "group", "", of=ROUTE)),
     Field("gates", "group", "what the gate jacks do", {}, of=tuple(
         Field(gate, "choice", f"at a rising edge of {gate}", default, choices=GATE_ACTIONS) for gate, default in GATES.items())),
-    Field("sources", "map", "modulator to its kind and settings", {}, of=Field("source", "any", "")),
+    Field("sources", "map", "modulator to its kind and settings", {}, of=Field("source", "source", "")),
     Field("left_free", "list", "jacks and controls whose routes were taken away: no model's own routes go there", [],
           of=Field("name", "text", "")),
 )
@@ -154,8 +157,37 @@ def _text(value, field: Field, path: str, problems: list[str]):
     return value if good else _wrong(value, field, path, problems, f"a text of at most {field.most_letters} letters")
 
 
-def _any(value, field: Field, path: str, problems: list[str]):
-    return value
+def _quantise(value, field: Field, path: str, problems: list[str]):
+    try:
+        return quantise_named(OFF if value is False else value)
+    except PatchError as error:
+        return _wrong(value, field, path, problems, str(error).partition("must be ")[2] or "off, a number of values or a scale")
+
+
+def _source(value, field: Field, path: str, problems: list[str]) -> dict | None:
+    """A modulator's kind and all its fields, unknown ones behind them; one of a kind that is not known here stays as it is."""
+    name = path.rpartition(".")[2]
+    if not isinstance(value, dict):
+        return _wrong(value, field, path, problems, "a mapping of names to values")
+    entry = {key: OFF if one is False else one for key, one in value.items()}
+    kind = sources.KINDS.get(entry.get("kind")) if isinstance(entry.get("kind"), str) else None
+    if kind is None:
+        return value
+    known = {key: one for key, one in entry.items() if key == "kind" or key in kind.fields}
+    try:
+        made = sources.parse(name, known)
+    except PatchError as error:
+        problems.append(f"{error} (it is left out)")
+        return None
+    return {key: round(one, 4) if isinstance(one, float) else one for key, one in made.items()} | {key: one for key, one in value.items() if key not in known}
+
+
+def _route_good(route: dict, path: str, problems: list[str]) -> dict:
+    """Limits in their order."""
+    if route["low"] <= route["high"]:
+        return route
+    problems.append(f"{path} has low {route['low']:g} above high {route['high']:g}; for the other way round take a negative amount (no limits instead)")
+    return {**route, "low": 0.0, "high": 1.0}
 
 
 def _group(value, of, path: str, problems: list[str]) -> dict | None:
@@ -174,6 +206,7 @@ def _group(value, of, path: str, problems: list[str]) -> dict | None:
             return None
         if got is not None:
             made[field.name] = got
+    made = _route_good(made, path, problems) if known is ROUTE else made
     names = {field.name for field in known}
     return made | {name: entry for name, entry in value.items() if name not in names and isinstance(name, str)}
 
@@ -190,12 +223,12 @@ def _map(value, field: Field, path: str, problems: list[str]) -> dict:
         return _wrong(value, field, path, problems, f"a mapping of at most {MOST_ENTRIES} names to values") or {}
     made = {}
     for name, entry in sorted(value.items(), key=lambda item: str(item[0])):
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
             problems.append(f"{path} has {_shown(name)} for a name; it is left out")
             continue
         before = len(problems)
         got = _value(entry, field.of, f"{path}.{name}", problems)
-        if len(problems) == before:
+        if len(problems) == before and got is not None:
             made[name] = got
     return made
 
@@ -207,7 +240,7 @@ def _list(value, field: Field, path: str, problems: list[str]) -> list:
     return [entry for entry in got if entry is not None]
 
 
-_KINDS: dict[str, Callable] = {"number": _number, "switch": _switch, "choice": _choice, "text": _text, "any": _any, "group": _group, "map": _map, "list": _list}
+_KINDS: dict[str, Callable] = {"number": _number, "switch": _switch, "choice": _choice, "text": _text, "quantise": _quantise, "source": _source, "group": _group, "map": _map, "list": _list}
 
 
 # -- older formats
@@ -263,9 +296,13 @@ def _range(field: Field) -> str:
     if inner.kind == "number":
         return f"{inner.low:g} … {inner.high:g}" + "".join(f" or {word}" for word in inner.choices)
     if inner.kind == "choice":
-        return "cv1 … cv8, mod1 … mod8" if inner.choices == JACKS + MODULATORS else ", ".join(inner.choices)
-    return {"switch": "true, false", "text": f"at most {inner.most_letters} letters"}.get(inner.kind, "")
+        return "cv1 … cv8, mod1 … mod8" if inner.choices == JACKS else ", ".join(inner.choices)
+    return {"switch": "true, false", "text": f"at most {inner.most_letters} letters", "source": "docs/modulation.md"}.get(inner.kind, "")
 
 
 def _default(field: Field) -> str:
     return "" if field.default is None or isinstance(field.default, (dict, list)) else str(field.default).lower()
+
+
+if __name__ == "__main__":
+    print(markdown())

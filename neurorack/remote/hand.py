@@ -9,7 +9,6 @@ import subprocess
 import threading
 from concurrent.futures import Future
 
-from neurorack import library
 from neurorack.errors import NeurorackError
 from neurorack.remote import wire
 from neurorack.remote.midi import NEXT
@@ -35,7 +34,7 @@ class Remote:
         self._listens = False
         self._lock = threading.Lock()
         #: what the control socket can ask for: name -> handler of ``Wishes``
-        self.requests = {"learn": self._learn, "unlearn": self._unlearn, "midi": self._midi, "program": self._program}
+        self.requests = {"learn": self._learn, "unlearn": self._unlearn, "midi": self._midi}
 
     @property
     def edges_fd(self) -> int:
@@ -163,12 +162,3 @@ class Remote:
             raise NeurorackError(f"voice is {voice!r}; it must be settings by their names")
         parse_voice(voice)
         return self._ask({"do": "midi", "voice": voice}, ANSWER_SECONDS)
-
-    def _program(self, request: dict) -> dict:
-        """Programs count from 1, in the order of the library's names."""
-        from neurorack.wishes import number
-
-        names, at = sorted(library.available()), int(number(request, "number", 1, 128))
-        if at > len(names):
-            raise NeurorackError(f"there is no model for program {at}; the library holds {len(names)}")
-        return self.run.wishes.handle({**request, "do": "swap", "model": names[at - 1]})

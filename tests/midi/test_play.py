@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from neurorack import control, library
+from neurorack import control
 from neurorack.desk.cables import Cables
 from neurorack.drivers import board as boards
 from neurorack.drivers.desk import Wires
@@ -164,17 +164,24 @@ def test_midi_clock_gives_the_tempo(playing):
     assert control.request({"do": "status"}, playing.pid)["inputs"]["clock"] == "MIDI"
 
 
-def test_a_program_is_a_model_and_what_was_learned_survives_it(playing):
+def test_a_program_is_a_scene_and_what_was_learned_survives_it(playing):
     """The run's file of learned controls knows ``sharpness``, which the first model does not have."""
-    until(lambda: playing.keys.send("control_change", control=74, channel=3, value=127) and control.request({"do": "status"}, playing.pid)["patch"]["knobs"].get("sharpness") == 0.75, 10, "the control")
-    with pytest.raises(NeurorackError, match="program 128; the library holds"):
-        control.request({"do": "program", "number": 128}, playing.pid)
-    number = sorted(library.available()).index("impacts")
-    playing.keys.send("program_change", program=number)
-    told = until(lambda: (t := control.request({"do": "status"}, playing.pid))["swaps"]["done"] == 1 and t, 20, "the other model")
+    def ask(**what):
+        return control.request(what, playing.pid)
+
+    until(lambda: playing.keys.send("control_change", control=74, channel=3, value=127) and ask(do="status")["patch"]["knobs"].get("sharpness") == 0.75, 10, "the control")
+    with pytest.raises(NeurorackError, match="there is no scene 7"):
+        ask(do="program", number=7)
+    told = ask(do="status")
+    first = told["slots"][told["heard"]]["file"]
+    ask(do="swap", model="impacts")
+    ask(do="scene_save", number=7)
+    ask(do="swap", model=first)
+    playing.keys.send("program_change", program=6)
+    told = until(lambda: (t := ask(do="status"))["swaps"]["done"] == 3 and t, 20, "the scene's model")
     slot = told["slots"][told["heard"]]
     assert slot["model"] == "impacts" and slot["controls"]["sharpness"] == pytest.approx(0.75, abs=0.01)
-    until(lambda: playing.keys.send("control_change", control=74, channel=3, value=0) and control.request({"do": "status"}, playing.pid)["slots"][told["heard"]]["controls"]["sharpness"] < 0.3, 10, "the control")
+    until(lambda: playing.keys.send("control_change", control=74, channel=3, value=0) and ask(do="status")["slots"][told["heard"]]["controls"]["sharpness"] < 0.3, 10, "the control")
 
 
 def test_the_built_in_patch_lets_go_of_a_jack_that_is_played():

@@ -1,0 +1,363 @@
+"""Patches and scenes of the running instrument: what it plays with is noted as it is edited; scenes are saved, recalled, morphed.
+
+Requests come in threads of their own, which may wait for the disk; ``tick`` belongs into the supervisor's loop and never waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from datetime import UTC, datetime
+
+from neurorack.errors import NeurorackError, PatchError
+from neurorack.patches import models, schema
+from neurorack.patches.bank import Bank
+from neurorack.patches.edits import described
+from neurorack.patches.history import History
+from neurorack.patches.morph import between, with_morph_routes
+from neurorack.patches.present import capture, heard_slot, patch_of, play_beside, route_document, same, unknown
+from neurorack.patches.recall import GLIDE_SECONDS, Wanted, Way
+
+LOOK_SECONDS = 0.1           # between two looks for edits
+JOIN_SECONDS = 1.0           # edits of one thing that follow each other so soon are one step
+WAIT_SECONDS = 80.0
+MISSING_SECONDS = 1.0        # between two looks for a missing model
+
+
+class Scenes:
+    """Of one run.
+
+    Args:
+        history: the edits so far; written down where a journal keeps them.
+        begun: the document that the run began with, and how to call that beginning; None: the model's own patch.
+    """
+
+    def __init__(self, run, history: History | None = None, begun: dict | None = None):
+        self.run, self.history, self.begun = run, history or History(), begun
+        self.bank, self.names = Bank(), models.Names()
+        self.more: dict = unknown(begun) if begun else {}
+        self.way: Way | None = None
+        self._patched, self._before = False, {}
+        self._arrival = None                     # what to do once there
+        self._glide: tuple[dict, dict, float] | None = None
+        self.waiting: dict | None = None         # a document some of whose models are missing, and what plays instead
+        self._instead: list | None = None
+        self._missing: set[str] = set()          # slots of that document
+        self._looked = self._edited = 0.0
+        self._key: object = None
+        self._searching = False
+        #: what the control socket can ask for: name -> handler of ``Wishes``
+        self.requests = {"scenes": self._scenes, "scene_save": self._save, "scene_recall": self._recall, "scene_next": self._next,
+                         "scene_rename": self._rename, "scene_copy": self._copy, "scene_delete": self._delete, "undo": self._undo, "redo": self._redo,
+                         "program": self._recall}
+
+    # -- in the supervisor's loop
+
+    @property
+    def busy(self) -> bool:
+        """Something goes on that wants to be looked at often."""
+        return bool(self._glide or self.way)
+
+    @property
+    def still(self) -> bool:
+        """What plays is what is meant."""
+        slots = self.run.slots
+        return not (self.way or self._glide or slots.job or slots.next_job or slots.emptying is not None)
+
+    def tick(self, now: float) -> None:
+        """One look at everything."""
+        if self.way:
+            self._step(self.way, now)
+        if self._glide:
+            self._gliding(now)
+        if now - self._looked >= LOOK_SECONDS and self.still and self.run.sounding_at is not None:
+            self._looked = now
+            self._look(now)
+
+    def now(self) -> dict:
+        """What plays as a document."""
+        slots = self.run.slots
+        told = {slot.name: self.names.told(slot.path, slot.title) | ({"encoder": slot.child.config["encoder"]} if slot.child.config.get("encoder") else {})
+                for slot in slots.slots if slot.holds}
+        document = capture(self.run, told, self.more)
+        if self.waiting:
+            if self._instead == self._playing():
+                return {**document, "models": self.waiting["models"], "mix": self.waiting["mix"]}
+            self.waiting = None
+        return document
+
+    def _playing(self) -> list:
+        return [slot.path if slot.holds else None for slot in self.run.slots.slots]
+
+    def _look(self, now: float) -> None:
+        """Note what was edited since the last look."""
+        document, before = self.now(), self.history.now
+        if document == before:
+            return
+        if not before:
+            self.history.step("", document)
+            return
+        label, key = described(before, document)
+        if key is None:                          # a model's sha256 has become known
+            self.history.amend(document)
+        elif key == self._key and now - self._edited < JOIN_SECONDS and self.history.at:
+            self.history.join(document)
+        else:
+            self.history.step(label, document)
+        self._key, self._edited = key, now
+
+    def go(self, document: dict, found: dict[str, Wanted], arrival, fade_ms: float = 50.0) -> Way:
+        """Set out for a document; ``arrival(way)`` is called once there."""
+        if self.way and not self.way.ended.is_set():
+            self.way.end("another patch was asked for")
+        self.run.slots.give_up("another patch was asked for")
+        self._glide = None
+        self.way, self._arrival = Way(document, found, fade_ms), arrival
+        self._patched = False
+        return self.way
+
+    def _step(self, way: Way, now: float) -> None:
+        way.step(self.run.slots, now)
+        if way.patched and not self._patched:
+            self._patched, self._before = True, self.now()
+            if way.glides:
+                self._glide = self._before, way.here, now
+            else:
+                play_beside(self.run, way.here)
+        if not way.ended.is_set():
+            return
+        self.way = None
+        if way.error:
+            if way.patched:
+                play_beside(self.run, self._before)
+            self._missing -= way.models.keys()       # one that came and cannot be played is not tried again
+            return
+        self.more = unknown(way.document)
+        self._missing = {letter for letter in way.document["models"] if letter in schema.SLOTS} - way.models.keys()
+        self.waiting, self._instead = (way.document, self._playing()) if self._missing else (None, None)
+        self._arrival(way)
+        self._key = None
+
+    def _gliding(self, now: float) -> None:
+        one, other, began = self._glide
+        x = min(1.0, (now - began) / GLIDE_SECONDS)
+        self.play(between(one, other, x, self.defaults()))
+        if x >= 1:
+            self._glide = None
+
+    def play(self, document: dict) -> None:
+        """What of a document is no model and no mix, at once."""
+        before = self.run.patch.copy()
+        try:
+            self.run.patch.become(patch_of(document))
+            self.run.slots.publish()
+            play_beside(self.run, document)
+        except NeurorackError as error:      # more routes than a model can follow
+            self.run.patch.become(before)
+            self.run.slots.publish()
+            self.run.say(f"warning: Patch: {error}")
+
+    def defaults(self) -> dict[str, float]:
+        """Control to where its knob stands that nobody has turned."""
+        found: dict[str, float] = {}
+        for slot in self.run.slots.slots:
+            if slot.holds:
+                own = (slot.card.get("patch") or {}).get("knobs") or {}
+                found = {c["name"]: own.get(c["name"], c.get("default", 0.5)) for c in slot.card.get("controls", [])} | found
+        return found
+
+    # -- recall, in the asker's thread
+
+    def files(self, document: dict) -> dict[str, Wanted]:
+        """The document's models that are there."""
+        found = {}
+        for letter, model in document["models"].items():
+            if letter in schema.SLOTS and (path := models.found(model)):
+                found[letter] = Wanted(model["name"], path, models.encoder_file(model))
+        return found
+
+    def travel(self, document: dict, arrival, request: dict) -> dict:
+        """Go there and wait for the arrival, unless told not to. The answer's fields. Raises ``NeurorackError``."""
+        found = self.files(document)
+        missing = [model["name"] for letter, model in document["models"].items() if letter in schema.SLOTS and letter not in found]
+        way = self.run.call(self.go, document, found, arrival)
+        if request.get("wait", True):
+            way.ended.wait(WAIT_SECONDS)
+        if way.error:
+            raise PatchError(way.error)
+        if missing:
+            self.run.say(f"warning: Scene: {', '.join(missing)} is missing and waited for; add it: neurorack models add FILE")
+            self._search()
+        return {"missing": missing}
+
+    def _search(self) -> None:
+        """Take missing models when they come, from a thread of its own."""
+        if not self._searching:
+            self._searching = True
+            threading.Thread(target=self._searcher, name="missing models", daemon=True).start()
+
+    def _searcher(self) -> None:
+        while self.run.leaving is None:
+            time.sleep(MISSING_SECONDS)
+            with contextlib.suppress(NeurorackError, TimeoutError):
+                document = self.run.call(lambda: self.now() if self.waiting and self.still else None)
+                if document is None:
+                    if self.waiting is None and self.way is None:
+                        break
+                    continue
+                found = self.files(document)
+                if came := self._missing & found.keys():
+                    self.run.say(f"{', '.join(found[letter].name for letter in came)}: there now")
+                    self.run.call(self.go, document, found, lambda way: self.history.amend(self.now()))
+        self._searching = False
+
+    # -- requests
+
+    @property
+    def current(self) -> int | None:
+        return self.history.notes.get("current")
+
+    def _scenes(self, request: dict) -> dict:
+        known, listed = {}, []
+        for number, (document, wrong) in self.bank.all().items():
+            entry = {"number": number, "name": (document or {}).get("name", f"Scene {number}"), "models": {}, "missing": [],
+                     "saved_at": (document or {}).get("saved_at")}
+            for letter, model in (document or {"models": {}})["models"].items():
+                if letter not in schema.SLOTS:
+                    continue
+                key = model["name"], model.get("sha256"), model.get("file")
+                known[key] = known[key] if key in known else models.found(model, make=False)
+                entry["models"][letter] = model["name"]
+                entry["missing"] += [] if known[key] else [model["name"]]
+            listed.append(entry | ({"wrong": wrong} if wrong else {}))
+        return {"scenes": listed, "current": self.current, "changed": self._changed(), "undo": self.history.undo_label, "redo": self.history.redo_label, "morph": None}
+
+    def _changed(self) -> bool:
+        """Whether the current scene has been edited since it was saved or recalled."""
+        with contextlib.suppress(PatchError):
+            return self.current is None or not same(self.bank.get(self.current), self.run.call(self.now))
+        return True
+
+    def _number(self, request: dict, key: str = "number") -> int:
+        from neurorack.wishes import number
+
+        return int(number(request, key, 1, schema.SCENES))
+
+    def _save(self, request: dict) -> dict:
+        number = self._number(request) if request.get("number") is not None else self.bank.free()
+        for slot in self.run.slots.slots:
+            if slot.path:
+                self.names.look(slot.path, slot.title)
+        document = self.run.call(self.now)
+        before = self.bank.text(number)
+        name = scene_name(request["name"]) if request.get("name") else self._name_of(number)
+        document = schema.checked({"kind": schema.KIND, "format": schema.FORMAT, "name": name, "saved_at": now_text(), **document})
+        after = self.bank.put(number, document)
+        other = before is not None and number != self.current
+
+        def note():
+            if other:
+                self.history.step(f"save over scene {number}", self.now(), (number, before, after))
+            self.history.note(current=number)
+        self.run.call(note)
+        return {"number": number, "name": name}
+
+    def _name_of(self, number: int) -> str:
+        with contextlib.suppress(PatchError):
+            return self.bank.get(number).get("name", f"Scene {number}")
+        return f"Scene {number}"
+
+    def _recall(self, request: dict) -> dict:
+        number = self._number(request)
+        document, (_, wrong) = self.bank.get(number), self.bank.all()[number]
+        if wrong:
+            self.run.say(f"warning: scene {number}: {wrong}")
+        name = document.get("name", f"Scene {number}")
+        document = {key: value for key, value in document.items() if key not in ("name", "saved_at")}
+
+        def arrival(way: Way) -> None:
+            self.history.step(f"recall {name}", self._there(way))
+            self.history.note(current=number)
+        return {"number": number, "name": name, **self.travel(document, arrival, request)}
+
+    def _there(self, way: Way) -> dict:
+        """The document that was gone for, as it lies in the slots; its glide may still be on the way."""
+        models_now = self.now()["models"] if not self.waiting else way.document["models"]
+        return schema.cleaned({**way.here, "models": models_now, "mix": self.run.slots.knob if not self.waiting else way.document["mix"]})
+
+    def _next(self, request: dict) -> dict:
+        numbers = self.bank.numbers()
+        if not numbers:
+            raise PatchError("no scene has been saved yet (`neurorack ctl scene_save`)")
+        after = [number for number in numbers if number > (self.current or 0)]
+        return self._recall({**request, "number": (after or numbers)[0]})
+
+    def _rename(self, request: dict) -> dict:
+        number, name = self._number(request), scene_name(request.get("name"))
+        self._replace(number, {**self.bank.get(number), "name": name}, f"rename scene {number}")
+        return {"number": number, "name": name}
+
+    def _copy(self, request: dict) -> dict:
+        number, to = self._number(request), self._number(request, "to") if request.get("to") is not None else self.bank.free()
+        if number == to:
+            raise PatchError(f"scene {number} cannot be copied onto itself")
+        self._replace(to, {**self.bank.get(number), "saved_at": now_text()}, f"copy scene {number} to {to}")
+        return {"number": to}
+
+    def _delete(self, request: dict) -> dict:
+        number = self._number(request)
+        self.bank.text(number) or self.bank.get(number)      # raises where there is none
+        self._replace(number, None, f"delete {self._name_of(number)}")
+        return {}
+
+    def _replace(self, number: int, document: dict | None, label: str) -> None:
+        """Change a scene's file as a step that can be undone."""
+        before, after = self.bank.text(number), None
+        if document is None:
+            self.bank.write(number, None)
+        else:
+            after = self.bank.put(number, schema.cleaned(document))
+
+        def note():
+            self.history.step(label, self.now(), (number, before, after))
+            if document is None and self.current == number:
+                self.history.note(current=None)
+        self.run.call(note)
+
+    # -- undo
+
+    def _undo(self, request: dict) -> dict:
+        return self._move(request, -1, "nothing is left to undo")
+
+    def _redo(self, request: dict) -> dict:
+        return self._move(request, 1, "nothing was undone that could be done again")
+
+    def _move(self, request: dict, way: int, none: str) -> dict:
+        history = self.history
+        self.run.call(lambda: self._look(time.monotonic()) if self.still else None)
+        with history.lock:
+            to = history.at + way
+            if not 0 <= to < len(history.steps):
+                raise PatchError(none)
+            step, document = history.steps[max(to, history.at)], schema.cleaned(history.state(to))
+        if step.bank:
+            number, before, after = step.bank
+            self.bank.write(number, before if way < 0 else after)
+
+        def arrival(there: Way) -> None:
+            history.do(op="move", to=to)
+            history.amend(self._there(there))
+        return {"undone" if way < 0 else "redone": step.label, **self.travel(document, arrival, request)}
+
+
+def scene_name(name) -> str:
+    """Raises ``PatchError``."""
+    tidy = " ".join(name.split()) if isinstance(name, str) else ""
+    if not 0 < len(tidy) <= schema.NAME_LETTERS or not tidy.isprintable():
+        raise PatchError(f"name is {name!r}; it must be a text of at most {schema.NAME_LETTERS} letters")
+    return tidy
+
+
+def now_text() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
