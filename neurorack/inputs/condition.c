@@ -5,11 +5,12 @@
 
 #include <math.h>
 
+#include "inputs/quantise.h"
+#include "inputs/sources.h"
 #include "shm/atomics.h"
 #include "rack_table.h"
 
 static const int64_t OPEN_NS = 250000000;  /* so long at the open jack's voltage, and it is open */
-static const double STAY_SEMITONES = 0.1;  /* a note is left when another is nearer by this much */
 enum { END_DEADZONES = 4 };
 
 static double smooth(nr_jack *j, double x, int64_t ns) {
@@ -32,21 +33,6 @@ static double ends(const nr_jack *j, double v) {
   return fabs(v) <= j->deadzone_volts ? 0.0 : v;
 }
 
-static int allowed(const nr_jack *j, int note) { return j->scale >> (((note - j->root) % 12 + 12) % 12) & 1; }
-
-static double quantise(nr_jack *j, double octaves) {
-  double semitones = 12.0 * octaves, best = 1e9;
-  int nearest = 0, around = (int)floor(semitones);
-  for (int n = around - 12; n <= around + 12; n++)
-    if (allowed(j, n) && fabs(n - semitones) < best) {
-      best = fabs(n - semitones);
-      nearest = n;
-    }
-  if (!j->noted || best + STAY_SEMITONES < fabs(j->note - semitones)) j->note = nearest;
-  j->noted = 1;
-  return j->note / 12.0;
-}
-
 static int is_open(nr_jack *j, double converted, int64_t ns) {
   if (j->unpatched_within_volts <= 0 || fabs(converted - j->unpatched_volts) > j->unpatched_within_volts) {
     j->open_since_ns = 0;
@@ -63,23 +49,15 @@ NR_EXPORT void nr_condition(nr_jack *jack, uint32_t jacks, const double *convert
     j->unpatched = is_open(j, converted[i], ns);
     double v = j->unpatched ? j->normal_volts : smooth(j, j->gain * converted[i] + j->offset_volts, ns);
     v = ends(j, v) / j->volts_per_octave;
-    volts[i] = j->scale ? quantise(j, v) : v;
+    volts[i] = j->scale ? nr_quantise(j->scale, j->root, v, &j->note, &j->noted) : v;
   }
 }
 
-void nr_controls_write(nr_rack *rack, const double *cv_volts, uint32_t gates_high, int64_t scan_ns);
+void nr_controls_write(nr_rack *rack, const double *volts, uint32_t gates_high, int64_t scan_ns);
 
-/* A whole scan: condition it, add what is played from afar, publish it, keep it as it was converted. Writer: inputs. */
-NR_EXPORT void nr_inputs_scan(nr_rack *rack, nr_jack *jack, uint32_t jacks, const double *converted, double *volts,
-                              uint32_t gates_high, int64_t ns) {
-  nr_inputs *in = &rack->inputs;
+static void keep_raw(nr_inputs *in, const nr_jack *jack, uint32_t jacks, const double *converted, int64_t ns) {
   uint64_t scan = nr_peek(&in->scans), at = scan & (NR_RAW_SCANS - 1);
   uint32_t unpatched = 0;
-  double added[NR_CV_JACKS];
-  nr_condition(jack, jacks, converted, volts, ns);
-  nr_words_in(added, rack->remote.cv_volts, sizeof added);
-  for (uint32_t i = 0; i < NR_CV_JACKS; i++) volts[i] = (i < jacks ? volts[i] : 0) + added[i];
-  nr_controls_write(rack, volts, gates_high, ns);
   for (uint32_t i = 0; i < jacks; i++) {
     unpatched |= jack[i].unpatched << i;
     in->raw_volts[at * NR_CV_JACKS + i] = (float)converted[i];
@@ -87,4 +65,20 @@ NR_EXPORT void nr_inputs_scan(nr_rack *rack, nr_jack *jack, uint32_t jacks, cons
   in->raw_ns[at] = ns;
   nr_store(&in->unpatched, unpatched);
   nr_store(&in->scans, scan + 1);
+}
+
+/* A whole scan: condition it, add what is played from afar, run the modulators, publish, keep it as it was converted.
+ * `volts` [NR_ROUTED_JACKS]. Without `converted`, because the chip does not answer, the jacks hold and the modulators go on.
+ * Writer: inputs. */
+NR_EXPORT void nr_inputs_scan(nr_rack *rack, nr_source_bank *sources, nr_jack *jack, uint32_t jacks, const double *converted,
+                              double *volts, uint32_t gates_high, int64_t ns) {
+  double added[NR_CV_JACKS];
+  if (converted) {
+    nr_condition(jack, jacks, converted, volts, ns);
+    nr_words_in(added, rack->remote.cv_volts, sizeof added);
+    for (uint32_t i = 0; i < NR_CV_JACKS; i++) volts[i] = (i < jacks ? volts[i] : 0) + added[i];
+  }
+  nr_source_bank_scan(sources, volts, ns);
+  nr_controls_write(rack, volts, gates_high, converted ? ns : nr_peek(&rack->controls.scan_ns));
+  if (converted) keep_raw(&rack->inputs, jack, jacks, converted, ns);
 }

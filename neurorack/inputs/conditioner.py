@@ -36,7 +36,7 @@ class Conditioner:
     def __init__(self, cv: dict):
         self.cv, self.jacks = cv, cv["jacks"]
         self._array = (JackStruct * table.CV_JACKS)()
-        self._converted, self._volts = (_D * table.CV_JACKS)(), (_D * table.CV_JACKS)()
+        self._converted, self._volts = (_D * table.CV_JACKS)(), (_D * table.ROUTED_JACKS)()
         self._condition, self._scan = quick("nr_condition", None), quick("nr_inputs_scan", None)
         self._count, self._held = ctypes.c_uint32(self.jacks), False
         self.use([CvSettings()] * self.jacks, [Correction()] * self.jacks)
@@ -62,7 +62,7 @@ class Conditioner:
 
     @property
     def volts(self) -> list[float]:
-        """The last scan's, of all eight jacks."""
+        """The last scan's: of all eight jacks, then of the modulators."""
         return list(self._volts)
 
     def condition(self, converted: list[float], ns: int) -> list[float]:
@@ -71,7 +71,10 @@ class Conditioner:
         self._condition(self._array, self._count, self._converted, self._volts, ctypes.c_int64(ns))
         return list(self._volts[: self.jacks])
 
-    def publish(self, base: ctypes.c_void_p, converted: list[float], gates_high: int, ns: int) -> None:
-        """One scan into the shared block at ``base``."""
-        self._converted[: self.jacks] = converted
-        self._scan(base, self._array, self._count, self._converted, self._volts, ctypes.c_uint32(gates_high), ctypes.c_int64(ns))
+    def publish(self, base: ctypes.c_void_p, sources: ctypes.c_void_p, converted: list[float] | None, gates_high: int, ns: int) -> None:
+        """One scan into the shared block at ``base``, with the modulators' bank. Without converted volts the jacks hold, and
+        the modulators go on."""
+        if converted is not None:
+            self._converted[: self.jacks] = converted
+        self._scan(base, sources, self._array, self._count, None if converted is None else self._converted, self._volts,
+                   ctypes.c_uint32(gates_high), ctypes.c_int64(ns))

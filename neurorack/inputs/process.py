@@ -18,6 +18,7 @@ from neurorack.inputs.clock import JACK, TAPPED, Clock
 from neurorack.inputs.conditioner import Conditioner
 from neurorack.inputs.gates import Debouncer
 from neurorack.inputs.midi_clock import MIDI, MidiClock
+from neurorack.inputs.sources_bank import Bank
 from neurorack.process import Child, run_as_fifo
 from neurorack.remote import wire
 
@@ -40,6 +41,7 @@ class Scanner:
     def __init__(self, child: Child, board, conditioner: Conditioner):
         self.rack, self.board, self.child, self.conditioner = child.rack, board, child, conditioner
         self.section, self._base = child.rack.inputs, ctypes.c_void_p(child.rack.base)
+        self.sources = Bank(child.rack)
         self.settle_ns = child.rack.header.settle_us * 1000
         self.period_ns = round(1e9 / board.scan_hz)
         last = child.rack.read_controls()
@@ -50,7 +52,7 @@ class Scanner:
         self.clock, self.midi_clock = Clock(), MidiClock()
         self.remote: wire.Receiver | None = None            # what is played over MIDI and OSC
         self.settling: list[tuple[int, int, bool]] = []     # a heap by time
-        self.next_scan = time.monotonic_ns()
+        self.next_scan = self.next_run = time.monotonic_ns()
         self.failing = False
         self._gates_high, self._bounces, self._tap_ns = 0, 0, child.rack.run.tap_ns
         self._note_gates()
@@ -77,12 +79,18 @@ class Scanner:
             if not self.failing:
                 self.child.say(f"warning: ChipError: the CV converter does not answer ({error}); its jacks hold their last values")
             self.failing, self.next_scan = True, now + RETRY_NS
+            self.run_on(now)
             return
         if self.failing:
             self.child.say("the CV converter answers again")
         self.failing = False
-        self.conditioner.publish(self._base, converted, self._gates_high, now)
+        self.conditioner.publish(self._base, self.sources.handle, converted, self._gates_high, now)
         self.next_scan = max(self.next_scan + self.period_ns, now)
+
+    def run_on(self, now: int) -> None:
+        """While the converter does not answer its jacks hold; the modulators go on."""
+        self.conditioner.publish(self._base, self.sources.handle, None, self._gates_high, now)
+        self.next_run = now + self.period_ns
 
     # -- gates
 
@@ -101,6 +109,7 @@ class Scanner:
         if due is not None and due <= now:
             self.clock.look(now)
             self._play_steps()
+            self.tell_clock()
 
     def _note_gates(self) -> None:
         self._gates_high = sum(1 << i for i, line in enumerate(self.lines) if line.high or self._held(i))
@@ -147,12 +156,15 @@ class Scanner:
         return min(HIT_NS, int(step_ns / 2)) if step_ns else HIT_NS
 
     def publish_settled(self, now: int) -> None:
-        scanned = False
+        settled = []
         while self.settling and now >= self.settling[0][0] + self.settle_ns:
-            edge_ns, gate, level = heapq.heappop(self.settling)
-            if not scanned and not self.failing:
-                self.scan(now)
-                scanned = True
+            settled.append(heapq.heappop(self.settling))
+            edge_ns, gate, level = settled[-1]
+            self.sources.gate(gate, level, edge_ns)
+        if not settled:
+            return
+        self.run_on(now) if self.failing else self.scan(now)
+        for edge_ns, gate, level in settled:
             self.rack.publish_edge(gate, level, edge_ns, self.conditioner.volts)
             self.section.edges = self.section.edges + 1
 
@@ -164,6 +176,7 @@ class Scanner:
             clock = self.midi_clock        # a cable comes first, a tap last
         section.clock_pulse_ns, section.clock_period_ns, section.clock_pulses = clock.pulse_ns, clock.period_ns, clock.pulses
         section.tempo_bpm, section.clock_steps_per_pulse = clock.tempo_bpm, clock.steps_per_pulse
+        section.clock_pulses_per_beat = clock.settings.pulses_per_beat
         section.clock_running = MIDI if clock is self.midi_clock and clock.running else clock.running
 
     def beat(self, now: int) -> None:
@@ -179,7 +192,7 @@ class Scanner:
 
     def next_event(self) -> int:
         """When something is to be done even if no gate moves."""
-        at = self.next_scan
+        at = min(self.next_scan, self.next_run) if self.failing else self.next_scan
         for line in self.lines:
             if (due := line.waiting_until) is not None:
                 at = min(at, due)
@@ -251,4 +264,6 @@ def run(child: Child) -> None:
             scanner.publish_settled(now)
         if now >= scanner.next_scan:
             scanner.scan(now)
+        elif scanner.failing and now >= scanner.next_run:
+            scanner.run_on(now)
     scanner.board.close()

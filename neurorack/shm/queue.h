@@ -13,7 +13,7 @@
 typedef struct {
   int64_t edge_ns, publish_ns;
   uint32_t jack, rising;
-  double cv_volts[NR_CV_JACKS];
+  double volts[NR_ROUTED_JACKS]; /* the jacks, then the modulators */
 } nr_edge;
 
 static inline void nr_edges_publish(nr_edges *q, const nr_edge *edge) {
@@ -24,7 +24,8 @@ static inline void nr_edges_publish(nr_edges *q, const nr_edge *edge) {
   nr_words_out(&q->publish_ns[at], &edge->publish_ns, 8);
   __atomic_store_n(&q->jack[at], edge->jack, __ATOMIC_RELAXED);
   __atomic_store_n(&q->rising[at], edge->rising, __ATOMIC_RELAXED);
-  nr_words_out(&q->cv_volts[at * NR_CV_JACKS], edge->cv_volts, sizeof edge->cv_volts);
+  nr_words_out(&q->cv_volts[at * NR_CV_JACKS], edge->volts, NR_CV_JACKS * sizeof *edge->volts);
+  nr_words_out(&q->source_volts[at * NR_MODULATORS], edge->volts + NR_CV_JACKS, NR_MODULATORS * sizeof *edge->volts);
   nr_store(&q->slot_seq[at], 2 * (index + 1));
   nr_store(&q->head, index + 1);
 }
@@ -44,7 +45,8 @@ static inline int nr_edges_next(const nr_edges *q, uint64_t *cursor, nr_edge *ed
       nr_words_in(&edge->publish_ns, &q->publish_ns[at], 8);
       edge->jack = nr_peek(&q->jack[at]);
       edge->rising = nr_peek(&q->rising[at]);
-      nr_words_in(edge->cv_volts, &q->cv_volts[at * NR_CV_JACKS], sizeof edge->cv_volts);
+      nr_words_in(edge->volts, &q->cv_volts[at * NR_CV_JACKS], NR_CV_JACKS * sizeof *edge->volts);
+      nr_words_in(edge->volts + NR_CV_JACKS, &q->source_volts[at * NR_MODULATORS], NR_MODULATORS * sizeof *edge->volts);
       __atomic_thread_fence(__ATOMIC_ACQUIRE); /* the data before the second look */
       if (nr_peek(&q->slot_seq[at]) == seq) {
         ++*cursor;

@@ -25,7 +25,8 @@ _P, _I, _U32, _I64, _U64, _D = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32, c
 class Edge(ctypes.Structure):
     """One gate or trigger edge; times in CLOCK_MONOTONIC nanoseconds."""
 
-    _fields_ = [("edge_ns", _I64), ("publish_ns", _I64), ("jack", _U32), ("rising", _U32), ("cv_volts", _D * table.CV_JACKS)]
+    _fields_ = [("edge_ns", _I64), ("publish_ns", _I64), ("jack", _U32), ("rising", _U32), ("cv_volts", _D * table.CV_JACKS),
+                ("source_volts", _D * table.MODULATORS)]
 
 
 class SectionView:
@@ -106,7 +107,7 @@ class Rack:
         self.rings = [RingView(view, table.RING_CAPACITY_FRAMES) for view in self.ring]
         self.input_frames = RingView(self.input_ring, table.RING_CAPACITY_FRAMES)
         self.capture = RingView(self.capture_ring, table.CAPTURE_CAPACITY_FRAMES)
-        self._volts = (_D * table.CV_JACKS)()
+        self._volts = (_D * table.ROUTED_JACKS)()
         self._gates, self._scan_ns = _U32(), _I64()
         self._controls_write = quick("nr_controls_write", None, _P, _P, _U32, _I64)
         self._controls_read = quick("nr_controls_read", _I, _P, _P, _P, _P)
@@ -166,7 +167,7 @@ class Rack:
         return self._volts_by_name[name][0].item()
 
     def write_controls(self, cv_volts, gates_high: int, scan_ns: int) -> None:
-        """Publish one scan: up to 8 volts, a bit for each gate, its time. Writer: inputs."""
+        """Publish one scan: up to 8 volts of jacks, the modulators' after them, a bit for each gate, its time. Writer: inputs."""
         for i, volts in enumerate(cv_volts):
             self._volts[i] = volts
         self._controls_write(self.base, self._volts, gates_high, scan_ns)
@@ -185,9 +186,9 @@ class Rack:
 
     # -- edges
 
-    def publish_edge(self, jack: int, rising: bool, edge_ns: int, cv_volts) -> None:
-        """Writer: inputs. ``cv_volts``: the 8 jacks as they stood when the CVs had settled."""
-        self._edge_publish(self.base, jack, int(rising), edge_ns, (_D * table.CV_JACKS)(*cv_volts))
+    def publish_edge(self, jack: int, rising: bool, edge_ns: int, volts) -> None:
+        """Writer: inputs. ``volts``: the 8 jacks as they stood when the CVs had settled, and the modulators' after them."""
+        self._edge_publish(self.base, jack, int(rising), edge_ns, (_D * table.ROUTED_JACKS)(*volts))
 
     def edge_reader(self, from_start: bool = False) -> EdgeReader:
         return EdgeReader(self, 0 if from_start else self.edges.head)

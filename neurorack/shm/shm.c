@@ -18,12 +18,14 @@ NR_EXPORT void nr_seqlock_recover(uint32_t *seq) {
 NR_EXPORT void nr_write_begin(uint32_t *seq) { nr_seqlock_begin(seq); }
 NR_EXPORT void nr_write_end(uint32_t *seq) { nr_seqlock_end(seq); }
 
-NR_EXPORT void nr_controls_write(nr_rack *rack, const double *cv_volts, uint32_t gates_high, int64_t scan_ns) {
+/* `volts`: of the jacks, then of the modulators. */
+NR_EXPORT void nr_controls_write(nr_rack *rack, const double *volts, uint32_t gates_high, int64_t scan_ns) {
   nr_controls *c = &rack->controls;
   nr_seqlock_begin(&c->seq);
   __atomic_store_n(&c->gates_high, gates_high, __ATOMIC_RELAXED);
   nr_words_out(&c->scan_ns, &scan_ns, 8);
-  nr_words_out(c->cv_volts, cv_volts, sizeof c->cv_volts);
+  nr_words_out(c->cv_volts, volts, sizeof c->cv_volts);
+  nr_words_out(c->source_volts, volts + NR_CV_JACKS, sizeof c->source_volts);
   nr_seqlock_end(&c->seq);
 }
 
@@ -96,9 +98,9 @@ NR_EXPORT void nr_sources_write(nr_sources *shared, const nr_sources *sources) {
 
 /* ---- edges ---- */
 
-NR_EXPORT void nr_edge_publish(nr_rack *rack, uint32_t jack, uint32_t rising, int64_t edge_ns, const double *cv_volts) {
+NR_EXPORT void nr_edge_publish(nr_rack *rack, uint32_t jack, uint32_t rising, int64_t edge_ns, const double *volts) {
   nr_edge edge = {.edge_ns = edge_ns, .publish_ns = nr_now_ns(), .jack = jack, .rising = rising};
-  memcpy(edge.cv_volts, cv_volts, sizeof edge.cv_volts);
+  memcpy(edge.volts, volts, sizeof edge.volts);
   nr_edges_publish(&rack->edges, &edge);
   nr_futex_wake(&rack->audio.callback_count); /* the synths sleep there: an edge wakes them too */
 }

@@ -327,10 +327,11 @@ TABLE: tuple[Section, ...] = (
         Field("phase", "f64", MODULATORS, "of the cycle, or the way from step to step, 0..1"),
         Field("offset", "f64", MODULATORS, "of a clocked cycle against the clock's beats"),
         Field("began_ns", "f64", MODULATORS, "of the present stage or glide"),
-        Field("from_volts", "f64", MODULATORS, "where it began; of an envelope the share of its level"),
-        Field("to_volts", "f64", MODULATORS, "where it goes"),
+        Field("origin", "f64", MODULATORS, "where that began: volts; of an envelope the share of its level"),
+        Field("target", "f64", MODULATORS, "where it goes; of a random oscillator -1..1"),
         Field("done", "f64", MODULATORS, "how far along the stage it began, 0..1"),
         Field("reset_ns", "f64", MODULATORS, "the last reset by a gate"),
+        Field("beat_ns", "f64", 1, "length of a beat as the clock last told it; 0: no clock has run"),
     )),
 )
 

@@ -104,16 +104,26 @@ void nr_place_edge(nr_synth_loop *s, const nr_edge *edge, int64_t now) {
   }
   if (edge->jack == 0 && edge->rising && s->clock_running) record_latency(s, place, edge->edge_ns);
   nr_voice_edge placed = {.frame = voice_frame(s, place), .jack = edge->jack, .rising = edge->rising};
-  memcpy(placed.cv_volts, edge->cv_volts, sizeof placed.cv_volts);
+  memcpy(placed.volts, edge->volts, sizeof placed.volts);
   s->placed[s->placed_count++ % NR_PLACED] = placed;
   nr_voice_add_edge(s->voice, &placed);
+}
+
+/* A modulator that a route follows has leapt; what one does smoothly, the blocks to come will show. */
+static int modulator_leapt(const nr_synth_loop *s) {
+  for (int r = 0; r < NR_ROUTES; r++) {
+    int modulator = s->patch.route_jack[r] - NR_CV_JACKS;
+    if (modulator >= 0 && modulator < NR_MODULATORS && !s->patch.route_latched[r] && s->leaps[modulator] != s->rendered_leaps[modulator])
+      return 1;
+  }
+  return 0;
 }
 
 /* A control that moved by a step: make the look-ahead anew, unless that took too much of the core. */
 void nr_lookahead_for_controls(nr_synth_loop *s, int64_t now) {
   uint64_t head = nr_peek(&s->rack->ring[s->slot].head_frames);
-  int moved = s->patch.revision != s->rendered_revision;
-  for (int i = 0; i < NR_CV_JACKS; i++) moved |= fabs(s->cv_volts[i] - s->rendered_cv_volts[i]) > CONTROL_STEP_VOLTS;
+  int moved = s->patch.revision != s->rendered_revision || modulator_leapt(s);
+  for (int i = 0; i < NR_CV_JACKS; i++) moved |= fabs(s->volts[i] - s->rendered_volts[i]) > CONTROL_STEP_VOLTS;
   if (!moved || !s->clock_running || head < s->control_takeback_head) return;
   uint32_t best = s->saved_count;
   for (uint32_t i = 0; i < s->saved_count && in_time(s, newest(s, i)->head, now); i++) best = i;

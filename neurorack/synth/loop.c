@@ -66,7 +66,7 @@ static void inherit_gate(nr_synth_loop *s) {
   s->edge_cursor = head > NR_EDGE_CAPACITY ? head - NR_EDGE_CAPACITY : 0;
   while (nr_edges_next(&s->rack->edges, &s->edge_cursor, &edge, &overwritten))
     if (edge.jack < NR_GATE_JACKS && hits(nr_load(&s->rack->patch[s->slot].gate_action[edge.jack])))
-      nr_voice_remember_gate(s->voice, edge.jack, (int)edge.rising, edge.cv_volts);
+      nr_voice_remember_gate(s->voice, edge.jack, (int)edge.rising, edge.volts);
   s->begun_gates = (1u << NR_GATE_JACKS) - 1; /* whatever they began, their falling edges end it */
 }
 
@@ -161,8 +161,10 @@ static void take_edges(nr_synth_loop *s, int64_t now) {
 
 static void take_controls(nr_synth_loop *s) {
   const nr_rack *rack = s->rack;
-  double scratch[NR_CV_JACKS];
-  nr_seqlock_read(&rack->controls.seq, rack->controls.cv_volts, scratch, s->cv_volts, sizeof scratch, 16);
+  double scratch[NR_ROUTED_JACKS];
+  _Static_assert(offsetof(nr_controls, source_volts) == offsetof(nr_controls, cv_volts) + sizeof rack->controls.cv_volts, "one piece");
+  nr_seqlock_read(&rack->controls.seq, (const char *)&rack->controls + offsetof(nr_controls, cv_volts), scratch, s->volts, sizeof scratch, 16);
+  for (int i = 0; i < NR_MODULATORS; i++) s->leaps[i] = nr_peek(&rack->modulators.leaps[i]);
   const nr_patch *shared = &rack->patch[s->slot];
   if (nr_load(&shared->revision) != s->patch.revision) {
     size_t from = offsetof(nr_patch, knob);
@@ -177,12 +179,13 @@ static void take_controls(nr_synth_loop *s) {
 static void fill_rows(nr_synth_loop *s) {
   for (uint32_t row = 0; row < s->voice->rows; row++) {
     nr_row *r = &s->voice->row[row];
-    memcpy(r->cv_volts, s->cv_volts, sizeof r->cv_volts);
+    memcpy(r->volts, s->volts, sizeof r->volts);
     memcpy(r->knob, s->patch.knob, sizeof r->knob);
     memcpy(r->drive, s->patch.drive, sizeof r->drive);
     r->level_db = s->patch.level_db;
   }
-  memcpy(s->rendered_cv_volts, s->cv_volts, sizeof s->rendered_cv_volts);
+  memcpy(s->rendered_volts, s->volts, sizeof s->rendered_volts);
+  memcpy(s->rendered_leaps, s->leaps, sizeof s->rendered_leaps);
   s->rendered_revision = s->patch.revision;
 }
 
@@ -240,11 +243,11 @@ static void push_all(nr_synth_loop *s, uint32_t frames, const uint32_t *stop) {
 static void take_the_jacks_as_they_stand(nr_synth_loop *s, int64_t now) {
   read_clock(s, now);
   take_controls(s);
-  memcpy(s->voice->latched_cv, s->cv_volts, sizeof s->cv_volts);
+  memcpy(s->voice->latched_volts, s->volts, sizeof s->volts);
   for (uint32_t jack = 0; jack < NR_GATE_JACKS; jack++) {
     if (!(nr_load(&s->rack->controls.gates_high) & 1u << jack) || s->patch.gate_action[jack] != NR_GATE_FREEZE) continue;
     nr_voice_edge frozen = {.frame = 0, .jack = jack, .rising = 1};
-    memcpy(frozen.cv_volts, s->cv_volts, sizeof frozen.cv_volts);
+    memcpy(frozen.volts, s->volts, sizeof frozen.volts);
     nr_voice_add_edge(s->voice, &frozen);
   }
 }

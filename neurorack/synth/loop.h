@@ -52,7 +52,8 @@ typedef struct {
   uint32_t begun_gates;                  /* bit i: the voice was given a rising edge of gate i+1, and is owed the falling one */
   uint64_t edge_cursor, lost_edges, late_edges, takebacks, remade_frames, triggers_before;
   /* last good copies of what others write */
-  double cv_volts[NR_CV_JACKS], rendered_cv_volts[NR_CV_JACKS];
+  double volts[NR_ROUTED_JACKS], rendered_volts[NR_ROUTED_JACKS]; /* the jacks, then the modulators */
+  uint32_t leaps[NR_MODULATORS], rendered_leaps[NR_MODULATORS]; /* of the modulators */
   nr_patch patch, patch_scratch;
   uint32_t rendered_revision;
   double callback_ns, frames_per_ns;

@@ -81,16 +81,23 @@ NR_EXPORT void nr_voice_free(nr_voice *v) {
 NR_EXPORT void nr_voice_set_patch(nr_voice *v, const nr_patch *patch) {
   double hop_ms = 1000.0 * v->spec.hop_frames / v->spec.sample_rate_hz;
   for (int r = 0; r < NR_ROUTES; r++) {
-    if (patch->route_jack[r] != v->patch.route_jack[r]) v->route_primed[r] = 0;
+    const nr_patch *now = &v->patch;
+    if (patch->route_jack[r] != now->route_jack[r]) v->route_primed[r] = 0;
+    if (patch->route_jack[r] != now->route_jack[r] || patch->route_steps[r] != now->route_steps[r] ||
+        patch->route_scale[r] != now->route_scale[r] || patch->route_root[r] != now->route_root[r] ||
+        patch->route_low[r] != now->route_low[r] || patch->route_high[r] != now->route_high[r])
+      v->route_noted[r] = 0;
     v->route_smooth[r] = patch->route_smooth_ms[r] > 0 ? 1 - exp(-hop_ms / patch->route_smooth_ms[r]) : 1.0;
   }
   v->patch = *patch;
 }
 
 /* The next run's controls, row by row (real time fills all rows alike). */
-NR_EXPORT void nr_voice_set_row(nr_voice *v, uint32_t row, const double *cv_volts, const double *knob, const double *drive, double level_db) {
+NR_EXPORT void nr_voice_set_row(nr_voice *v, uint32_t row, const double *cv_volts, const double *source_volts, const double *knob,
+                               const double *drive, double level_db) {
   nr_row *r = &v->row[row];
-  memcpy(r->cv_volts, cv_volts, sizeof r->cv_volts);
+  memcpy(r->volts, cv_volts, NR_CV_JACKS * sizeof *r->volts);
+  memcpy(r->volts + NR_CV_JACKS, source_volts, NR_MODULATORS * sizeof *r->volts);
   memcpy(r->knob, knob, sizeof r->knob);
   memcpy(r->drive, drive, sizeof r->drive);
   r->level_db = level_db;
@@ -110,17 +117,17 @@ NR_EXPORT int nr_voice_add_edge(nr_voice *v, const nr_voice_edge *edge) {
   return 1;
 }
 
-NR_EXPORT void nr_voice_remember_gate(nr_voice *v, uint32_t jack, int high, const double *cv_volts) {
+NR_EXPORT void nr_voice_remember_gate(nr_voice *v, uint32_t jack, int high, const double *volts) {
   v->opened = high ? v->opened | 1u << jack : v->opened & ~(1u << jack);
   v->envelope.gated |= high;
   v->envelope.high = v->envelope.level = v->opened != 0;
-  if (high) memcpy(v->latched_cv, cv_volts, sizeof v->latched_cv);
+  if (high) memcpy(v->latched_volts, volts, sizeof v->latched_volts);
 }
 
 static void trigger(nr_voice *v, const nr_voice_edge *edge, uint32_t row) {
   uint64_t row_start = v->frame + (uint64_t)row * v->spec.hop_frames;
   double wanted = edge->frame > row_start ? (double)(edge->frame - row_start) : 0;
-  memcpy(v->latched_cv, edge->cv_volts, sizeof v->latched_cv);
+  memcpy(v->latched_volts, edge->volts, sizeof v->latched_volts);
   v->gesture.starting = 1;
   v->triggers++;
   nr_envelope_gate(&v->envelope, edge->frame, 1);

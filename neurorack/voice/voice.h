@@ -53,14 +53,14 @@ typedef struct {
 } nr_voice_spec;
 
 typedef struct {
-  double knob[NR_CONTROLS], drive[NR_CONTROLS], cv_volts[NR_CV_JACKS], level_db;
+  double knob[NR_CONTROLS], drive[NR_CONTROLS], volts[NR_ROUTED_JACKS], level_db; /* of the jacks, then of the modulators */
   double delay_frames; /* > 0: a trigger fell into this row; its onset sounds so much after the row's start */
 } nr_row;
 
 typedef struct {
   uint64_t frame; /* model frames since the voice started */
   uint32_t jack, rising;
-  double cv_volts[NR_CV_JACKS];
+  double volts[NR_ROUTED_JACKS];
 } nr_voice_edge;
 
 typedef struct {
@@ -105,7 +105,9 @@ typedef struct nr_voice {
   double route_smooth[NR_ROUTES];    /* one-pole coefficient a hop */
   double route_volts[NR_ROUTES];     /* smoothed */
   int route_primed[NR_ROUTES];
-  double latched_cv[NR_CV_JACKS];
+  double route_note[NR_ROUTES];      /* where a quantised one stands: semitones, or steps from its low limit */
+  uint32_t route_noted[NR_ROUTES];
+  double latched_volts[NR_ROUTED_JACKS];
   double control[NR_CONTROLS];       /* resulting values */
   nr_row *row;                       /* [rows]: the next run's controls */
 
@@ -141,7 +143,7 @@ void nr_voice_free(nr_voice *v);
 void nr_voice_set_patch(nr_voice *v, const nr_patch *patch);
 int nr_voice_add_edge(nr_voice *v, const nr_voice_edge *edge); /* 0 = no room, dropped and counted */
 /* A hit's edge from before this voice began: where a gate is patched, it is no drone, and latched jacks have a value. */
-void nr_voice_remember_gate(nr_voice *v, uint32_t jack, int high, const double *cv_volts);
+void nr_voice_remember_gate(nr_voice *v, uint32_t jack, int high, const double *volts);
 uint32_t nr_voice_max_out_frames(const nr_voice *v);
 uint32_t nr_voice_render(nr_voice *v, float *out);             /* one run; frames written to out, [frames][2] */
 void nr_voice_follow_input(nr_voice *v, nr_rack *rack, uint32_t slot); /* what came in since; slot A's synth owns the ring's tail */

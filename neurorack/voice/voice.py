@@ -36,7 +36,8 @@ class _Spec(ctypes.Structure):
 
 
 class _Edge(ctypes.Structure):
-    _fields_ = [("frame", c_uint64), ("jack", c_uint32), ("rising", c_uint32), ("cv_volts", c_double * table.CV_JACKS)]
+    _fields_ = [("frame", c_uint64), ("jack", c_uint32), ("rising", c_uint32), ("cv_volts", c_double * table.CV_JACKS),
+                ("source_volts", c_double * table.MODULATORS)]
 
 
 class Voice:
@@ -82,7 +83,8 @@ class Voice:
         self.handle = declare("nr_voice_new", c_void_p, c_void_p)(ctypes.byref(spec))
         if not self.handle:
             raise ModelError(f"model {card.get('name')}: its voice needs more than the limits allow ({table.CONTROLS} controls, 256 inputs)")
-        self._set_row = quick("nr_voice_set_row", None, c_void_p, c_uint32, c_void_p, c_void_p, c_void_p, c_double)
+        self._set_row = quick("nr_voice_set_row", None, c_void_p, c_uint32, c_void_p, c_void_p, c_void_p, c_void_p, c_double)
+        self._no_sources = np.zeros(table.MODULATORS)
         self._set_patch = declare("nr_voice_set_patch", None, c_void_p, c_void_p)
         self._add_edge = quick("nr_voice_add_edge", c_int, c_void_p, c_void_p)
         self._render = declare("nr_voice_render", c_uint32, c_void_p, c_void_p)
@@ -172,13 +174,15 @@ class Voice:
     def set_patch(self, struct) -> None:
         self._set_patch(self.handle, ctypes.byref(struct))
 
-    def set_row(self, row: int, cv_volts: np.ndarray, knobs: np.ndarray, drives: np.ndarray, level_db: float) -> None:
-        """Controls of one hop of the next run: float64 [8], [32], [32]."""
-        self._set_row(self.handle, row, cv_volts.ctypes.data, knobs.ctypes.data, drives.ctypes.data, level_db)
+    def set_row(self, row: int, cv_volts: np.ndarray, knobs: np.ndarray, drives: np.ndarray, level_db: float,
+                source_volts: np.ndarray | None = None) -> None:
+        """Controls of one hop of the next run: float64 [8], [32], [32]; of the modulators [8]."""
+        sources = self._no_sources if source_volts is None else source_volts
+        self._set_row(self.handle, row, cv_volts.ctypes.data, sources.ctypes.data, knobs.ctypes.data, drives.ctypes.data, level_db)
 
-    def add_edge(self, frame: int, jack: int, rising: bool, cv_volts) -> None:
+    def add_edge(self, frame: int, jack: int, rising: bool, cv_volts, source_volts=()) -> None:
         """An edge whose onset belongs to this model frame since the voice's start."""
-        edge = _Edge(frame, jack, int(rising), (c_double * table.CV_JACKS)(*cv_volts))
+        edge = _Edge(frame, jack, int(rising), (c_double * table.CV_JACKS)(*cv_volts), (c_double * table.MODULATORS)(*source_volts))
         self._add_edge(self.handle, ctypes.byref(edge))
 
     @property

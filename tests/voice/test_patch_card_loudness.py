@@ -29,7 +29,7 @@ def test_a_patch_in_the_shared_block_is_the_patch(loaded):
 
 @pytest.mark.parametrize("patch, what", [
     (Patch(level_db=13), "13 dB; it must lie from -90 to 12"), (Patch(gates={"gate2": "explode"}), "explode.*freeze, next, trigger"),
-    (Patch(routes=[Route("gate1", "a")]), "no jack 'gate1'; the CV jacks are cv1"), (Patch(routes=[Route("cv1", "a")] * 33), "33 routes; at most 32")])
+    (Patch(routes=[Route("gate1", "a")]), "no jack 'gate1'; there are cv1 to cv8, mod1 to mod8"), (Patch(routes=[Route("cv1", "a")] * 33), "33 routes; at most 32")])
 def test_what_does_not_fit_is_named(patch, what):
     with pytest.raises(PatchError, match=what):
         patch.to_struct(CONTROLS)
