@@ -37,7 +37,7 @@ const panel = new Panel({
 });
 rack.prepend(panel.element, sources.element);
 
-const scope = new Scope(), models = new Models(), play = h("div", { class: "play" }, scope.element, new Slots().element, new Controls("A", learn).element, new Controls("B", learn).element);
+const scope = new Scope(), models = new Models(), play = h("div", { class: "play" }, scope.element, new Controls("A", learn).element, new Controls("B", learn).element, new Slots().element);
 play.addEventListener("input", () => first.done("change"));
 rack.addEventListener("input", () => first.done("change"));
 const pages = tabs([
@@ -56,7 +56,9 @@ models.opened = () => pages.open("models");
 const start = location.hash.slice(1);
 pages.open(start || (matchMedia("(max-width: 760px)").matches ? "module" : "play"));
 new Notices($("#notices"));
-theme($("#theme"), () => scope.restyle());
+theme($("#theme"));
+new MutationObserver(() => scope.restyle()).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => scope.restyle());
 
 // -- the panel follows the instrument
 

@@ -64,7 +64,6 @@ export class Controls {
       one.set(patch.knobs[one.name] ?? one.fallback);
       const by = moved(patch.routes, one.name);
       if (one.tag.textContent !== by) one.tag.textContent = by;
-      one.tag.hidden = !by;
       put(one.tag, "title", by ? `${by} moves this; see Patch` : "");
     }
   }

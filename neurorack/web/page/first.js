@@ -1,14 +1,14 @@
 // What to do first: one line of steps that tick themselves off, until it is put away.
 
 import { h } from "./dom.js";
-import { watch, state, now } from "./live.js";
+import { watch } from "./live.js";
 
 const KEY = "neurorack-first";
 const STEPS = [
-  ["hit", ["Press ", "HIT", " on the panel and listen."]],
-  ["change", ["Change it: ", "move a slider", ", or drag a source to a jack."]],
-  ["save", ["Keep it: ", "Scenes", ", Save scene. Change more, then Recall."]],
-  ["record", ["Press ", "Record", ", play, press Stop, download the take."]],
+  ["hit", ["Press ", "HIT", " and listen"]],
+  ["change", ["Move a ", "slider", ", or drag a source to a jack"]],
+  ["save", ["Keep it: ", "Scenes", ", Save; later Recall"]],
+  ["record", ["", "Record", ", play, Stop, download"]],
 ];
 
 const kept = () => { try { return localStorage.getItem(KEY); } catch { return null; } };
@@ -19,10 +19,20 @@ export class First {
     this.room = room;
     this.steps = Object.fromEntries(STEPS.map(([name, [before, what, after]]) => [name, h("li", {}, h("span", {}, before, h("b", { text: what }), after))]));
     room.append(h("ol", { "aria-label": "First steps" }, Object.values(this.steps)), h("button", { type: "button", class: "quiet", text: "Got it", on: { click: () => { keep("seen"); room.hidden = true; } } }));
+    this.#next();
     watch("cables", ({ simulated }) => { room.hidden = kept() === "seen" || !simulated; });
     watch("scenes", ({ scenes }) => { if (scenes.length) this.done("save"); });
     watch("takes", ({ takes }) => { if (takes.length) this.done("record"); });
   }
 
-  done(step) { this.steps[step].classList.add("done"); this.steps[step].setAttribute("aria-label", "done"); }
+  done(step) {
+    this.steps[step].classList.add("done");
+    this.#next();
+  }
+
+  /** On a phone only the next one is shown. */
+  #next() {
+    const all = Object.values(this.steps), next = all.find((one) => !one.classList.contains("done")) ?? all.at(-1);
+    for (const one of all) one.classList.toggle("next", one === next);
+  }
 }

@@ -11,7 +11,7 @@ const COLUMNS = [9.3, 23.3, 37.3, 51.3];
  * @returns {{window, encoder, button, jacks, dense}} window {x, y, width, height}; the others {x, y}, jacks by name
  */
 export function layout(cvs, square) {
-  const window = square ? { x: 10.3, y: 14, width: 40, height: 40 } : { x: 8.3, y: 14.5, width: 44, height: 23 };
+  const window = square ? { x: 10.3, y: 14, width: 40, height: 40 } : { x: 7.3, y: 14.5, width: 46, height: 23.6 };
   const rows = cvs > 4 ? 4 : 3;
   const knob = window.y + window.height + (rows > 3 || square ? 10.6 : 12.4);
   const first = knob + (rows > 3 ? 20 : square ? 21.5 : 24.5);

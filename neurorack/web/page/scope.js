@@ -37,7 +37,7 @@ export class Scope {
     this.levels = null;
     this.samples = null;
     new ResizeObserver(() => { this.sized = false; this.#draw(); }).observe(this.element);
-    matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => { this.colours = null; });
+    this.zoom = 1;
   }
 
   /** @param {Int16Array} pairs left and right in turns */
@@ -82,11 +82,13 @@ export class Scope {
     if (!pairs) return;
     const count = pairs.length / 2, left = new Float32Array(count);
     for (let i = 0; i < count; i += 1) left[i] = (pairs[2 * i] + pairs[2 * i + 1]) / 65536;
+    const most = left.reduce((top, sample) => Math.max(top, Math.abs(sample)), 0);
+    this.zoom += (1 / Math.max(0.12, most) - this.zoom) * (1 / this.zoom < most ? 1 : 0.03);      // loud is shown at once, soft grows slowly
     pen.strokeStyle = this.colours.cyan;
     pen.lineWidth = 1.6 * ratio;
     pen.lineJoin = "round";
     pen.beginPath();
-    for (let i = 0; i < count; i += 1) pen.lineTo((i / (count - 1)) * width, middle - left[i] * middle * 0.96);
+    for (let i = 0; i < count; i += 1) pen.lineTo((i / (count - 1)) * width, middle - left[i] * this.zoom * middle * 0.96);
     pen.stroke();
     this.#spectrum(pen, magnitudes(left), width, height);
   }

@@ -11,6 +11,7 @@ import { Keys } from "./keys.js";
 
 const WAVES = { lfo: "M2 12 C6 0 10 0 14 12 S22 24 26 12", clock: "M2 19 V5 H8 V19 H14 V5 H20 V19 H26", keyboard: "M3 5 H25 V19 H3 Z M10.3 5 V19 M17.6 5 V19", sequencer: "M2 19 H8 V13 H14 V7 H20 V15 H26",
   random: "M2 15 H6 V6 H10 V18 H14 V10 H18 V4 H22 V16 H26", voltage: "M2 19 H26 M14 19 V5 M10 9 L14 5 L18 9", trigger: "M2 19 H12 V5 H15 V19 H26" };
+const SHORT = { lfo: "a slow wave", clock: "a rhythm of triggers", keyboard: "your keys", sequencer: "steps in a row", random: "chance", voltage: "stands still" };
 const known = (kind) => (WAVES[kind] ? kind : "other");
 const isGate = (jack) => jack.startsWith("gate");
 const FAR = 8;      // pixels after which a press is a drag
@@ -155,6 +156,7 @@ export class Sources {
     this.keys.show(Object.values(told.jacks).some((value) => value?.from?.kind === "keyboard"));
     this.#moves();
     this.#say();
+    if (!this.seen && told.simulated) { this.seen = true; if (!narrow.matches) this.choose("cv3"); }
     if (this.chosen) this.#inspect();
   }
 
@@ -162,8 +164,8 @@ export class Sources {
     const about = this.kinds[kind];
     const out = s("svg", { class: "out-jack", viewBox: "-5 -5 10 10" }, s("circle", { r: 4, class: "ring", "stroke-width": 0.9 }), s("circle", { r: 2.4, class: "bush" }), s("circle", { r: 1.6, class: "hole" }));
     const button = h("button", { type: "button", class: `source wire-${known(kind)}`, data: { kind }, "aria-pressed": "false", title: about.doc, on: { click: () => { if (!this.dragged) this.#hold(this.held === kind ? null : kind); } } },
-      s("svg", { viewBox: "0 0 28 24", "aria-hidden": "true" }, s("path", { class: "wave", d: WAVES[kind] ?? WAVES.voltage })),
-      h("span", {}, h("b", { text: kind }), h("small", { text: about.doc.split(/[;:]/)[0] })), out);
+      out, h("span", {}, h("b", { text: kind === "lfo" ? "LFO" : kind }), h("small", { text: SHORT[kind] ?? about.doc.split(/[;:]/)[0] })),
+      s("svg", { viewBox: "0 0 28 24", "aria-hidden": "true" }, s("path", { class: "wave", d: WAVES[kind] ?? WAVES.voltage })));
     this.rows.set(kind, { button, out });
     this.list.append(button);
     this.#drag(button, () => ({ kind }));

@@ -2,7 +2,7 @@
 
 const KEY = "neurorack-theme";
 
-export function theme(button, changed) {
+export function theme(button) {
   const root = document.documentElement, system = matchMedia("(prefers-color-scheme: light)");
   const now = () => root.dataset.theme ?? (system.matches ? "light" : "dark");
   try { const kept = localStorage.getItem(KEY); if (kept) root.dataset.theme = kept; } catch { /* private */ }
@@ -11,8 +11,7 @@ export function theme(button, changed) {
     root.dataset.theme = now() === "light" ? "dark" : "light";
     try { localStorage.setItem(KEY, root.dataset.theme); } catch { /* private */ }
     name();
-    changed();
   });
-  system.addEventListener("change", () => { name(); changed(); });
+  system.addEventListener("change", name);
   name();
 }
