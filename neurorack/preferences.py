@@ -69,7 +69,7 @@ TABLE = {one.name: one for one in (
     Preference("encoder.direction", "choice", "right", "which turn is up", choices=("right", "left")),
     Preference("scope.style", "choice", "wave", "what Home draws of the sound", choices=("wave", "spectrum")),
     Preference("web.network", "choice", "local", "who may open the page: nobody, this machine, or paired browsers of the network", choices=_NETWORK),
-    Preference("web.port", "number", 8080, "of the page", 1024, 65535),
+    Preference("web.port", "number", 8042, "of the page", 1024, 65535),
     Preference("osc.network", "choice", "off", "who may send OSC: nobody, this machine, or everybody in the network", choices=_NETWORK),
     Preference("osc.port", "number", 7400, "of OSC", 1024, 65535),
     Preference("midi.ports", "choice", "all", "whether MIDI ports are opened", choices=("all", "none")),

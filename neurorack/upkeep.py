@@ -49,6 +49,8 @@ class Upkeep:
         self.values = preferences.keep(name, request.get("value"))
         if name.startswith(("osc.", "midi.")):
             self.run.remote.restart()
+        if name.startswith("web."):
+            self.run.web.restart()
         return {"preferences": preferences.told()}
 
     # -- jacks

@@ -21,7 +21,7 @@ may make is listed in ``messages.ALLOWED``. Each gets one answer::
             ``statistics``, ``panel``; and ``models``: the library as ``GET /api/models`` gives it. A part that this instrument does not
             have never comes. After a request of this or another page the parts are looked at at once.
 ``now``     30 times a second, only what changed since the last one (the first has everything):
-            ``cv`` [volts], ``gates`` [bool], ``hits`` [count of rising edges; a trigger may be over before the next ``now``],
+            ``cv`` [volts], ``mods`` [volts of mod1..mod8], ``gates`` [bool], ``hits`` [count of rising edges; a trigger may be over before the next ``now``],
             ``peak`` and ``rms`` [left, right] 0..1 since the last one, ``input`` [left, right], ``mix`` 0..1, ``load`` 0..1 of the busiest
             slot, ``underruns`` count, ``clock`` [0 none, 1 jack, 2 tapped, 3 MIDI; BPM; pulses], ``A`` and ``B`` null or
             ``{"controls": [0..1], "gesture": number or -1, "frozen": bool, "playing": bool}``, ``led`` [r, g, b], ``light`` 0..2.

@@ -68,8 +68,8 @@ class Control:
             return {"ok": False, "error": f"{SLOW_LINES} such requests are being waited for already; try again when they are done"}
         return await line.ask(request, control.ANSWER_SECONDS)
 
-    async def look(self, do: str) -> dict:
-        return await self.looks.ask({"do": do}, 20.0)
+    async def look(self, request: dict) -> dict:
+        return await self.looks.ask(request, 20.0)
 
     def close(self) -> None:
         for line in (self.wishes, self.looks, *self.slow):

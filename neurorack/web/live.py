@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import time
 from collections import deque
 
@@ -12,6 +13,7 @@ from aiohttp import WSMsgType, web
 
 from neurorack import __version__
 from neurorack.web import PROTOCOL, limits, messages
+from neurorack.web.hand import LOG_LINES
 from neurorack.web.now import Moving
 
 TICK_SECONDS = 1 / 30
@@ -24,7 +26,19 @@ MOST_WAITING_EVENTS = 256                    # answers and lines of the log that
 
 
 def dumps(what: dict) -> str:
-    return json.dumps(what, ensure_ascii=False, separators=(",", ":"))
+    """As every browser reads it: JSON has no numbers that are none."""
+    try:
+        return json.dumps(what, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return dumps(_finite(what))
+
+
+def _finite(what):
+    if isinstance(what, dict):
+        return {key: _finite(value) for key, value in what.items()}
+    if isinstance(what, (list, tuple)):
+        return [_finite(value) for value in what]
+    return None if isinstance(what, float) and not math.isfinite(what) else what
 
 
 class Page:
@@ -37,6 +51,7 @@ class Page:
         self.waiting, self.ignored = 0, 0
         self.bucket = limits.Bucket(limits.WISHES_A_SECOND, limits.WISHES_AT_ONCE)
         self.filled, self.dropped, self.token = asyncio.Event(), None, None
+        self.held: dict[tuple, dict] = {}        # gates and keys that are down: what lets them go
 
     def event(self, what: dict) -> None:
         if len(self.events) >= MOST_WAITING_EVENTS:
@@ -74,16 +89,16 @@ class Page:
 class Hub:
     """All pages, and what they are told."""
 
-    def __init__(self, child, control, library, network: bool):
-        self.rack, self.control, self.library, self.network = child.rack, control, library, network
-        self.section, self.say = child.rack.web, child.say
+    def __init__(self, child, control, network: bool, guard):
+        self.rack, self.control, self.network, self.guard = child.rack, control, network, guard
+        self.section, self.library = child.rack.web, None
         jacks = child.config.get("jacks", {"cv": 4, "gate": 2})
         self.hello = {"type": "hello", "version": __version__, "protocol": PROTOCOL, "network": network,
                       "rate": self.rack.header.sample_rate_hz, "jacks": jacks}
         self.moving = Moving(self.rack, jacks["cv"], jacks["gate"])
         self.pages: set[Page] = set()
         self.values, self.parts, self.due, self.frame = {}, {}, {}, {}
-        self.lines: list[str] = []
+        self.lines: deque[str] = deque(maxlen=LOG_LINES)
         self.log_count = 0
         self.somebody = asyncio.Event()
 
@@ -97,7 +112,7 @@ class Hub:
         page.token = token
         page.events.append(self.hello)
         if self.lines:
-            page.events.append({"type": "log", "lines": self.lines})
+            page.events.append({"type": "log", "lines": list(self.lines)})
         page.now, page.parts = dict(self.values), dict(self.parts)
         page.pictures = dict(self.frame)
         page.filled.set()
@@ -122,6 +137,8 @@ class Hub:
             self.section.clients = len(self.pages)
             for task in (sender, *asked):
                 task.cancel()
+            for request in page.held.values():       # a page that is gone holds nothing
+                asyncio.get_running_loop().create_task(self.control.ask(request))
             if page.dropped:
                 self.section.dropped = self.section.dropped + 1
             if not self.pages:
@@ -164,6 +181,11 @@ class Hub:
             answer = await self.do(request)
         finally:
             page.waiting -= 1
+        if request["do"] in ("gate", "key") and answer.get("ok"):
+            held = request["do"], request.get("jack"), request.get("note")
+            page.held.pop(held, None)
+            if request["high"]:
+                page.held[held] = {**request, "high": False}
         page.event({"type": "answer", "id": number, **answer})
 
     async def do(self, request: dict) -> dict:
@@ -174,6 +196,12 @@ class Hub:
         answer = await self.control.ask(request)
         self.soon()
         return answer
+
+    def drop_unpaired(self) -> None:
+        """Pages whose token was taken back."""
+        for page in self.pages:
+            if page.token and not self.guard.tokens.has(page.token):
+                page.drop("this browser is not paired any more")
 
     # -- everybody
 
@@ -222,21 +250,23 @@ class Hub:
             if wait > 0:
                 await asyncio.sleep(min(wait, SOON_SECONDS))
                 continue
-            answer = await self.control.look(part)
+            answer = await self.control.look({"do": part, "after": self.log_count} if part == "log" else {"do": part})
             self.due[part] = time.monotonic() + (PARTS[part] if answer.get("ok") else ABSENT_SECONDS)
             if not answer.pop("ok", False):
                 continue
             if part == "log":
                 self._log(answer)
             else:
-                self.part(part, still(answer) if part == "status" else answer)
+                self.part(part, STILL.get(part, dict)(answer))
+                if part == "status":
+                    self.moving.controls = [len(slot["controls"]) if slot else 0 for slot in answer["slots"].values()]
 
     def _log(self, answer: dict) -> None:
         """New lines; ``count`` says how many were ever said."""
-        new = min(answer["count"] - self.log_count, len(answer["lines"]))
-        self.lines, self.log_count = answer["lines"], answer["count"]
-        if new > 0:
-            self.tell({"type": "log", "lines": self.lines[-new:]})
+        self.log_count = answer["count"]
+        if answer["lines"]:
+            self.lines.extend(answer["lines"])
+            self.tell({"type": "log", "lines": answer["lines"]})
 
     async def models(self) -> None:
         """The library's list, whenever its folder changed."""
@@ -254,3 +284,17 @@ def still(status: dict) -> dict:
     told["slots"] = {name: slot and {**{key: value for key, value in slot.items() if not key.startswith(("load", "block_us", "block_high", "underruns", "held", "lead", "quick"))},
                                      "controls": list(slot["controls"])} for name, slot in status["slots"].items()}
     return told
+
+
+def still_sources(answer: dict) -> dict:
+    """The modulators without the volts of the moment."""
+    return {**answer, "sources": [{key: value for key, value in source.items() if key != "now_volts"} for source in answer["sources"]]}
+
+
+def still_takes(answer: dict) -> dict:
+    """Without the folder, which is nobody's business; free room in steps that can be seen."""
+    free_bytes, free_seconds = answer["free_bytes"] // 10**8 * 10**8, answer["free_seconds"] // 60 * 60
+    return {key: value for key, value in answer.items() if key != "folder"} | {"free_bytes": free_bytes, "free_seconds": free_seconds}
+
+
+STILL = {"status": still, "sources": still_sources, "takes": still_takes}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import struct
 import zlib
 
@@ -20,6 +21,12 @@ ZLIB_LEVEL = 1
 _HEAD = struct.Struct("<BBBxHH")
 
 
+def seen(value, digits: int = 3) -> float | None:
+    """As precise as can be seen; None for what is no number (JSON has none)."""
+    value = float(value)
+    return round(value, digits) if math.isfinite(value) else None
+
+
 class Moving:
     """Looks at one instrument. Each call is well under a millisecond."""
 
@@ -31,6 +38,7 @@ class Moving:
         self._copy = core.declare("nr_seqlock_copy", ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64)
         self._sound = np.zeros((METER_FRAMES, 2), np.float32)
         self._seen_frames, self._number, self._silent = rack.scope.head_frames, None, True
+        self.controls = [0, 0]         # how many each slot's model has, as far as was told
         self._at, _, _ = rack.places["panel", "seq"]
         self._panel = np.zeros(rack.places["panel", "pixels"][0] - self._at + table.PANEL_BYTES, np.uint8)
 
@@ -46,15 +54,16 @@ class Moving:
         peak, rms = self._meters()
         panel = rack.panel
         found = {
-            "hits": list(self.hits), "peak": peak, "rms": rms, "input": [round(float(level), 3) for level in audio.input_peak],
-            "mix": round(audio.mix, 3), "load": round(max(synth.load if synth.playing else 0.0 for synth in rack.synth), 2),
+            "hits": list(self.hits), "peak": peak, "rms": rms, "input": [seen(level) for level in audio.input_peak],
+            "mix": seen(audio.mix), "load": seen(max(synth.load if synth.playing else 0.0 for synth in rack.synth), 2),
             "underruns": sum(int(late) for slot in rack.underruns for late in slot.late),
-            "clock": [inputs.clock_running, round(inputs.tempo_bpm, 1), inputs.clock_pulses],
+            "clock": [inputs.clock_running, seen(inputs.tempo_bpm, 1), inputs.clock_pulses],
             "A": self._slot(0), "B": self._slot(1), "led": [panel.led >> 16 & 255, panel.led >> 8 & 255, panel.led & 255], "light": panel.light,
         }
         if controls:
             volts, high, _ = controls
-            found["cv"] = [round(volt, 2) for volt in volts[:self.cv_jacks]]
+            found["mods"] = [seen(volt, 2) for volt in rack.controls.source_volts]
+            found["cv"] = [seen(volt, 2) for volt in volts[:self.cv_jacks]]
             found["gates"] = [bool(high >> gate & 1) for gate in range(self.gate_jacks)]
         return found
 
@@ -62,7 +71,7 @@ class Moving:
         synth = self.rack.synth[index]
         if not synth.playing:
             return None
-        return {"controls": [round(float(value), 3) for value in synth.control], "gesture": synth.gesture, "frozen": bool(synth.frozen),
+        return {"controls": [seen(value) for value in synth.control[:self.controls[index]]], "gesture": synth.gesture, "frozen": bool(synth.frozen),
                 "playing": synth.playing == 1}
 
     def _meters(self) -> tuple[list[float], list[float]]:
@@ -75,7 +84,7 @@ class Moving:
         sound = self._sound[:count]
         peak = np.abs(sound).max(axis=0)
         rms = np.sqrt(np.einsum("ij,ij->j", sound, sound) / count)
-        return [round(float(level), 3) for level in peak], [round(float(level), 3) for level in rms]
+        return [seen(level) for level in peak], [seen(level) for level in rms]
 
     # -- pictures
 

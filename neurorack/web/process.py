@@ -9,6 +9,7 @@ import socket
 
 from neurorack.errors import NeurorackError
 from neurorack.process import Child
+from neurorack.web.hand import shown
 
 NICE = 10
 HEARTBEAT_SECONDS = 0.2
@@ -81,14 +82,4 @@ def open_door(address: str, port: int, any_port: bool = False) -> socket.socket:
             door.close()
             failed = error
     raise failed
-
-
-def shown(address: str) -> str:
-    """The address as a browser takes it; of this machine where it listens at all of them."""
-    if address == "0.0.0.0":
-        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect(("192.0.2.1", 9))        # nothing is sent: it asks which address would
-            return probe.getsockname()[0]
-        return "127.0.0.1"
-    return f"[{address}]" if ":" in address else address
 

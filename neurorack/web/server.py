@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,19 +14,15 @@ from neurorack.web import limits, messages
 from neurorack.web.asking import Control
 from neurorack.web.guard import Guard, body, loopback, open_to_all, refuse
 from neurorack.web.live import Hub, dumps
+from neurorack.web.models import Library
 from neurorack.web.pages import OPEN, Files
+from neurorack.web.pairing import Paired
 from neurorack.web.process import THREADS
+from neurorack.web.transfer import Scenes, Takes
 
 REAP_SECONDS = 2.0
+COOKIE_SECONDS = 400 * 86400      # browsers keep none for longer
 STUCK_MS = 30_000                 # a connection whose other end takes nothing for so long is broken off by the kernel
-
-
-class Library:
-    async def has(self, name):
-        return True
-
-    async def changed(self):
-        return None
 
 
 class Closed(asyncio.Protocol):
@@ -42,9 +39,10 @@ class Server:
         self.child, self.network = child, not loopback(address)
         self.control = Control(child.parent)
         self.files = Files()
-        self.library = Library()
-        self.guard = Guard(address, port, None)
-        self.hub = Hub(child, self.control, self.library, self.network)
+        self.guard = Guard(address, port, Paired() if self.network else None)
+        self.hub = Hub(child, self.control, self.network, self.guard)
+        self.library = self.hub.library = Library(self.hub.tell)
+        self.takes, self.scenes = Takes(self.control), Scenes(self.control, self.hub.soon)
         self.quiet_since: dict = {}
 
     def application(self) -> web.Application:
@@ -54,8 +52,21 @@ class Server:
         add.add_get("/", self.page)
         add.add_get("/live", self.live)
         add.add_post("/api/do", self.do)
+        add.add_get("/api/pair", self.paired)
+        add.add_post("/api/pair", self.pair)
         for part in ("status", "log", "statistics"):
             add.add_get(f"/api/{part}", self.told)
+        add.add_get("/api/models", self.library.list)
+        add.add_post("/api/models", self.library.upload)
+        add.add_get("/api/models/{name}", self.library.info)
+        add.add_delete("/api/models/{name}", self.library.remove)
+        add.add_get("/api/takes", self.takes.list)
+        add.add_get("/api/takes/{name}", self.takes.download)
+        add.add_delete("/api/takes/{name}", self.takes.delete)
+        add.add_get("/api/scenes", self.scenes.list)
+        add.add_post("/api/scenes", self.scenes.bring_in)
+        add.add_get("/api/scenes/{number}", self.scenes.bring_out)
+        add.add_put("/api/scenes/{number}", self.scenes.bring_in)
         add.add_get("/{name:[A-Za-z0-9_./-]+}", self.file)
         return application
 
@@ -73,6 +84,29 @@ class Server:
             return refuse(401, "this browser is not paired: open the page and type the code that the display shows")
         return self.files.answer(name, request)
 
+    @open_to_all
+    async def paired(self, request: web.Request) -> web.Response:
+        """Whether this browser may come in."""
+        return web.json_response({"ok": True, "needed": self.network, "paired": bool(request["token"]) or not self.network})
+
+    @open_to_all
+    async def pair(self, request: web.Request) -> web.Response:
+        """Without a code: have one shown. With the right one: the token, as a cookie that no script can read."""
+        if not self.network:
+            return refuse(400, "no pairing is needed on this machine")
+        data = await body(request, 1024)
+        try:
+            code = json.loads(data or b"{}").get("code")
+        except (ValueError, AttributeError, RecursionError):
+            return refuse(400, "send {} for a code to be shown, then {\"code\": \"123456\"}")
+        wish = {"address": request.remote or "", "name": request.headers.get("User-Agent", "")}
+        answer = await self.control.ask({"do": "pairing_begin", **wish} if code is None else {"do": "pairing_try", "code": code, **wish})
+        token = answer.pop("token", None)
+        response = self.answer(answer, 403)
+        if token:
+            response.set_cookie(self.guard.cookie, token, max_age=COOKIE_SECONDS, httponly=True, samesite="Strict", path="/")
+        return response
+
     async def live(self, request: web.Request) -> web.StreamResponse:
         if len(self.hub.pages) >= limits.MOST_CLIENTS:
             return refuse(503, f"{limits.MOST_CLIENTS} pages are open already: close one")
@@ -85,10 +119,10 @@ class Server:
         return self.answer(await self.hub.do(wish))
 
     async def told(self, request: web.Request) -> web.Response:
-        return self.answer(await self.control.look(request.path.rpartition("/")[2]))
+        return self.answer(await self.control.look({"do": request.path.rpartition("/")[2]}))
 
-    def answer(self, answer: dict) -> web.Response:
-        return web.Response(text=dumps(answer) + "\n", status=200 if answer.get("ok") else 400, content_type="application/json")
+    def answer(self, answer: dict, refused: int = 400) -> web.Response:
+        return web.Response(text=dumps(answer) + "\n", status=200 if answer.get("ok") else refused, content_type="application/json")
 
     # -- the run
 
@@ -120,6 +154,7 @@ class Server:
         """Connections that ask nothing, or never come to the end of their question, are closed; so are those of an address that holds too many."""
         while True:
             await asyncio.sleep(REAP_SECONDS)
+            self.hub.drop_unpaired()
             now, addresses = time.monotonic(), {}
             idle = [handler for handler in self.http.connections if handler not in self.guard.active]
             self.quiet_since = {handler: self.quiet_since.get(handler, now) for handler in idle}
