@@ -108,7 +108,7 @@ class Level(Value):
 
     def __init__(self):
         super().__init__(LEVEL, lambda view: view.level_db, lambda db: self.panel.ask({"do": "level", "db": db}, key=LEVEL), low=-60.0, high=12.0, step=0.5,
-                         show=lambda db: f"{db:+.1f} dB", default=0.0, name="level", doc="of the output")
+                         show=lambda db: f"{db:+.1f} dB", default=0.0, name="level", doc="of the output", origin=-60.0)
 
 
 class ControlScreen(ListScreen):
@@ -191,12 +191,9 @@ class LearnMidi(Screen):
         if self._here:
             self.panel.back()
 
-    def look(self, view: View) -> None:
-        if self._until is None:
-            self._until = view.now + LEARN_SECONDS
-
     def draw(self, canvas: Canvas, view: View) -> None:
         lay = canvas.layout
+        self._until = self._until or view.now + LEARN_SECONDS
         y = canvas.title(f"learn: {self.control}")
         canvas.lines(lay.margin, y + 2 * lay.gap, "Move a knob or slider of your MIDI controller.", width=canvas.width - 2 * lay.margin)
         share = 1.0 if self._until is None else max(0.0, self._until - view.now) / LEARN_SECONDS

@@ -15,6 +15,7 @@ from neurorack.panel.widgets import Choice, Item, Value
 
 LETTERS = " ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-+.,'&!#()"
 LONGEST_NAME = 24
+SHARES = ("cycle", "level", "step")       # units of what is told as a share, 0..1
 
 
 def words(name: str) -> str:
@@ -36,7 +37,9 @@ def shown(value, unit: str = "") -> str:
     if unit == "ms" and abs(value) >= 1000:
         return f"{value / 1000:.3g} s"
     if unit == "V":
-        return f"{value:+.2f} V" if value else "0 V"
+        return "0 V" if not value else f"{1000 * value:.0f} mV" if 0 < value < 0.1 else f"{value:+.2f} V"
+    if unit in SHARES:
+        return f"{100 * value:.0f} %"
     text = f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:g}"
     return f"{text} {unit}".rstrip()
 

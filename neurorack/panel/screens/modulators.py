@@ -140,7 +140,8 @@ class Steps(Screen):
             else:
                 top = y + lay.gap + round(height * (high - self.values[number]) / (high - low))
                 first, last = sorted((top, zero))
-                canvas.fill(x, first, max(1, pitch - lay.line), max(lay.line, last - first + 1), "accent" if chosen and self.turning else "fg" if not lay.colour or chosen else "dim")
+                draw = canvas.fill if chosen or lay.colour else canvas.frame
+                draw(x, first, max(1, pitch - lay.line), max(lay.line, last - first + 1), "accent" if chosen and self.turning else "fg" if chosen or not lay.colour else "dim")
             if chosen:
                 canvas.fill(x, y + height + 2 * lay.gap - lay.line, max(1, pitch - lay.line), lay.line, "accent")
         canvas.text(lay.margin, canvas.height - foot + 1, "turn: volts" if self.turning else "press: change it", "tiny", "dim", canvas.width - 2 * lay.margin)

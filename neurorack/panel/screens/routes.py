@@ -11,8 +11,7 @@ from neurorack.panel.screen import Screen
 from neurorack.panel.screens.fields import WholeChoice, row, shown
 from neurorack.panel.view import View
 from neurorack.panel.widgets import Choice, Item, ListScreen, Value
-from neurorack.voice.patch import MODULATORS, MOST_STEPS
-from neurorack.wishes import ROUTE_NUMBERS
+from neurorack.voice.patch import MODULATORS, MOST_STEPS, ROUTE_LIMITS
 
 MOVED_VOLTS = 0.7             # a jack that moved so far while one is learned is the one
 LEARN_SECONDS = 15.0
@@ -86,7 +85,7 @@ class RouteScreen(ListScreen):
             self.fields = {key: value for key, value in found[0].items() if key in KEPT}
         items = []
         for key, (label, spec) in FIELDS.items():
-            low, high = NARROWER.get(key, ROUTE_NUMBERS[key])
+            low, high = NARROWER.get(key, ROUTE_LIMITS[key])
             full = {**spec, "low": low, "high": high}
             if key in PERCENT:
                 item = self._percent(key, label, full)
@@ -202,14 +201,15 @@ class LearnJack(Screen):
         self._until = None
 
     def draw(self, canvas: Canvas, view: View) -> None:
+        self._look(view)
         lay = canvas.layout
         y = canvas.title(f"learn: {self.control}")
         left = 0.0 if self._until is None else max(0.0, self._until - view.now)
         y = canvas.lines(lay.margin, y + 2 * lay.gap, "Turn up what is patched: the jack that moves first is taken.", width=canvas.width - 2 * lay.margin)
         canvas.bar(lay.margin, canvas.height - 3 * lay.bar, canvas.width - 2 * lay.margin, lay.bar, left / LEARN_SECONDS, "accent")
 
-    def look(self, view: View) -> None:
-        """Called for each view while it is shown."""
+    def _look(self, view: View) -> None:
+        """Has one moved?"""
         if self._until is None:
             self._until = view.now + LEARN_SECONDS
         if view.now > self._until:
