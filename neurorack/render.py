@@ -18,6 +18,7 @@ import numpy as np
 from neurorack import library
 from neurorack.errors import DeviceError, NeurorackError, ScoreError
 from neurorack.gesture import read_sound, resampled
+from neurorack.inputs import sources_offline
 from neurorack.score import SECONDS_LIMIT, Score
 from neurorack.shm import table
 from neurorack.voice.loudness import lufs, onsets_seconds
@@ -48,12 +49,14 @@ def drive_indices(score: Score, controls: list[str]) -> dict[str, int]:
 class ScorePlayer:
     """Feeds a voice from a score, hop by hop."""
 
-    def __init__(self, score: Score, voice: Voice, settle_seconds: float = SETTLE_SECONDS, input_audio: np.ndarray | None = None):
-        """``input_audio``: float32 [frames, 2] at the card's rate, what comes in at the audio input; silence follows it."""
+    def __init__(self, score: Score, voice: Voice, settle_seconds: float = SETTLE_SECONDS, input_audio: np.ndarray | None = None,
+                 seed: int | None = None):
+        """``input_audio``: float32 [frames, 2] at the card's rate, what comes in at the audio input; silence follows it.
+        ``seed``: of the modulators (default: the score's)."""
         if score.wishes:
             raise ScoreError("swap and mix happen in real time only: use `neurorack play --score`")
         self.score, self.voice, self.input_audio, self.heard_frames = score, voice, input_audio, 0
-        patch = default_patch(voice.card, listens=voice.listens)
+        patch = score.patched(default_patch(voice.card, listens=voice.listens))
         struct = patch.to_struct(voice.card["controls"])
         voice.set_patch(struct)
         self.level_db = patch.level_db
@@ -72,6 +75,16 @@ class ScorePlayer:
         self.edge_cv = np.zeros((len(self.edges), table.CV_JACKS))
         if self.edges:
             self.edge_cv[:, :4] = score.cv_volts(np.array([e.at_seconds + settle_seconds for e in self.edges]))
+        self.sources, self.edge_sources = self._modulators(times, settle_seconds, score.seed if seed is None else seed)
+
+    def _modulators(self, times: np.ndarray, settle_seconds: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Their volts at each hop and at each edge, float64 [hops, 8] and [edges, 8]."""
+        settled = np.array([e.at_seconds + settle_seconds for e in self.edges])
+        every = np.concatenate([times, settled])
+        order = np.argsort(every, kind="stable")
+        volts = np.empty((len(every), table.MODULATORS))
+        volts[order] = sources_offline.play(self.score.sources, seed, every[order], self.score.cv_volts, self.edges, settle_seconds, self.score.tempo_bpm)
+        return volts[: len(times)], volts[len(times):]
 
     def blocks(self):
         """Yield the audio of one run after another, float32 [frames, 2] at the card's rate."""
@@ -80,11 +93,11 @@ class ScorePlayer:
             end_frame = (start + voice.rows) * voice.hop_frames + 1024
             while next_edge < len(self.edges) and self.edges[next_edge].at_seconds * voice.sample_rate_hz < end_frame:
                 edge = self.edges[next_edge]
-                voice.add_edge(round(edge.at_seconds * voice.sample_rate_hz), edge.jack, edge.rising, self.edge_cv[next_edge])
+                voice.add_edge(round(edge.at_seconds * voice.sample_rate_hz), edge.jack, edge.rising, self.edge_cv[next_edge], self.edge_sources[next_edge])
                 next_edge += 1
             for row in range(voice.rows):
                 hop = start + row
-                voice.set_row(row, self.cv[hop], self.knobs[hop], self.drives[hop], self.level_db)
+                voice.set_row(row, self.cv[hop], self.knobs[hop], self.drives[hop], self.level_db, self.sources[hop])
             while voice.listens and voice.input_frames < voice.block_frames:
                 voice.write_input(self._next_input())
             yield voice.render()
@@ -114,7 +127,7 @@ def render(score: Score, *, model: str | None = None, block_frames: int = 64, ra
         raise NeurorackError(f"{loaded.path}: has no encoder for its inputs, so it cannot follow {input_path}; "
                              "take --encoder MODEL or another model")
     sound = None if input_path is None else resampled(*read_sound(input_path, SECONDS_LIMIT), rate_hz)
-    player = ScorePlayer(score, voice, input_audio=sound)
+    player = ScorePlayer(score, voice, input_audio=sound, seed=seed)
     frames = round(score.seconds * rate_hz)
     audio = np.zeros((frames + voice.delay_frames, 2), np.float32)
     loads, at = [], 0

@@ -14,6 +14,11 @@
       cv1: [[0, -5], [4, 5]]
     controls:                      # drive one of the model's named controls directly, 0..1
       centroid: [[0, 0.2], [4, 0.9]]
+    sources:                       # the modulators (docs/modulation.md), and what they move
+      mod1: {kind: lfo, pace: clock, divide: 4}
+    routes:
+      - {jack: mod1, control: centroid, amount_per_volt: 0.05}
+    tempo_bpm: 120                 # of the clock, which begins with the score
 
 A gate that is stepped up while it is high already falls for 1 ms first, so that every step up is a hit.
 """
@@ -27,7 +32,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from neurorack.errors import ScoreError
+from neurorack.errors import PatchError, ScoreError
+from neurorack.inputs import sources
+from neurorack.voice.patch import ROUTE_FIELDS, Patch, Route, parse_route
 
 GATE_JACKS = ("gate1", "gate2")
 CV_JACKS = ("cv1", "cv2", "cv3", "cv4")
@@ -37,6 +44,8 @@ SECONDS_LIMIT = 3600.0
 GATE_THRESHOLD_VOLTS = 1.6  # rising; falls below 1.0 V
 GATE_RELEASE_VOLTS = 1.0
 RETRIGGER_GAP_SECONDS = 0.001
+KEYS = ("seconds", "model", "seed", "events", "curves", "controls", "sources", "routes", "tempo_bpm")
+TEMPO_BPM = (30.0, 300.0)
 EVENTS = (("jack", "volts"), ("swap", "fade_ms"), ("mix",))      # what an event may be: its first key, and the others it may have
 
 
@@ -57,6 +66,15 @@ class Score:
     controls: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # control -> (seconds, 0..1)
     folder: Path = Path(".")
     wishes: list[tuple[float, dict]] = field(default_factory=list)                # (seconds, request of control.py)
+    sources: dict[str, dict] = field(default_factory=dict)                        # modulator -> as inputs/sources.py parses it
+    routes: list[Route] = field(default_factory=list)
+    tempo_bpm: float | None = None
+
+    def patched(self, patch: Patch) -> Patch:
+        """This patch with the score's routes in it."""
+        ours = {(route.jack, route.control) for route in self.routes}
+        patch.routes = [route for route in patch.routes if (route.jack, route.control) not in ours] + self.routes
+        return patch
 
     def gate_steps(self) -> list[tuple[float, int, float]]:
         """Steps of the gate jacks ``(seconds, gate index, volts)``, with the gap before a step up from high."""
@@ -151,13 +169,36 @@ def _events(raw) -> tuple[list[tuple[float, str, float]], list[tuple[float, dict
     return events, wishes
 
 
+def _sources(raw) -> dict[str, dict]:
+    if not isinstance(raw, dict) or not all(isinstance(entry, dict) for entry in raw.values()):
+        raise ScoreError("sources must be a mapping from mod1 .. mod8 to their settings")
+    try:
+        return {str(name): sources.parse(name, entry) for name, entry in raw.items()}
+    except PatchError as error:
+        raise ScoreError(f"sources: {error}") from None
+
+
+def _routes(raw) -> list[Route]:
+    if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
+        raise ScoreError("routes must be a list of {jack, control, amount_per_volt}")
+    routes = []
+    for number, entry in enumerate(raw, 1):
+        if unknown := sorted(set(map(str, entry)) - set(ROUTE_FIELDS)):
+            raise ScoreError(f"route {number} has no {unknown[0]!r}; it has {', '.join(ROUTE_FIELDS)}")
+        try:
+            routes.append(parse_route(entry))
+        except PatchError as error:
+            raise ScoreError(f"route {number}: {error}") from None
+    return routes
+
+
 def parse(raw, folder: Path = Path(".")) -> Score:
     """A score from its YAML data; raises ``ScoreError`` naming the first thing that is wrong."""
     if not isinstance(raw, dict):
-        raise ScoreError("a score is a mapping with the keys seconds, model, seed, events, curves, controls")
-    unknown = set(raw) - {"seconds", "model", "seed", "events", "curves", "controls"}
+        raise ScoreError(f"a score is a mapping with the keys {', '.join(KEYS)}")
+    unknown = set(raw) - set(KEYS)
     if unknown:
-        raise ScoreError(f"unknown key {sorted(map(str, unknown))[0]!r}; the keys are seconds, model, seed, events, curves, controls")
+        raise ScoreError(f"unknown key {sorted(map(str, unknown))[0]!r}; the keys are {', '.join(KEYS)}")
     if "seconds" not in raw:
         raise ScoreError("seconds is missing: say how long the score lasts")
     seconds = _number(raw["seconds"], "seconds", 0.01, SECONDS_LIMIT)
@@ -166,7 +207,9 @@ def parse(raw, folder: Path = Path(".")) -> Score:
         raise ScoreError(f"model is {model!r}; it must be a model's name or file")
     seed = _number(raw.get("seed", 0), "seed", 0, 2**31 - 1)
     events, wishes = _events(raw.get("events") or [])
-    score = Score(seconds, model, int(seed), events, folder=folder, wishes=wishes)
+    tempo = raw.get("tempo_bpm")
+    score = Score(seconds, model, int(seed), events, folder=folder, wishes=wishes, sources=_sources(raw.get("sources") or {}),
+                  routes=_routes(raw.get("routes") or []), tempo_bpm=None if tempo is None else _number(tempo, "tempo_bpm", *TEMPO_BPM))
     for key, limits in (("curves", (-VOLTS_LIMIT, VOLTS_LIMIT)), ("controls", (0.0, 1.0))):
         table = raw.get(key) or {}
         if not isinstance(table, dict):

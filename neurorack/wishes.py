@@ -13,11 +13,10 @@ from neurorack import causes, library
 from neurorack.errors import NeurorackError
 from neurorack.slot import MIX
 from neurorack.swap import Job
-from neurorack.voice.patch import Route, quantise_named
+from neurorack.voice.patch import parse_route
 
 WAIT_SECONDS = 80.0
 CLOCKS = ("none", "jack", "tapped", "MIDI")
-ROUTE_NUMBERS = {"amount_per_volt": (-10, 10), "offset": (-10, 10), "curve": (0.25, 4), "smooth_ms": (0, 5000), "low": (0, 1), "high": (0, 1)}
 
 
 def number(request: dict, key: str, low: float, high: float, default: float | None = None) -> float:
@@ -143,16 +142,11 @@ class Wishes:
         return {}
 
     def _route(self, request: dict) -> dict:
-        control, jack = text(request, "control"), text(request, "jack")
-        route = Route(jack, control, latched=bool(request.get("latched", False)))
-        for key, (low, high) in ROUTE_NUMBERS.items():
-            setattr(route, key, number(request, key, low, high, getattr(route, key)))
-        route.quantise = quantise_named(request.get("quantise", route.quantise))
-        route.check()
+        route = parse_route(request)
 
         def change(patch):
-            patch.routes = [r for r in patch.routes if (r.jack, r.control) != (jack, control)] + [route]
-            patch.left_free -= {jack, control}
+            patch.routes = [r for r in patch.routes if (r.jack, r.control) != (route.jack, route.control)] + [route]
+            patch.left_free -= {route.jack, route.control}
         self.edit(change)
         return {}
 

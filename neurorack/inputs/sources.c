@@ -118,3 +118,21 @@ NR_EXPORT void nr_source_bank_scan(nr_source_bank *b, double *volts, int64_t ns)
                     .period_ns = in->clock_period_ns, .pulses_per_beat = in->clock_pulses_per_beat};
   nr_source_bank_run(b, &beats, volts, ns);
 }
+
+/* Many runs at once, for scores: at `ns[k]`, with the jacks' `cv_volts[k]`, into `out[k]`. The gates' changes are heard once they
+ * have settled; the clock has run since `began_ns` with beats of `beat_ns` (0: none). */
+NR_EXPORT void nr_source_bank_play(nr_source_bank *b, const int64_t *ns, const double *cv_volts, uint64_t runs, const nr_gate_change *change,
+                                   uint64_t changes, int64_t settle_ns, int64_t began_ns, double beat_ns, double *out) {
+  double volts[NR_ROUTED_JACKS];
+  nr_beats beats = {0};
+  for (uint64_t k = 0, c = 0; k < runs; k++) {
+    for (; c < changes && change[c].ns + settle_ns <= ns[k]; c++) nr_source_bank_gate(b, change[c].gate, change[c].high, change[c].ns);
+    if (beat_ns > 0 && ns[k] >= began_ns) {
+      double done = floor((double)(ns[k] - began_ns) / beat_ns);
+      beats = (nr_beats){1, (uint64_t)done + 1, (double)began_ns + done * beat_ns, beat_ns, 1};
+    }
+    memcpy(volts, cv_volts + k * NR_CV_JACKS, NR_CV_JACKS * sizeof *volts);
+    nr_source_bank_run(b, &beats, volts, ns[k]);
+    memcpy(out + k * NR_MODULATORS, volts + NR_CV_JACKS, NR_MODULATORS * sizeof *volts);
+  }
+}

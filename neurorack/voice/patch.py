@@ -23,6 +23,9 @@ CV_JACKS = tuple(f"cv{i + 1}" for i in range(table.CV_JACKS))
 MODULATORS = tuple(f"mod{i + 1}" for i in range(table.MODULATORS))
 JACKS = CV_JACKS + MODULATORS      # what can be routed
 MOST_STEPS = 64                    # of a quantised control
+#: number of a route -> (lowest, highest)
+ROUTE_LIMITS = {"amount_per_volt": (-10, 10), "offset": (-10, 10), "curve": (0.25, 4), "smooth_ms": (0, 5000), "low": (0, 1), "high": (0, 1)}
+ROUTE_FIELDS = ("jack", "control", *ROUTE_LIMITS, "latched", "quantise")
 
 #: The shared section as a ctypes structure of this process.
 PatchStruct = structure("patch", "PatchStruct")
@@ -55,7 +58,8 @@ class Route:
         if scale:
             volts = quantise.nearest(scale, root, 12 * volts) / 12
         value += self.amount_per_volt * math.copysign(10 * (abs(volts) / 10) ** self.curve, volts) + self.offset
-        value = min(self.high, max(self.low, value))
+        if self.low > 0 or self.high < 1 or count:
+            value = min(self.high, max(self.low, value))
         if not count or self.high == self.low:
             return value
         step = (self.high - self.low) / (count - 1)
@@ -68,6 +72,22 @@ class Route:
         if self.low > self.high:
             raise PatchError(f"route to {self.control}: low is {self.low:g}, above high, {self.high:g}; for the other way round take a negative amount")
         quantise_named(self.quantise)
+
+
+def parse_route(entry: dict) -> Route:
+    """A route from plain data: a request, a score. Raises ``PatchError`` for the first thing that is wrong."""
+    for key in ("jack", "control"):
+        if not isinstance(entry.get(key), str) or not entry[key]:
+            raise PatchError(f"{key} is {entry.get(key)!r}; it must be a name")
+    route = Route(entry["jack"], entry["control"], latched=bool(entry.get("latched", False)))
+    for key, (low, high) in ROUTE_LIMITS.items():
+        value = entry.get(key, getattr(route, key))
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not low <= value <= high:
+            raise PatchError(f"{key} is {value!r}; it must be a number from {low:g} to {high:g}")
+        setattr(route, key, float(value))
+    route.quantise = quantise_named(entry.get("quantise", route.quantise))
+    route.check()
+    return route
 
 
 def followed(value: float, routes: list[Route], rack) -> float:
