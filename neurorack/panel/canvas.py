@@ -93,6 +93,10 @@ class Canvas:
     def line(self, points: list[tuple[float, float]], colour: str = "fg", width: int = 1) -> None:
         self.draw.line(points, fill=self.ink(colour), width=width)
 
+    def shape(self, points: list[tuple[float, float]], colour: str = "fg") -> None:
+        """A filled polygon."""
+        self.draw.polygon(points, fill=self.ink(colour), outline=self.ink(colour))
+
     def dot(self, x: int, y: int, radius: int, colour: str = "fg", filled: bool = True) -> None:
         box = (x - radius, y - radius, x + radius, y + radius)
         self.draw.ellipse(box, fill=self.ink(colour) if filled else None, outline=self.ink(colour))

@@ -9,7 +9,7 @@ from collections import deque
 import numpy as np
 
 from neurorack.core import declare
-from neurorack.panel.view import SCOPE_FRAMES, Control, Route, Slot, View
+from neurorack.panel.view import NOTHING, SCOPE_FRAMES, Control, Route, Slot, View
 from neurorack.voice.patch import JACKS
 
 CLOCKS = ("none", "jack", "tapped", "MIDI")
@@ -30,7 +30,7 @@ class Looker:
         self._trails = [deque(maxlen=TRAIL), deque(maxlen=TRAIL)]
         self._planes: list = [None, None]
 
-    def look(self, now_ns: int, answers) -> View:
+    def look(self, now_ns: int, answers, preferences=NOTHING) -> View:
         """This moment."""
         rack, now = self.rack, now_ns / 1e9
         audio, inputs = rack.audio, rack.inputs
@@ -49,7 +49,8 @@ class Looker:
             underrun_age=(now_ns - last_late) / 1e9 if last_late else 1e9, recording=bool(rack.run.recording),
             rate_hz=rack.header.sample_rate_hz, block_frames=rack.header.block_frames, device=audio.device_name, device_state=audio.device_state,
             board=self.board["name"], chip_errors=inputs.chip_errors, level_db=float(rack.patch[0].level_db),
-            trail=tuple(tuple(trail) for trail in self._trails), answers=answers)
+            trail=tuple(tuple(trail) for trail in self._trails), answers=answers,
+            preferences=preferences)
 
     def _look_at_scope(self, now: float) -> np.ndarray:
         frames = np.empty((SCOPE_FRAMES, 2), np.float32)

@@ -94,7 +94,7 @@ class Panel:
         machine, self.drawn_ns, self.dirty = self.machine, now, False
         machine.dim_minutes, machine.blank_minutes = self.preferences["display.dim_minutes"], self.preferences["display.blank_minutes"]
         self.asker.want(machine.needs)
-        view = self.looker.look(now, self.asker.answers)
+        view = self.looker.look(now, self.asker.answers, self.preferences.values)
         if machine.light == self._blank:
             machine.tick(now)
             machine.view = view

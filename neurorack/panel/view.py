@@ -97,6 +97,8 @@ class View:
     trail: tuple[tuple[tuple[float, float], ...], ...] = ((), ())    # of each slot's plane: where its point was, the oldest first
     answers: Mapping[str, dict] = field(default_factory=lambda: NOTHING)      # what was asked for (``Screen.needs``), by name; one that failed has "error"
 
+    preferences: Mapping[str, object] = field(default_factory=lambda: NOTHING)     # by name, as ``neurorack/preferences.py`` declares them
+
     @property
     def heard(self) -> int:
         """The louder slot: 0 or 1."""

@@ -29,6 +29,15 @@ def make(place: str) -> Screen:
     return getattr(importlib.import_module(f"{__name__}.{module}"), name)()
 
 
+def made(place: str) -> Screen | None:
+    """The same, or None where its module is not there."""
+    return make(place) if there(place) else None
+
+
+def there(place: str) -> bool:
+    return importlib.util.find_spec(f"{__name__}.{place.partition(':')[0]}") is not None
+
+
 def home() -> Screen:
     """The screen at the bottom of everything."""
     return make("home:Home")
@@ -46,4 +55,4 @@ class MainMenu(Menu):
 
     def __init__(self):
         super().__init__("Neurorack", [Item(label, what=lambda place=place: self.panel.push(make(place)))
-                                       for label, place in MENU if importlib.util.find_spec(f"{__name__}.{place.partition(':')[0]}")], "main")
+                                       for label, place in MENU if there(place)], "main")
