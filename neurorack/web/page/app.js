@@ -47,7 +47,7 @@ const pages = tabs([
   { id: "modulators", name: "Modulators", title: "LFOs, envelopes and sequencers inside", element: new Modulators(toRoutes).element },
   { id: "models", name: "Models", title: "The library; bring a model of your own", element: models.element },
   { id: "scenes", name: "Scenes", title: "Save and recall", element: new Scenes().element },
-  { id: "record", name: "Record", title: "Takes to download", element: new Takes($("#record")).element },
+  { id: "record", name: "Record", title: "Takes to download", element: new Takes($("#quick-record")).element },
   { id: "midi", name: "MIDI", title: "Ports and learning", element: new Midi().element },
   { id: "settings", name: "Settings", title: "Preferences", element: new Settings().element },
   { id: "health", name: "Status", title: "Load, versions, log", element: new Health().element },

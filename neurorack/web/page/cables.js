@@ -7,8 +7,9 @@ const SAG = 0.22, LEAST_SAG = 26;
 /** The curve of a cable that hangs between two points. */
 export function hang(from, to, slack = 1) {
   const far = Math.hypot(to.x - from.x, to.y - from.y), sag = (LEAST_SAG + far * SAG) * slack;
-  const low = Math.max(from.y, to.y) * 0.35 + ((from.y + to.y) / 2) * 0.65 + sag, third = (to.x - from.x) * 0.28;
-  return `M${from.x.toFixed(1)} ${from.y.toFixed(1)} C${(from.x + third).toFixed(1)} ${low.toFixed(1)} ${(to.x - third).toFixed(1)} ${low.toFixed(1)} ${to.x.toFixed(1)} ${to.y.toFixed(1)}`;
+  const low = Math.max(from.y, to.y) * 0.4 + ((from.y + to.y) / 2) * 0.6 + sag, wide = to.x - from.x, aside = Math.sign(wide || 1) * 26;
+  const points = [from.x + wide * 0.3 + aside, from.y + (low - from.y) * 0.92, to.x - wide * 0.2, low + sag * 0.15, to.x, to.y].map((part) => part.toFixed(1));
+  return `M${from.x.toFixed(1)} ${from.y.toFixed(1)} C${points.join(" ")}`;
 }
 
 export class Cables {

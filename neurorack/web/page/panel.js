@@ -79,7 +79,7 @@ export class Panel {
       pad.addEventListener("keydown", (event) => { if ((event.key === "Enter" || event.key === " ") && !event.repeat) { event.preventDefault(); set(true)(); } });
       pad.addEventListener("keyup", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); set(false)(); } });
       this.pads[jack] = pad;
-      return at(pad, { x, y: y - 3.8 + 7.6 * i });
+      return at(pad, { x, y: y - 3.4 + 7.2 * i });
     });
   }
 
@@ -126,8 +126,8 @@ export class Panel {
 
   /** The light of the encoder's ring: [r, g, b]. */
   led(colour) {
-    const [r, g, b] = colour;
-    this.art?.style.setProperty("--led", r + g + b ? `rgb(${r} ${g} ${b})` : "");
-    if (this.art && !(r + g + b)) this.art.style.removeProperty("--led");
+    const most = Math.max(...colour), parts = colour.map((part) => Math.round((255 * part) / (most || 1)));
+    if (most) this.art?.style.setProperty("--led", `rgb(${parts.join(" ")} / ${(0.35 + 0.65 * (most / 255)).toFixed(2)})`);      // a dim light is still a coloured one
+    else this.art?.style.removeProperty("--led");
   }
 }
