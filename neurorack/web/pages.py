@@ -11,7 +11,7 @@ FOLDER = Path(__file__).resolve().parent / "page"
 TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
          ".png": "image/png", ".ico": "image/x-icon", ".json": "application/json", ".webmanifest": "application/manifest+json", ".woff2": "font/woff2"}
 #: What a browser gets before it is paired.
-OPEN = frozenset(("pair.html", "pair.js", "pair.css"))
+OPEN = frozenset(("pair.html", "pair.js", "pair.css", "icon.svg"))
 
 
 class Files:
