@@ -45,7 +45,7 @@ GATE_THRESHOLD_VOLTS = 1.6  # rising; falls below 1.0 V
 GATE_RELEASE_VOLTS = 1.0
 RETRIGGER_GAP_SECONDS = 0.001
 KEYS = ("seconds", "model", "seed", "events", "curves", "controls", "sources", "routes", "tempo_bpm")
-TEMPO_BPM = (30.0, 300.0)
+TEMPO_BPM = (40.0, 300.0)
 EVENTS = (("jack", "volts"), ("swap", "fade_ms"), ("mix",))      # what an event may be: its first key, and the others it may have
 
 

@@ -50,7 +50,7 @@ class ScoreHand(Hand):
 
     def play(self) -> None:
         """Wait for each step and tick in turn; sleeps on its stop, so that it ends at once."""
-        start = time.monotonic()
+        start = self._begin()
         steps = [(at, "gate", gate, volts) for at, gate, volts in self.score.gate_steps()]
         wishes = list(self.score.wishes) if self.wish else []
         moving = bool(self.score.curves or self.score.controls or any(j.startswith("cv") for _, j, _ in self.score.events))
@@ -78,6 +78,14 @@ class ScoreHand(Hand):
                 if gate == 0 and volts >= 1.6:
                     self.edge_ns.append(edge_ns)
         self.done.set()
+
+    def _begin(self) -> float:
+        """When it begins: at once, or with the second of two taps that make its tempo."""
+        if self.score.tempo_bpm and self.wish:
+            self.wish({"do": "tap"})
+            self.wait_until(time.monotonic() + 60 / self.score.tempo_bpm)
+            self.wish({"do": "tap"})
+        return time.monotonic()
 
     def _move(self, at: float) -> None:
         for jack, volts in enumerate(self.score.cv_volts(np.array([at]))[0]):

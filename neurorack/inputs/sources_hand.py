@@ -16,6 +16,8 @@ class Sources:
     def __init__(self, run):
         self.run = run
         self.settings: dict[str, dict] = {}
+        score = run.settings.score
+        self.seed = run.settings.seed or (score.seed if score else 0)
         self.revision = 0
         self._write = declare("nr_sources_write", None, ctypes.c_void_p, ctypes.c_void_p)
         #: what the control socket can ask for: name -> handler of ``Wishes``
@@ -43,7 +45,7 @@ class Sources:
     def publish(self) -> None:
         """Write the shared section (writer: the supervisor)."""
         self.revision += 1
-        struct = to_struct(self.settings, self.run.settings.seed, self.revision)
+        struct = to_struct(self.settings, self.seed, self.revision)
         self._write(self.run.rack.sources.address("seq"), ctypes.byref(struct))
 
     # -- requests
