@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from neurorack.errors import NeurorackError
+from neurorack.panel.waypoints import waypoint, waypoints
 from neurorack.process import ONE_THREAD
 
 BENCH_SECONDS = 120.0
@@ -40,4 +41,4 @@ def bench(request: dict) -> dict:
         raise NeurorackError(f"it was not measured within {BENCH_SECONDS:g} s; try again when less plays") from None
 
 
-LOCAL = {"models": models, "model": model, "bench": bench}
+LOCAL = {"models": models, "model": model, "bench": bench, "waypoints": waypoints, "waypoint": waypoint}

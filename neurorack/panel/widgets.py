@@ -235,5 +235,7 @@ class Text(Screen):
         rows = (canvas.height - y - 1) // pitch
         self.top = max(0, min(self.top, len(lines) - rows))
         for number, (line, colour) in enumerate(lines[self.top: self.top + rows]):
-            canvas.text(lay.margin, y + 1 + number * pitch, line, colour=colour, width=width)
+            taken = canvas.text(lay.margin, y + 1 + number * pitch, line, colour=colour, width=width)
+            if colour == "accent" and not lay.colour:
+                canvas.dotted(lay.margin, y + 1 + number * pitch + face.height - 1, taken, 2)
         canvas.scroll_bar(y, rows * pitch, self.top, rows, len(lines))

@@ -31,8 +31,8 @@ def _sound() -> np.ndarray:
 
 
 def _trail() -> tuple[tuple[float, float], ...]:
-    a = np.linspace(0, 4.4, 46)
-    return tuple((float(x), float(y)) for x, y in zip(0.5 + 0.28 * np.cos(a) * (1 - a / 12), 0.5 + 0.33 * np.sin(1.3 * a)))
+    a = np.linspace(-4.4, 0, 46)
+    return tuple((float(x), float(y)) for x, y in zip(0.43 + 0.28 * np.cos(a) * (1 + a / 12), 0.4 + 0.3 * np.sin(1.3 * a)))
 
 
 ANSWERS = {
