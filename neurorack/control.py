@@ -10,7 +10,7 @@ The socket ``PID.sock`` lies in the folder of the run files, for its owner alone
     {"do": "unload", "slot": "A"}
     {"do": "mix", "value": 0.5}                    0 is slot A, 1 slot B
     {"do": "set", "control": "brightness", "value": 0.7, "drive": null}
-    {"do": "route", "jack": "cv2", "control": "brightness", "amount_per_volt": 0.1, ...}   the fields of a Route; control "mix" too
+    {"do": "route", "jack": "cv2", "control": "brightness", "amount_per_volt": 0.1, ...}   the fields of a Route; control "mix" too, jack "mod1" too
     {"do": "unroute", "jack": "cv2", "control": null}
     {"do": "level", "db": -6}
     {"do": "learn", "control": "brightness", "low": 0, "high": 1, "seconds": 15}   the next MIDI controller that moves drives it
@@ -19,11 +19,22 @@ The socket ``PID.sock`` lies in the folder of the run files, for its owner alone
     {"do": "scenes"}                               those saved, the current one, whether it was edited, what can be undone
     {"do": "scene_save", "number": 3, "name": "Dawn"}    (no number: the next free place), scene_recall, scene_next, scene_rename, scene_copy (to),
                                                    scene_delete, undo, redo; "program" recalls too
+    {"do": "sources"}                             the modulators, where they stand, and all that can be set
+    {"do": "source", "source": "mod1", "kind": "lfo", "rate_hz": 2, ...}   a modulator; fields that are not named stay
     {"do": "tap"}                                  a beat by hand: two make a tempo
     {"do": "record", "on": true}                   a take begins (false: ends; without "on": the other of the two)
     {"do": "takes"}                                what was recorded, what goes on, what room is left
     {"do": "take_delete", "take": "take-2026-11-20-001.wav"}
     {"do": "gate_action", "gate": "gate2", "action": "record"}   trigger, freeze, next, scene, record, tap or none
+    {"do": "preferences"}                          all of them, with limits; {"do": "preference", "name": "display.dim_minutes", "value": 5} sets one
+    {"do": "notices"}                              what to know and what to do about it; {"do": "notice_seen", "id": "disk"}
+    {"do": "statistics"}                           cores, temperature, memory, disk, addresses, versions, uptime, releases
+    {"do": "jacks"}                                settings of every jack; {"do": "jack", "jack": "gate2", "role": "clock"} changes them
+    {"do": "calibrate", "step": "begin", "jack": "all"}   then measure, skip, keep, cancel; without a step: where it stands
+    {"do": "detect", "step": "begin", "jack": "all", "seconds": 5}   the jack detective; {"step": "keep", "jack": "cv1"} accepts what it found
+    {"do": "hit", "gate": "gate1"}                 a trigger by hand; with "hold": true up, and down the next time
+    {"do": "monitor", "db": -12}                   the audio input in the output; null: off; without "db": how it stands
+    {"do": "power", "what": "shutdown"}            or reboot; {"do": "release", "name": "..."} another installed release
 """
 
 from __future__ import annotations

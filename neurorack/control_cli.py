@@ -6,11 +6,12 @@ import argparse
 import json
 
 from neurorack import control, takes_cli, upkeep_cli
+from neurorack.inputs import sources_cli
 from neurorack.remote import cli as midi_cli
 from neurorack.web import cli as web_cli
 
 #: Each registers its requests, reads its arguments and shows its answers; ``None`` is for another.
-PARTS = (midi_cli, upkeep_cli, web_cli, takes_cli)
+PARTS = (midi_cli, upkeep_cli, web_cli, takes_cli, sources_cli)
 
 
 def register(commands) -> None:
@@ -43,7 +44,7 @@ def register(commands) -> None:
     knob.add_argument("control")
     knob.add_argument("value", type=float)
     knob.add_argument("--drive", type=float, help="0..1: how far it sets the model's input instead of bending the gesture")
-    route = request("route", "patch a CV jack to a named control, or to mix")
+    route = request("route", "patch a CV jack or a modulator (mod1 to mod8) to a named control, or to mix")
     route.add_argument("jack")
     route.add_argument("control")
     route.add_argument("--amount", dest="amount_per_volt", type=float, default=0.1, help="control change per volt (default 0.1)")
@@ -51,6 +52,9 @@ def register(commands) -> None:
     route.add_argument("--curve", type=float, default=1.0, help="exponent of the volts, 0.25..4 (default 1: straight)")
     route.add_argument("--smooth-ms", type=float, default=5.0)
     route.add_argument("--latched", action="store_true", help="read the jack at each hit only")
+    route.add_argument("--low", type=float, default=0.0, help="the control does not go below this by the route (default 0)")
+    route.add_argument("--high", type=float, default=1.0, help="nor above this (default 1)")
+    route.add_argument("--quantise", default="off", help="a number of values, 2 to 64, or a scale: minor, \"D minor\" ... (default off)")
     request("tap", "a beat by hand: two make a tempo, which a clock jack takes over")
     unroute = request("unroute", "take routes away")
     unroute.add_argument("--jack")
