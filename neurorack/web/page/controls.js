@@ -4,6 +4,7 @@ import { h, put, clamp } from "./dom.js";
 import { ask, wish, watch, state, now } from "./live.js";
 import { slider } from "./form.js";
 import { moved } from "./routes.js";
+import { Plane } from "./plane.js";
 
 export class Controls {
   /** @param {"A"|"B"} slot */
@@ -13,7 +14,8 @@ export class Controls {
     this.title = h("h2", {});
     this.about = h("p", { class: "soft small" });
     this.rows = h("div", { class: "controls" });
-    this.element = h("section", { class: "card", "aria-label": `Controls of slot ${slot}`, hidden: true }, h("div", { class: "head" }, this.title), this.about, this.rows);
+    this.map = h("div", { class: "map-room" });
+    this.element = h("section", { class: "card", "aria-label": `Controls of slot ${slot}`, hidden: true }, h("div", { class: "head" }, this.title), this.about, h("div", { class: "beside" }, this.rows, this.map));
     this.made = [];
     watch("status", (status) => this.#status(status));
     watch("now", (changed) => { if (changed[slot]) this.#move(changed[slot].controls); });
@@ -56,10 +58,15 @@ export class Controls {
       return { name, fallback, live, tag, set: row.set, element: row.element };
     });
     this.rows.replaceChildren(...this.made.map((one) => one.element));
+    const plane = this.card?.plane;
+    this.plane = plane ? new Plane(plane.map((name) => ({ name, label: cards[name]?.label ?? name })), (name) => state.status.patch.knobs[name] ?? cards[name]?.default ?? 0.5) : null;
+    this.places = plane?.map((name) => names.indexOf(name));
+    this.map.replaceChildren(...(this.plane ? [this.plane.element] : []));
     if (now[this.slot]) this.#move(now[this.slot].controls);
   }
 
   #knobs(patch) {
+    this.plane?.knobs();
     for (const one of this.made) {
       one.set(patch.knobs[one.name] ?? one.fallback);
       const by = moved(patch.routes, one.name);
@@ -70,6 +77,7 @@ export class Controls {
 
   #move(values) {
     if (!values || !this.element.offsetParent) return;
+    this.plane?.show(...this.places.map((place) => values[place]));
     this.made.forEach((one, i) => { one.live.style.transform = `scaleX(${clamp(values[i] ?? 0, 0, 1)})`; });
   }
 }

@@ -1,13 +1,13 @@
 // The library: what can be played, the verdict on each, and new models by drag and drop.
 
 import { h, $, say, put, size } from "./dom.js";
-import { ask, wish, watch, state } from "./live.js";
+import { wish, watch, state } from "./live.js";
 import { toast } from "./toasts.js";
 
 const KINDS = ".ts,.safetensors";
 
 function facts(model) {
-  return [model.kind, model.from, model.rate_hz && `${model.rate_hz / 1000} kHz`, model.size && (typeof model.size === "number" ? size(model.size) : model.size), model.licence].filter(Boolean).join(" · ");
+  return [model.where === "factory" ? "factory" : "your own", model.kind === "unchecked" || model.kind === "refused" ? null : model.kind, model.sample_rate_hz && `${model.sample_rate_hz / 1000} kHz`, size(model.bytes), model.licence ?? "licence not stated"].filter(Boolean).join(" · ");
 }
 
 export class Models {
@@ -27,7 +27,7 @@ export class Models {
     });
     this.element = h("div", {}, this.drop, this.uploads, this.list);
     this.going = new Map();
-    watch("models", ({ models }) => this.#show(models));
+    watch("models", (models) => this.#show(models));
     watch("status", () => this.#playing());
     watch("upload", (message) => this.#verdict(message));
   }
@@ -50,7 +50,6 @@ export class Models {
       const name = answer.name ?? file.name;
       this.going.set(name, { row, bar, text });
       row.dataset.name = name;
-      if (answer.line) this.#verdict({ name, phase: answer.phase ?? "plays", line: answer.line });
     };
     sending.onerror = () => this.#end(row, bar, text, "the upload broke off; try again", true);
     sending.send(file);
@@ -65,8 +64,9 @@ export class Models {
   }
 
   #verdict({ name, phase, line }) {
+    if (phase === "received") return;
     const known = this.going.get(name);
-    if (!known || phase === "received") return;
+    if (!known) { toast(`${name}: ${line}`, phase === "refused"); return; }
     this.going.delete(name);
     this.#end(known.row, known.bar, known.text, line, phase === "refused");
   }
@@ -82,11 +82,26 @@ export class Models {
   }
 
   #row(model) {
-    const { name } = model, refused = /^refused/.test(model.verdict ?? "");
+    const { name } = model, refused = model.verdict === "refused", line = model.line ?? (model.where === "factory" ? "" : "is being checked, or waits for it");
     const act = (text, title, what, more = {}) => h("button", { type: "button", text, "aria-label": `${title} ${name}`, title, on: { click: async ({ target }) => { put(target, "aria-busy", true); await wish(what); put(target, "aria-busy", false); } }, ...more });
     return h("li", { data: { model: name }, class: refused ? "bad" : "" },
-      h("div", { class: "what" }, h("strong", { text: name }), h("span", { class: "tag", hidden: true }), h("small", { class: "soft", text: facts(model) }), h("small", { class: refused ? "verdict bad" : "verdict", text: model.verdict ?? "" })),
-      refused ? null : h("div", { class: "buttons" }, act("Play", "Crossfade to", { do: "swap", model: name }, { class: "strong" }), act("into A", "Load into slot A:", { do: "load", slot: "A", model: name }), act("into B", "Load into slot B:", { do: "load", slot: "B", model: name })));
+      h("div", { class: "what" }, h("strong", { text: name }), h("span", { class: "tag", hidden: true }), h("small", { class: "soft", text: facts(model) }), h("small", { class: refused ? "verdict bad" : "verdict", text: line })),
+      refused ? null : h("div", { class: "buttons" }, act("Play", "Crossfade to", { do: "swap", model: name }, { class: "strong" }), act("into A", "Load into slot A:", { do: "load", slot: "A", model: name }), act("into B", "Load into slot B:", { do: "load", slot: "B", model: name })),
+      model.where === "own" ? this.#remover(name) : null);
+  }
+
+  #remover(name) {
+    const remove = h("button", { type: "button", class: "danger", text: "Remove", "aria-label": `Remove ${name}`, title: "It goes to the library's trash", on: { click: async () => {
+      if (!remove.dataset.sure) {
+        remove.dataset.sure = "1";
+        remove.textContent = "Really?";
+        setTimeout(() => { delete remove.dataset.sure; remove.textContent = "Remove"; }, 3000);
+        return;
+      }
+      const answer = await fetch(`/api/models/${encodeURIComponent(name)}`, { method: "DELETE" }).then((one) => one.json(), () => ({ ok: false, error: "no answer came" }));
+      toast(answer.ok ? `${name} is in the trash: neurorack models restore brings it back` : answer.error, !answer.ok);
+    } } });
+    return remove;
   }
 
   #playing() {

@@ -1,7 +1,7 @@
 // The modulators mod1..mod8: one card each, its form built from what the instrument declares for its kind.
 
 import { h, say, plain, figures, clamp } from "./dom.js";
-import { wish, watch, state } from "./live.js";
+import { wish, watch, state, now as live } from "./live.js";
 import { select } from "./form.js";
 import { form } from "./fields.js";
 
@@ -32,7 +32,7 @@ class Card {
     const to = routes.filter((route) => route.jack === this.name).map((route) => route.control).join(", ");
     this.to.hidden = now.kind === "off";
     say(this.to, to ? `moves ${to}` : "Route it …");
-    this.swing(now.now_volts);
+    this.swing(live.mods?.[Number(this.name.slice(3)) - 1] ?? 0);
   }
 
   swing(volts) {
@@ -56,6 +56,6 @@ export class Modulators {
         this.cards.get(one.name).show(one, state.status?.patch.routes ?? []);
       }
     });
-    watch("now", (changed) => { changed.mod?.forEach((volts, i) => this.cards.get(`mod${i + 1}`)?.swing(volts)); });
+    watch("now", (changed) => { changed.mods?.forEach((volts, i) => this.cards.get(`mod${i + 1}`)?.swing(volts)); });
   }
 }

@@ -1,49 +1,31 @@
-// The door: asks for a code to be shown, sends it back, and opens the page. Imports nothing, so that little is open to all.
+// Pairing: asks the instrument to show a code, sends what was typed, and opens the page when it was right.
 
-const tell = document.getElementById("tell"), begin = document.getElementById("begin"), enter = document.getElementById("enter"), code = document.getElementById("code");
+const $ = (id) => document.getElementById(id);
+const say = (text) => { $("said").textContent = text; };
 
-function say(text, bad = false) {
-  tell.textContent = text;
-  tell.classList.toggle("bad", bad);
-}
-
-/** @returns {Promise<object>} the answer; never throws */
-async function ask(what) {
+async function send(what) {
   try {
-    const answer = await fetch("/api/pair", { method: "POST", body: JSON.stringify(what) });
+    const answer = await fetch("/api/pair", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(what) });
     return await answer.json();
   } catch {
-    return { ok: false, error: "The instrument does not answer; is it on, and in this network?" };
+    return { ok: false, error: "the instrument does not answer; is it still running?" };
   }
 }
 
-async function busy(form, work) {
-  const buttons = form.querySelectorAll("button");
-  buttons.forEach((one) => { one.disabled = true; });
-  await work();
-  buttons.forEach((one) => { one.disabled = false; });
-}
-
-begin.addEventListener("submit", (event) => {
-  event.preventDefault();
-  busy(begin, async () => {
-    const answer = await ask({});
-    if (!answer.ok) return say(answer.error, true);
-    say(`The display shows a code. It is good for ${Math.round(answer.until_s)} seconds.`);
-    enter.hidden = false;
-    begin.querySelector("button").textContent = "Show it again";
-    code.focus();
-  });
+$("ask").addEventListener("click", async () => {
+  const answer = await send({});
+  say(answer.ok ? "Look at the display." : answer.error);
+  if (!answer.ok) return;
+  $("form").hidden = false;
+  $("ask").textContent = "Show me another code";
+  $("code").focus();
 });
 
-enter.addEventListener("submit", (event) => {
+$("form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  busy(enter, async () => {
-    const answer = await ask({ code: code.value.trim() });
-    if (answer.ok) return location.replace("/");
-    say(answer.error, true);
-    code.select();
-  });
+  const answer = await send({ code: $("code").value.trim() });
+  if (answer.ok) { say("Paired. Opening …"); location.replace("/"); return; }
+  say(answer.error);
+  $("code").value = "";
+  $("code").focus();
 });
-
-code.addEventListener("input", () => { if (/^\d{6}$/.test(code.value)) enter.requestSubmit(); });

@@ -15,6 +15,7 @@ export class Scenes {
     this.name = h("input", { type: "text", maxlength: 40, placeholder: "a name for what sounds now", "aria-label": "Name of the new scene" });
     this.list = h("ol", { class: "list scenes", "aria-label": "Scenes" });
     this.current = h("p", { class: "soft small", role: "status" });
+    const file = h("input", { type: "file", accept: ".yaml,.yml", class: "unseen", id: "scene-file", on: { change: () => { if (file.files[0]) this.#bringIn(file.files[0]); file.value = ""; } } });
     const save = async (event) => {
       event.preventDefault();
       const name = this.name.value.trim(), answer = await wish({ do: "scene_save", ...(name ? { name } : {}) });
@@ -23,7 +24,7 @@ export class Scenes {
     this.element = h("div", {},
       h("p", { class: "intro", text: "A scene keeps the models, knobs, routes, modulators, mix and level. Recalling one crossfades to it." }),
       h("section", { class: "card" }, h("form", { class: "inline", on: { submit: save } }, this.name, h("button", { type: "submit", class: "strong", text: "Save scene" })), this.current),
-      this.list);
+      this.list, h("label", { class: "quiet button", for: "scene-file", title: "A scene's file, from another module say" }, file, "Bring in a scene's file …"));
     watch("scenes", (value) => this.#show(value));
   }
 
@@ -49,7 +50,13 @@ export class Scenes {
         button("Save here", `Save what sounds now over ${name}`, () => wish({ do: "scene_save", number: scene.number })),
         button("Rename", `Rename ${name}`, (event) => this.#rename(event.target.closest("li"), scene)),
         button("Copy", `Copy ${name} to the next free place`, () => this.#copy(scene)),
+        h("a", { class: "button", href: `/api/scenes/${scene.number}`, download: "", text: "File", "aria-label": `Download ${name} as a file`, title: `Download ${name} as a file` }),
         button("Delete", `Delete ${name}`, (event) => this.#delete(event.target, scene, name), { class: "danger" })));
+  }
+
+  async #bringIn(file) {
+    const answer = await fetch("/api/scenes", { method: "POST", body: file }).then((one) => one.json(), () => ({ ok: false, error: "no answer came" }));
+    toast(answer.ok ? `It is scene ${answer.number} now${answer.problems.length ? `; ${answer.problems[0]}` : ""}` : answer.error, !answer.ok);
   }
 
   #rename(row, scene) {

@@ -33,7 +33,7 @@ export class Slots {
   }
 
   #fill() {
-    const models = (state.models?.models ?? []).map((model) => model.name);
+    const models = (state.models ?? []).filter((model) => model.verdict !== "refused").map((model) => model.name);
     for (const [name, box] of Object.entries(this.boxes)) {
       const playing = state.status?.slots?.[name]?.model ?? "", names = playing && !models.includes(playing) ? [playing, ...models] : models;
       box.fill([["", "empty"], ...names.map((model) => [model, model])]);
