@@ -11,6 +11,7 @@ from typing import NoReturn
 from neurorack import __version__, control_cli, models_cli
 from neurorack.errors import NeurorackError
 from neurorack.inputs import cli as inputs_cli
+from neurorack.panel import cli as panel_cli
 
 
 class _Parser(argparse.ArgumentParser):
@@ -42,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument("--osc", nargs="?", const="7400", metavar="[ADDRESS:]PORT", help="listen to OSC (default 127.0.0.1:7400; 0.0.0.0 for all networks)")
     play.add_argument("--display", choices=("128", "240", "none"), help="the panel's display where the board has none: 128x64 (default) or 240x240 in colour; none for no panel")
     play.add_argument("--web", metavar="HOST:PORT", help="the page in a browser (default 127.0.0.1:8042; 0.0.0.0:8042 for the network, with pairing; none for no page)")
+    play.add_argument("--patch", type=Path, metavar="FILE", help="begin with this patch (default: as it was when it was switched off)")
+    play.add_argument("--fresh", action="store_true", help="begin with the model's own patch")
     play.add_argument("--score", type=Path, help="play the simulated jacks from this score")
     play.add_argument("--record", type=Path, metavar="FILE.wav", help="record what the jack plays, without loss")
     play.add_argument("--report", type=Path, metavar="FILE.json", help="write what the run was like")
@@ -67,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     models_cli.register(commands)
     control_cli.register(commands)
     inputs_cli.register(commands)
+    panel_cli.register_command(commands)
 
     doctor = commands.add_parser("doctor", help="look for what could go wrong", description="Look at audio, scheduling, buses, board and models; every finding names its remedy.")
     doctor.add_argument("--json", action="store_true")
@@ -95,7 +99,7 @@ def _play(args) -> int:
     Instrument(Settings(
         model=args.model, device=args.device, board=args.board, simulated=args.simulated, rate_hz=args.rate, block_frames=args.block, lead_frames=args.lead,
         settle_us=args.settle_us, input_channels=2 if args.input or args.monitor_db is not None else 0, monitor_db=args.monitor_db,
-        seconds=seconds, score=score, record=args.record, report=args.report, seed=args.seed, quiet=args.quiet,
+        seconds=seconds, score=score, patch=args.patch, fresh=args.fresh, record=args.record, report=args.report, seed=args.seed, quiet=args.quiet,
         midi=args.midi, midi_virtual=args.midi_virtual, osc=osc, web=args.web, display=args.display)).play()
     return 0
 
@@ -134,7 +138,7 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return {"play": _play, "render": _render, "bench": _bench, "doctor": _doctor, "models": models_cli.run, "ctl": control_cli.run, "calibrate": inputs_cli.run,
-                "jacks": inputs_cli.run}[args.command](args)
+                "jacks": inputs_cli.run, "panel": panel_cli.run}[args.command](args)
     except NeurorackError as error:
         if str(error):
             print(f"neurorack: {' '.join(str(error).split())}", file=sys.stderr)

@@ -37,6 +37,7 @@ class PanelHand:
         self.child.start(run.rack)
         run.others.append(self.child)
         run.note_children()
+        run.say("the panel: `neurorack panel` in another terminal shows its display and turns its encoder")
 
     def _send(self, event: dict) -> None:
         try:
