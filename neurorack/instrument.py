@@ -27,12 +27,13 @@ from neurorack.desk.keyboard import HELP, Keyboard, status_line
 from neurorack.drivers import board as boards
 from neurorack.errors import NeurorackError
 from neurorack.gate_actions import GateActions
-from neurorack.importer.players import load_model
 from neurorack.inputs.sources_hand import Sources
 from neurorack.library.watch import Watcher
 from neurorack.notify import Notifier
 from neurorack.panel.hand import PanelHand
+from neurorack.patches.present import patch_of
 from neurorack.patches.scenes import Scenes
+from neurorack.patches.waking import begin
 from neurorack.process import BAD_INPUT, name_process, tell
 from neurorack.render import check_audio_settings, drive_indices, write_atomically
 from neurorack.remote.hand import Remote
@@ -43,7 +44,6 @@ from neurorack.slot import PLAYING
 from neurorack.slots import Slots
 from neurorack.takes import Takes
 from neurorack.upkeep import Upkeep
-from neurorack.voice.card import check_card
 from neurorack.voice.patch import default_patch
 from neurorack.watched import Watched
 from neurorack.web.hand import Web
@@ -79,6 +79,8 @@ class Settings:
     display: str | None = None            # "128", "240" or "none"; None: the board's, else 128x64 without a chip
     web: str | None = None                # HOST:PORT, PORT, HOST or none; None: this machine alone, the usual port or the next
     score: Score | None = None
+    patch: Path | None = None             # a patch file to begin with
+    fresh: bool = False                   # begin with the model's own patch, not as it was
     record: Path | None = None
     report: Path | None = None
     seed: int = 0
@@ -93,9 +95,8 @@ class Instrument:
         self.web, self.panel = Web(self), PanelHand(self)
         check_audio_settings(settings.block_frames, settings.rate_hz)
         score = settings.score
-        self.model_path = library.find(settings.model or (score.model if score else None), score.folder if score else None)
-        self.card = load_model(self.model_path).card
-        check_card(self.card, self.model_path)
+        self.beginning = begin(settings, self.say)
+        self.model_path, self.card = self.beginning.model_path, self.beginning.card
         self.controls = [c["name"] for c in self.card["controls"]]
         if score:
             drive_indices(score, self.controls)
@@ -108,10 +109,13 @@ class Instrument:
                                 settle_us=self.board["cv"].get("settle_us", 1000) if settings.settle_us is None else settings.settle_us)
         if settings.monitor_db is not None:
             self.rack.run.monitor_gain = 10 ** (settings.monitor_db / 20)
-        self.patch = default_patch(self.card, listens=settings.input_channels > 0)
+        document = self.beginning.document
+        self.patch = patch_of(document) if document else default_patch(self.card, listens=settings.input_channels > 0)
+        if score:
+            score.patched(self.patch)
         self.upkeep = Upkeep(self)
         self.slots = Slots(self.rack, settings, self.patch, self.say, self.note_children)
-        self.slots.begin(self.model_path, self.card)
+        self.slots.begin(self.model_path, self.card, self.beginning.encoder)
         self.posted: queue.SimpleQueue = queue.SimpleQueue()
         self.wires = boards.wires(self.board, self.rack, settings.simulated)
         self.remote = Remote(self)
@@ -122,7 +126,7 @@ class Instrument:
         self.cable_requests = CableRequests(self)
         self.takes, self.gate_actions = Takes(self), GateActions(self)
         self.sources = Sources(self)
-        self.scenes = Scenes(self)
+        self.scenes = Scenes(self, self.beginning)
         self.wishes = Wishes(self)
         self.server: Server | None = None
         self.watcher = Watcher(self.upkeep.notices.library)
@@ -179,6 +183,7 @@ class Instrument:
         """Ask for the end; safe from a signal handler and from any thread."""
         if self.leaving is None:
             self.leaving = time.monotonic()
+            self.posted.put(lambda: None)    # a SimpleQueue whose wait a signal breaks off may wait on for ever (CPython forgets a deadline that has passed)
 
     def say(self, message: str) -> None:
         self.web.note(message)
@@ -255,12 +260,14 @@ class Instrument:
         self.say(f"{self.card.get('name')} plays on {device}, {s.rate_hz} Hz in blocks of {s.block_frames}, board {self.board['name']} "
                  f"({now - self.began:.1f} s after the start)")
         self.upkeep.start()
+        self.scenes.begin()
         self.remote.start()
         self.web.start()
         self.panel.start()
         if self.wires is None:
             return
         if s.score:
+            self.sources.restore(s.score.sources)
             self.hands.append(ScoreHand(s.score, self.wires, self.drive, self.wishes.from_a_hand))
         else:
             self.cables = Cables(self.wires, self.board["cv"]["jacks"], self.board["gates"]["jacks"], s.seed)
@@ -343,6 +350,7 @@ class Instrument:
             hand.finish()
         if self.server:
             self.server.close()
+        self.scenes.end()
         self.watcher.stop()
         self.run_file.remove()
         if self.hands and sys.stderr.isatty() and not self.settings.quiet:

@@ -12,7 +12,7 @@ from neurorack.watched import Spare, Watched
 
 DETACHED, PLAYING = 0, 1
 LEAVE_SECONDS = 0.5           # a synth that was told to leave and does not is killed
-MIX = "mix"                   # the instrument's own control beside the model's
+MIX, MORPH = "mix", "morph"   # the instrument's own controls beside the model's
 FREE_JACKS = CV_JACKS[:4]
 
 
@@ -22,7 +22,7 @@ def fitted(patch: Patch, card: dict, listens: bool = False) -> Patch:
     own, names, cleared = default_patch(card, listens), [c["name"] for c in card.get("controls", [])], patch.left_free
     routes = [route for route in patch.routes if route.control in names]
     taken = {route.control for route in routes} | cleared
-    free = [jack for jack in FREE_JACKS if jack not in {route.jack for route in patch.routes if route in routes or route.control == MIX} | cleared]
+    free = [jack for jack in FREE_JACKS if jack not in {route.jack for route in patch.routes if route in routes or route.control in (MIX, MORPH)} | cleared]
     for route in own.routes:
         if route.control in taken or not free:
             continue

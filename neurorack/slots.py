@@ -52,9 +52,9 @@ class Slots:
 
     # -- what others ask for; in the supervisor's loop
 
-    def begin(self, path: Path, card: dict) -> None:
+    def begin(self, path: Path, card: dict, encoder: Path | None = None) -> None:
         """The first model, into slot A."""
-        self.slots[0].take(path, card, self.patch, self.settings)
+        self.slots[0].take(path, card, self.patch, self.settings, encoder=encoder)
 
     def swap(self, name: str, path: Path, fade_ms: float = 50.0, encoder: Path | None = None, patch: Patch | None = None) -> Job:
         """Change to another model; the old one leaves once the new one has proven itself. ``patch``: the present one from the fade on."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from neurorack import causes, library
 from neurorack.errors import NeurorackError
-from neurorack.slot import MIX
+from neurorack.slot import MIX, MORPH
 from neurorack.swap import Job
 from neurorack.voice.patch import parse_route
 
@@ -132,6 +132,8 @@ class Wishes:
         name, value = text(request, "control"), number(request, "value", 0, 1)
         if name == MIX:
             return self._mix({"value": value})
+        if name == MORPH:
+            return self.handle({"do": "morph", "value": value})
         drive = None if request.get("drive") is None else number(request, "drive", 0, 1)
 
         def change(patch):

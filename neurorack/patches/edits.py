@@ -17,6 +17,8 @@ def described(before: dict, after: dict) -> tuple[str, object]:
     if not found:
         return "", None
     names = list(found)
+    if any(name.startswith("play ") for name in names):      # a change of model moves the mix, and empties the other slot
+        names = [name for name in names if name != "mix" and not name.startswith("empty ")]
     label = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
     return label, tuple(sorted(found))
 
@@ -28,8 +30,8 @@ def _named(path: list, before: dict, after: dict) -> str | None:
     if top == "models":
         if rest[1:] and rest[1] != "name":
             return None
-        names = [model["name"] for model in after["models"].values()]
-        return f"play {' and '.join(names)}" if names else "models"
+        model = after["models"].get(rest[0]) if rest else None
+        return f"play {model['name']}" if isinstance(model, dict) and "name" in model else f"empty {rest[0]}" if rest else "models"
     if top == "routes":
         return _routed(before["routes"], after["routes"])
     if top == "gates":

@@ -69,7 +69,7 @@ class Names:
     def told(self, path: Path, title: str) -> dict:
         key = str(path), title
         if key not in self._known:
-            self._known[key] = {"name": title}
+            self._known[key] = {"name": title, "file": str(path.absolute())}
             self._asked.put(key)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="models of scenes", daemon=True)
@@ -82,7 +82,10 @@ class Names:
             key = self._asked.get()
             self._known[key] = described(Path(key[0]), key[1])
 
-    def look(self, path: Path, title: str) -> dict:
-        """As ``told``, waited for."""
-        self._known[str(path), title] = told = described(path, title)
-        return told
+    def look(self, path: Path, title: str) -> None:
+        """Wait for it."""
+        self._known[str(path), title] = described(path, title)
+
+    def learn(self, path: Path, title: str, model: dict) -> None:
+        """As a scene says it."""
+        self._known.setdefault((str(path), title), {key: model[key] for key in ("name", "sha256", "file") if key in model})

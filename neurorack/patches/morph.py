@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from neurorack.inputs.sources import KINDS, Number
 from neurorack.patches import schema
-from neurorack.patches.present import MORPH
 from neurorack.patches.schema import Field
 
 RATIO_UNITS = ("Hz", "ms")      # of modulators: equal factors in equal times
@@ -95,8 +94,3 @@ def _glided(one, other, x: float, field):
     if field.unit in RATIO_UNITS and one > 0 and other > 0:
         return one * (other / one) ** x
     return one + x * (other - one)
-
-
-def with_morph_routes(document: dict, routes: list[dict]) -> dict:
-    """What moves the morph stays as it is while it moves."""
-    return {**document, "routes": [route for route in document["routes"] if route["control"] != MORPH] + [route for route in routes if route["control"] == MORPH]}

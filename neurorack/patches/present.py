@@ -9,7 +9,6 @@ from neurorack.patches import schema
 from neurorack.slot import MIX
 from neurorack.voice.patch import Patch, Route
 
-MORPH = "morph"
 OF_A_FILE = ("name", "saved_at")      # of a scene's file, not of what is heard
 _ROUTE = tuple(schema.fields(schema.ROUTE))
 

@@ -14,29 +14,29 @@ from neurorack.errors import NeurorackError, PatchError
 from neurorack.patches import models, schema
 from neurorack.patches.bank import Bank
 from neurorack.patches.edits import described
-from neurorack.patches.history import History
-from neurorack.patches.morph import between, with_morph_routes
-from neurorack.patches.present import capture, heard_slot, patch_of, play_beside, route_document, same, unknown
+from neurorack.patches.morph import between
+from neurorack.patches.morphing import Morphing
+from neurorack.patches.present import capture, patch_of, play_beside, same, unknown
 from neurorack.patches.recall import GLIDE_SECONDS, Wanted, Way
+from neurorack.patches.waking import Beginning, found_models
 
-LOOK_SECONDS = 0.1           # between two looks for edits
+LOOK_SECONDS, MORPH_LOOK_SECONDS = 0.1, 0.5      # between two looks for edits
 JOIN_SECONDS = 1.0           # edits of one thing that follow each other so soon are one step
 WAIT_SECONDS = 80.0
 MISSING_SECONDS = 1.0        # between two looks for a missing model
 
 
 class Scenes:
-    """Of one run.
+    """Of one run, which began so."""
 
-    Args:
-        history: the edits so far; written down where a journal keeps them.
-        begun: the document that the run began with, and how to call that beginning; None: the model's own patch.
-    """
-
-    def __init__(self, run, history: History | None = None, begun: dict | None = None):
-        self.run, self.history, self.begun = run, history or History(), begun
+    def __init__(self, run, beginning: Beginning):
+        self.run, self.beginning, self.history = run, beginning, beginning.history
         self.bank, self.names = Bank(), models.Names()
-        self.more: dict = unknown(begun) if begun else {}
+        self.more: dict = {}
+        if beginning.document:
+            self.more = unknown(beginning.document)
+            monitor = {"monitor_db": run.settings.monitor_db} if run.settings.monitor_db is not None else {}
+            play_beside(run, {**beginning.document, **monitor})
         self.way: Way | None = None
         self._patched, self._before = False, {}
         self._arrival = None                     # what to do once there
@@ -47,17 +47,44 @@ class Scenes:
         self._looked = self._edited = 0.0
         self._key: object = None
         self._searching = False
+        self.morphing = Morphing(self)
         #: what the control socket can ask for: name -> handler of ``Wishes``
         self.requests = {"scenes": self._scenes, "scene_save": self._save, "scene_recall": self._recall, "scene_next": self._next,
                          "scene_rename": self._rename, "scene_copy": self._copy, "scene_delete": self._delete, "undo": self._undo, "redo": self._redo,
-                         "program": self._recall}
+                         "program": self._recall, **self.morphing.requests}
 
     # -- in the supervisor's loop
+
+    def begin(self) -> None:
+        """The first sound has come: what the run began with is the present state, and the other slot's model follows."""
+        start = self.beginning
+        for words in start.words:
+            self.run.say(words)
+        if self.way:
+            return
+        if start.label:
+            self.history.note(current=None, morph=None)
+            self.history.step(start.label, self.now())
+        if start.document and start.document["models"]:
+            self.go(start.document, start.found, self._woken)
+            self._tell_missing([model["name"] for letter, model in start.document["models"].items() if letter in schema.SLOTS and letter not in start.found])
+
+    def _woken(self, way: Way) -> None:
+        self.history.amend(self.there(way))
+        if noted := self.history.notes.get("morph"):
+            self.morphing.again(noted)
+
+    def end(self) -> None:
+        """The run is over: the last edits go to the disk."""
+        if self.beginning.journal:
+            if self.still and self.run.sounding_at is not None:
+                self._look(time.monotonic())
+            self.beginning.journal.close()
 
     @property
     def busy(self) -> bool:
         """Something goes on that wants to be looked at often."""
-        return bool(self._glide or self.way)
+        return bool(self._glide or self.way or self.morphing.busy)
 
     @property
     def still(self) -> bool:
@@ -66,12 +93,22 @@ class Scenes:
         return not (self.way or self._glide or slots.job or slots.next_job or slots.emptying is not None)
 
     def tick(self, now: float) -> None:
-        """One look at everything."""
+        """One look at everything. What goes wrong here must not end the sound."""
+        try:
+            self._tick(now)
+        except Exception as error:   # noqa: BLE001
+            self.run.say(f"warning: Scene: given up ({type(error).__name__}: {error})")
+            if self.way:
+                self.way.end("something went wrong; the instrument's messages tell more")
+            self.way = self._glide = self.morphing.morph = None
+
+    def _tick(self, now: float) -> None:
         if self.way:
             self._step(self.way, now)
         if self._glide:
             self._gliding(now)
-        if now - self._looked >= LOOK_SECONDS and self.still and self.run.sounding_at is not None:
+        self.morphing.tick(now)
+        if now - self._looked >= (MORPH_LOOK_SECONDS if self.morphing.morph else LOOK_SECONDS) and self.still and self.run.sounding_at is not None:
             self._looked = now
             self._look(now)
 
@@ -82,12 +119,12 @@ class Scenes:
                 for slot in slots.slots if slot.holds}
         document = capture(self.run, told, self.more)
         if self.waiting:
-            if self._instead == self._playing():
+            if self._instead == self.playing():
                 return {**document, "models": self.waiting["models"], "mix": self.waiting["mix"]}
             self.waiting = None
         return document
 
-    def _playing(self) -> list:
+    def playing(self) -> list:
         return [slot.path if slot.holds else None for slot in self.run.slots.slots]
 
     def _look(self, now: float) -> None:
@@ -99,9 +136,13 @@ class Scenes:
             self.history.step("", document)
             return
         label, key = described(before, document)
+        if key is not None and (morph := self.morphing.morph):
+            label, key = self.morphing.label, id(morph)
+            if morph.numbers[0]:
+                self.history.note(morph=self.morphing.told())
         if key is None:                          # a model's sha256 has become known
             self.history.amend(document)
-        elif key == self._key and now - self._edited < JOIN_SECONDS and self.history.at:
+        elif key == self._key and (self.morphing.morph or now - self._edited < JOIN_SECONDS) and self.history.at:
             self.history.join(document)
         else:
             self.history.step(label, document)
@@ -116,6 +157,11 @@ class Scenes:
         self.way, self._arrival = Way(document, found, fade_ms), arrival
         self._patched = False
         return self.way
+
+    def _leave_morph_and_go(self, *what) -> Way:
+        if self.morphing.morph:
+            self.morphing.end()
+        return self.go(*what)
 
     def _step(self, way: Way, now: float) -> None:
         way.step(self.run.slots, now)
@@ -134,8 +180,12 @@ class Scenes:
             self._missing -= way.models.keys()       # one that came and cannot be played is not tried again
             return
         self.more = unknown(way.document)
+        for slot in self.run.slots.slots:
+            for letter, wanted in way.models.items():
+                if wanted.lies_in(slot):
+                    self.names.learn(slot.path, slot.title, way.document["models"][letter])
         self._missing = {letter for letter in way.document["models"] if letter in schema.SLOTS} - way.models.keys()
-        self.waiting, self._instead = (way.document, self._playing()) if self._missing else (None, None)
+        self.waiting, self._instead = (way.document, self.playing()) if self._missing else (None, None)
         self._arrival(way)
         self._key = None
 
@@ -169,31 +219,23 @@ class Scenes:
 
     # -- recall, in the asker's thread
 
-    def files(self, document: dict) -> dict[str, Wanted]:
-        """The document's models that are there."""
-        found = {}
-        for letter, model in document["models"].items():
-            if letter in schema.SLOTS and (path := models.found(model)):
-                found[letter] = Wanted(model["name"], path, models.encoder_file(model))
-        return found
-
-    def travel(self, document: dict, arrival, request: dict) -> dict:
+    def travel(self, document: dict, arrival, request: dict, found: dict[str, Wanted] | None = None) -> dict:
         """Go there and wait for the arrival, unless told not to. The answer's fields. Raises ``NeurorackError``."""
-        found = self.files(document)
+        found = found_models(document) if found is None else found
         missing = [model["name"] for letter, model in document["models"].items() if letter in schema.SLOTS and letter not in found]
-        way = self.run.call(self.go, document, found, arrival)
+        way = self.run.call(self._leave_morph_and_go, document, found, arrival)
         if request.get("wait", True):
             way.ended.wait(WAIT_SECONDS)
         if way.error:
             raise PatchError(way.error)
-        if missing:
-            self.run.say(f"warning: Scene: {', '.join(missing)} is missing and waited for; add it: neurorack models add FILE")
-            self._search()
+        self._tell_missing(missing)
         return {"missing": missing}
 
-    def _search(self) -> None:
-        """Take missing models when they come, from a thread of its own."""
-        if not self._searching:
+    def _tell_missing(self, missing: list[str]) -> None:
+        """Say so, and take them when they come, from a thread of its own."""
+        if missing:
+            self.run.say(f"warning: Scene: {', '.join(missing)} is missing and waited for; add it: neurorack models add FILE")
+        if missing and not self._searching:
             self._searching = True
             threading.Thread(target=self._searcher, name="missing models", daemon=True).start()
 
@@ -206,7 +248,7 @@ class Scenes:
                     if self.waiting is None and self.way is None:
                         break
                     continue
-                found = self.files(document)
+                found = found_models(document)
                 if came := self._missing & found.keys():
                     self.run.say(f"{', '.join(found[letter].name for letter in came)}: there now")
                     self.run.call(self.go, document, found, lambda way: self.history.amend(self.now()))
@@ -231,7 +273,7 @@ class Scenes:
                 entry["models"][letter] = model["name"]
                 entry["missing"] += [] if known[key] else [model["name"]]
             listed.append(entry | ({"wrong": wrong} if wrong else {}))
-        return {"scenes": listed, "current": self.current, "changed": self._changed(), "undo": self.history.undo_label, "redo": self.history.redo_label, "morph": None}
+        return {"scenes": listed, "current": self.current, "changed": self._changed(), "undo": self.history.undo_label, "redo": self.history.redo_label, "morph": self.morphing.told()}
 
     def _changed(self) -> bool:
         """Whether the current scene has been edited since it was saved or recalled."""
@@ -239,13 +281,13 @@ class Scenes:
             return self.current is None or not same(self.bank.get(self.current), self.run.call(self.now))
         return True
 
-    def _number(self, request: dict, key: str = "number") -> int:
+    def number(self, request: dict, key: str = "number") -> int:
         from neurorack.wishes import number
 
         return int(number(request, key, 1, schema.SCENES))
 
     def _save(self, request: dict) -> dict:
-        number = self._number(request) if request.get("number") is not None else self.bank.free()
+        number = self.number(request) if request.get("number") is not None else self.bank.free()
         for slot in self.run.slots.slots:
             if slot.path:
                 self.names.look(slot.path, slot.title)
@@ -269,7 +311,7 @@ class Scenes:
         return f"Scene {number}"
 
     def _recall(self, request: dict) -> dict:
-        number = self._number(request)
+        number = self.number(request)
         document, (_, wrong) = self.bank.get(number), self.bank.all()[number]
         if wrong:
             self.run.say(f"warning: scene {number}: {wrong}")
@@ -277,11 +319,11 @@ class Scenes:
         document = {key: value for key, value in document.items() if key not in ("name", "saved_at")}
 
         def arrival(way: Way) -> None:
-            self.history.step(f"recall {name}", self._there(way))
+            self.history.step(f"recall {name}", self.there(way))
             self.history.note(current=number)
         return {"number": number, "name": name, **self.travel(document, arrival, request)}
 
-    def _there(self, way: Way) -> dict:
+    def there(self, way: Way) -> dict:
         """The document that was gone for, as it lies in the slots; its glide may still be on the way."""
         models_now = self.now()["models"] if not self.waiting else way.document["models"]
         return schema.cleaned({**way.here, "models": models_now, "mix": self.run.slots.knob if not self.waiting else way.document["mix"]})
@@ -294,19 +336,19 @@ class Scenes:
         return self._recall({**request, "number": (after or numbers)[0]})
 
     def _rename(self, request: dict) -> dict:
-        number, name = self._number(request), scene_name(request.get("name"))
+        number, name = self.number(request), scene_name(request.get("name"))
         self._replace(number, {**self.bank.get(number), "name": name}, f"rename scene {number}")
         return {"number": number, "name": name}
 
     def _copy(self, request: dict) -> dict:
-        number, to = self._number(request), self._number(request, "to") if request.get("to") is not None else self.bank.free()
+        number, to = self.number(request), self.number(request, "to") if request.get("to") is not None else self.bank.free()
         if number == to:
             raise PatchError(f"scene {number} cannot be copied onto itself")
         self._replace(to, {**self.bank.get(number), "saved_at": now_text()}, f"copy scene {number} to {to}")
         return {"number": to}
 
     def _delete(self, request: dict) -> dict:
-        number = self._number(request)
+        number = self.number(request)
         self.bank.text(number) or self.bank.get(number)      # raises where there is none
         self._replace(number, None, f"delete {self._name_of(number)}")
         return {}
@@ -347,7 +389,7 @@ class Scenes:
 
         def arrival(there: Way) -> None:
             history.do(op="move", to=to)
-            history.amend(self._there(there))
+            history.amend(self.there(there))
         return {"undone" if way < 0 else "redone": step.label, **self.travel(document, arrival, request)}
 
 

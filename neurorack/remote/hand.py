@@ -14,7 +14,7 @@ from neurorack.remote import wire
 from neurorack.remote.midi import NEXT
 from neurorack.remote.ports import unavailable
 from neurorack.remote.settings import parse_voice
-from neurorack.slot import MIX
+from neurorack.slot import MIX, MORPH
 from neurorack.watched import Watched
 
 INDEX = 4                      # in run.restarts
@@ -40,6 +40,10 @@ class Remote:
     def edges_fd(self) -> int:
         """For the inputs process."""
         return self._edges_far.fileno()
+
+    def sender(self) -> wire.Sender:
+        """For others who play a gate by hand: the same way into the inputs process."""
+        return wire.Sender(self._edges)
 
     def why_no_midi(self) -> str | None:
         """None where MIDI is played."""
@@ -139,7 +143,7 @@ class Remote:
         from neurorack.wishes import text
 
         name = text(request, "control")
-        known = [c["name"] for slot in self.run.slots.slots if slot.holds for c in slot.card.get("controls", [])] + [MIX, NEXT]
+        known = [c["name"] for slot in self.run.slots.slots if slot.holds for c in slot.card.get("controls", [])] + [MIX, MORPH, NEXT]
         if name not in known:
             raise NeurorackError(f"there is no control {name!r}; there are {', '.join(dict.fromkeys(known))}")
         return name

@@ -86,7 +86,7 @@ class Playing:
         command = [sys.executable, "-m", "neurorack", "play", "--report", str(self.report_path), *map(str, options)]
         command += ["--device", device] if device else []
         command += [] if "--web" in options else ["--web", "none"]
-        self.env = {**os.environ, **(card.env if card else {}), **(env or {})}
+        self.env = {"XDG_STATE_HOME": str(self.folder / "state"), **os.environ, **(card.env if card else {}), **(env or {})}
         self.command = command + (["--quiet"] if quiet else [])
         self.began = time.monotonic()
         with open(self.log, "w") as log:
