@@ -28,11 +28,12 @@ from neurorack.inputs import store
 FORMAT = 1
 MOST_BYTES = 1 << 16
 LOOK_SECONDS = 1.0
+LONGEST_NAME = 63
 
 
 @dataclass(frozen=True)
 class Preference:
-    """``kind``: "number" (whole, ``low`` to ``high`` in ``step``s) or "choice" (of ``choices``)."""
+    """``kind``: "number" (whole, ``low`` to ``high`` in ``step``s), "choice" (of ``choices``) or "name" (of ``choices``, or any other, of a control say)."""
 
     name: str
     kind: str
@@ -46,6 +47,10 @@ class Preference:
 
     def check(self, value):
         """The value as it is kept. Raises ``PatchError``."""
+        if self.kind == "name":
+            if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
+                raise PatchError(f"{self.name} is {value!r}; it must be {', '.join(self.choices)}, or another name of at most {LONGEST_NAME} letters")
+            return value
         if self.kind == "choice":
             value = "off" if value is False and "off" in self.choices else value      # as YAML reads off
             if value not in self.choices:
@@ -67,6 +72,9 @@ TABLE = {one.name: one for one in (
     Preference("display.dim_minutes", "number", 5, "without a touch until the display dims; 0: never", 0, 120, unit="min"),
     Preference("display.blank_minutes", "number", 20, "without a touch until the display goes dark; 0: never", 0, 240, unit="min"),
     Preference("encoder.direction", "choice", "right", "which turn is up", choices=("right", "left")),
+    Preference("home.turn", "name", "scope", "what turning on Home moves: the scope's style, level, mix, morph, or a control by its name",
+               choices=("scope", "level", "mix", "morph")),
+    Preference("home.hold", "choice", "save", "what holding the button for 1 s on Home does", choices=("save", "scene", "undo", "next", "gate1", "gate2", "record", "tap")),
     Preference("scope.style", "choice", "wave", "what Home draws of the sound", choices=("wave", "spectrum")),
     Preference("web.network", "choice", "local", "who may open the page: nobody, this machine, or paired browsers of the network", choices=_NETWORK),
     Preference("web.port", "number", 8042, "of the page", 1024, 65535),

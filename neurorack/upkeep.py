@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import time
 
 from neurorack import power, preferences, statistics
 from neurorack.errors import NeurorackError, PatchError
@@ -10,7 +12,10 @@ from neurorack.inputs import jacks, settings
 from neurorack.inputs.guide import Guide
 from neurorack.inputs.watching import Jacks
 from neurorack.notices import Notices
-from neurorack.wishes import text
+from neurorack.voice.patch import GATES as GATE_JACKS
+from neurorack.wishes import number, text
+
+GATES, HIT_NS = tuple(GATE_JACKS), 10_000_000
 
 
 class Upkeep:
@@ -20,15 +25,18 @@ class Upkeep:
         self.run = run
         self.notices = Notices(run)
         self.values, self.problems = preferences.load()
+        self.held: dict[str, bool] = {}       # gates that a hand holds
         self.requests = {
             "preferences": lambda request: {"preferences": preferences.told()}, "preference": self._preference,
             "statistics": lambda request: statistics.told(self.run),
             "jacks": self._jacks, "jack": self._jack,
+            "monitor": self._monitor, "hit": self._hit,
             "power": self._power, "release": self._release,
             **self.notices.requests, **Guide(self._of_jacks).requests}
 
     def start(self) -> None:
         """Sound flows."""
+        self._hands = self.run.remote.sender()
         for problem in self.problems:
             self.run.say(f"warning: Preferences: {problem}")
         self.notices.start()
@@ -74,6 +82,32 @@ class Upkeep:
         changes = {key: value for key, value in request.items() if key not in ("do", "jack")}
         jacks.keep(here, {name: changes})
         return self._jacks(request)
+
+    # -- by hand
+
+    def _monitor(self, request: dict) -> dict:
+        """The audio input in the output: ``db``, or null for off; without it, how it stands."""
+        rack = self.run.rack
+        if "db" in request:
+            gain = 0.0 if request["db"] is None else 10 ** (number(request, "db", -90, 12) / 20)
+            self.run.call(setattr, rack.run, "monitor_gain", gain)
+        gain = float(rack.run.monitor_gain)
+        return {"monitor_db": round(20 * math.log10(gain), 2) if gain > 0 else None, "input_channels": rack.header.input_channels}
+
+    def _hit(self, request: dict) -> dict:
+        """A gate by hand, on any board: a trigger, or with ``hold`` up until it is taken down again."""
+        gate = request.get("gate", GATES[0])
+        if gate not in GATES:
+            raise PatchError(f"there is no gate {gate!r}; there are {', '.join(GATES)}")
+        index, now = GATES.index(gate), time.monotonic_ns()
+        if request.get("hold"):
+            self.held[gate] = not self.held.get(gate, False)
+            self._hands.send(now, index, self.held[gate])
+        else:
+            self._hands.send(now, index, True)
+            self._hands.send(now + HIT_NS, index, False)
+            self.held[gate] = False
+        return {"high": self.held[gate]}
 
     # -- power
 

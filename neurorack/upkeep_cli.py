@@ -29,6 +29,11 @@ def register(request) -> None:
     detect.add_argument("step", nargs="?", choices=("begin", "keep"))
     detect.add_argument("--jack", help="cv1, gate2 ... or all (default)")
     detect.add_argument("--seconds", type=float)
+    hit = request("hit", "a trigger into a gate, by hand")
+    hit.add_argument("gate", nargs="?", default="gate1", choices=("gate1", "gate2"))
+    hit.add_argument("--hold", action="store_true", help="up, and down again the next time")
+    monitor = request("monitor", "the audio input in the output")
+    monitor.add_argument("db", nargs="?", help="in dB, or off; without it, how it stands")
     power = request("power", "switch the module off, or start it anew")
     power.add_argument("what", choices=("shutdown", "reboot"))
     power.add_argument("--yes", action="store_true", help="without asking")
@@ -54,6 +59,8 @@ def read(args) -> dict | None:
                 raise NeurorackError(f"{change!r} is no setting; write NAME=VALUE, as role=clock")
             changes[name] = _value(value)
         return {"do": "jack", "jack": args.jack, **changes}
+    if args.do == "monitor":
+        return {"do": "monitor"} if args.db is None else {"do": "monitor", "db": None if args.db == "off" else yaml.safe_load(args.db)}
     if args.do in ("power", "release"):
         key = "what" if args.do == "power" else "name"
         _confirm(f"{args.do} {getattr(args, key)}", args.yes)
@@ -81,6 +88,8 @@ def page(told: dict) -> str | None:
     for kind in ("calibration", "detective"):
         if kind in told:
             return yaml.safe_dump(told[kind] or "not begun", sort_keys=False).strip()
+    if "monitor_db" in told:
+        return "monitor: off" if told["monitor_db"] is None else f"monitor: {told['monitor_db']:+.1f} dB"
     if "fields" in told:
         return "\n".join(f"{name:6} " + ", ".join(f"{key} {value}" for key, value in one.items()) for name, one in told["jacks"].items())
     return None

@@ -91,7 +91,7 @@ def test_the_file_is_whole_and_keeps_what_it_does_not_know(tmp_path, monkeypatch
 def test_every_default_is_one_that_may_be_set(one):
     assert one.check(one.default) == one.default
     with pytest.raises(PatchError, match=one.name):
-        one.check("nonsense")
+        one.check("nonsense" * 20)
 
 
 # -- notices
@@ -181,6 +181,27 @@ def test_a_desk_machine_is_not_switched_off(instrument):
     done = ctl(instrument, "power", "reboot")
     assert done.returncode == 2 and "--yes" in done.stderr
     assert instrument.ask("status")["slots"]["A"]["playing"]
+
+
+# -- by hand
+
+def test_a_hit_by_hand(instrument):
+    rack = instrument.attach()
+    edges = rack.inputs.edges
+    assert instrument.ask("hit")["high"] is False
+    until(lambda: rack.inputs.edges == edges + 2, 5, "a rise and a fall")
+    assert instrument.ask("hit", gate="gate2", hold=True)["high"] is True
+    until(lambda: rack.read_controls()[1] & 2, 5, "gate 2")
+    assert instrument.ask("hit", gate="gate2", hold=True)["high"] is False
+    until(lambda: not rack.read_controls()[1] & 2, 5, "its end")
+    assert "gate1, gate2" in instrument.refused("hit", gate="gate7")
+
+
+def test_the_monitor(instrument):
+    assert instrument.ask("monitor") == {"ok": True, "monitor_db": None, "input_channels": 0}
+    assert instrument.ask("monitor", db=-12)["monitor_db"] == -12
+    assert "from -90 to 12" in instrument.refused("monitor", db=50)
+    assert instrument.ask("monitor", db=None)["monitor_db"] is None and instrument.attach().run.monitor_gain == 0
 
 
 # -- jacks

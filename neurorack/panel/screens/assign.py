@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from neurorack.panel.screens.fields import WholeChoice, shown, words
+from neurorack.panel.screens.hand import ACTIONS as HELD, held, turned
 from neurorack.panel.screens.jacks import JackScreen
 from neurorack.panel.screens.modulators import OFF, Modulator, routed, told_of
 from neurorack.panel.screens.routes import routes_of, volts_of
 from neurorack.panel.view import View
-from neurorack.panel.widgets import Item, ListScreen
+from neurorack.panel.widgets import Choice, Item, ListScreen
+from neurorack.preferences import TABLE
 from neurorack.voice.patch import GATE_ACTIONS, MODULATORS
 
 GATES = ("gate1", "gate2")
@@ -26,7 +28,7 @@ class Assign(ListScreen):
     """Everything that can be patched."""
 
     name, title = "assign", "Assign"
-    needs = ("status", "sources", "preferences")
+    needs = ("status", "sources")
 
     def items(self, view: View) -> list[Item]:
         gates = view.answer("status").get("patch", {}).get("gates", {})
@@ -36,7 +38,17 @@ class Assign(ListScreen):
             told = told_of(view, name)
             kind = words(told["kind"]) if told else "…"
             items.append(Item(name, kind if not told or told["kind"] == OFF else f"{kind} → {moved(view, name)}", what=partial(self._modulator, name)))
-        return items
+        return [*items, Item("turn on Home", words(turned(view)), what=self._turn), Item("hold on Home", HELD[held(view)][0], what=self._hold)]
+
+    def _turn(self) -> None:
+        names = [*TABLE["home.turn"].choices, *(one.name for one in self.panel.view.slot.controls)]
+        self.panel.push(Choice("turning on Home", [(words(name), name) for name in dict.fromkeys(names)], turned(self.panel.view), partial(self._prefer, "home.turn")))
+
+    def _hold(self) -> None:
+        self.panel.push(Choice("1 s on Home", [(label, name) for name, (label, _) in HELD.items()], held(self.panel.view), partial(self._prefer, "home.hold")))
+
+    def _prefer(self, name: str, value: str) -> None:
+        self.panel.ask({"do": "preference", "name": name, "value": value}, lambda answer: self.panel.toast("kept"))
 
     def _jack(self, jack: str) -> None:
         self.panel.push(Patched(jack))

@@ -23,7 +23,8 @@ class Calibrate(ListScreen):
     name, title = "calibrate", "Calibrate"
 
     def items(self, view: View) -> list[Item]:
-        return [Item("all jacks", "0, 1, 3 V", what=partial(self._begin, "all"))] + [Item(jack, f"{view.cv_volts[int(jack[2:]) - 1]:+.2f} V", what=partial(self._begin, jack)) for jack in cv_names(view)]
+        each = [Item(jack, f"{view.cv_volts[number]:+.2f} V", what=partial(self._begin, jack)) for number, jack in enumerate(cv_names(view))]
+        return [Item("all jacks", "0, 1, 3 V", what=partial(self._begin, "all")), *each]
 
     def _begin(self, jack: str) -> None:
         self.panel.push(Calibration(jack))
@@ -109,13 +110,13 @@ class Calibration(Screen):
         """A row for each jack: the largest error before and after, and what it reads now."""
         lay, face = canvas.layout, canvas.font("regular")
         pitch = face.height + lay.gap
-        rows = max(1, (foot - y - pitch) // pitch)
+        rows = max(1, (foot - y - canvas.font("tiny").cap - 2 * lay.gap) // pitch)
         found = list(self.told["found"].items())
         self.top = max(0, min(self.top, len(found) - rows))
-        x = [lay.margin + canvas.width * share // 100 for share in (0, 20, 47, 70)]
-        for at, text in zip(x, ("", "before", "after", "now, cents")):
-            canvas.text(at, y + lay.gap, text, "tiny", "dim")
-        y += canvas.font("tiny").height + lay.gap
+        x = [lay.margin + canvas.width * share // 100 for share in (0, 21, 48, 74)]
+        for at, text in zip(x, ("cents", "before", "after", "now")):
+            canvas.text(at, y + 1, text, "tiny", "dim")
+        y += canvas.font("tiny").cap + 2 * lay.gap
         for name, one in found[self.top: self.top + rows]:
             before, after = (max((point[key] for point in one["points"]), key=abs) for key in ("before_cents", "after_cents"))
             live = self.told["live"].get(name)

@@ -161,7 +161,9 @@ class ControlScreen(ListScreen):
         self.panel.push(LearnMidi(self.control))
 
     def _forget(self) -> None:
-        self.panel.push(Confirm(f"forget MIDI of {self.control}?", lambda: self.panel.ask({"do": "unlearn", "control": self.control}, lambda answer: self.panel.toast("forgotten"))))
+        def forget() -> None:
+            self.panel.ask({"do": "unlearn", "control": self.control}, lambda answer: self.panel.toast("forgotten"))
+        self.panel.push(Confirm(f"forget MIDI of {self.control}?", forget))
 
 
 class LearnMidi(Screen):

@@ -1,10 +1,11 @@
-"""Home: what sounds, what moves it, and how the instrument is doing. Turning changes the picture of the sound, a press opens the menu."""
+"""Home: what sounds, what moves it, and how the instrument is doing. A press opens the menu; turning and holding do what ``hand.py`` says."""
 
 from __future__ import annotations
 
 from neurorack.panel.canvas import Canvas
 from neurorack.panel.screen import Screen
 from neurorack.panel.screens import MainMenu, made
+from neurorack.panel.screens.hand import ACTIONS, SCOPE, Hand, held, turned
 from neurorack.panel.screens.pictures import gates, meter, spectrum, wave
 from neurorack.panel.view import View
 
@@ -16,14 +17,25 @@ FLASH_SECONDS = 1.0
 class Home(Screen):
     name = "home"
     needs = ("status",)
-    holds = ("map", "save scene", "settings")
 
     def __init__(self):
         self.style: str | None = None       # as preferred, until it is turned
+        self.hand = Hand()
 
     # -- controls
 
+    @property
+    def holds(self) -> tuple[str, str, str]:
+        return "map", ACTIONS.get(held(self.panel.view), ACTIONS["save"])[0], "settings"
+
+    @property
+    def accelerates(self) -> bool:
+        """Where turning moves a value."""
+        return turned(self.panel.view) != SCOPE
+
     def turn(self, steps: int, fine: bool = False) -> None:
+        if self.hand.turn(self.panel, steps, fine):
+            return
         style = STYLES[max(0, min(len(STYLES) - 1, STYLES.index(self._style(self.panel.view)) + steps))]
         if style != self._style(self.panel.view):
             self.style = style
@@ -40,7 +52,8 @@ class Home(Screen):
         if stage == 1:
             self.panel.push(made("map:Map"))
         elif stage == 2:
-            self.save()
+            if not self.hand.hold(self.panel):
+                self.save()
         else:
             self.panel.push(made("settings:Settings") or MainMenu())
 

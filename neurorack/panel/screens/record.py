@@ -38,8 +38,9 @@ class Record(ListScreen):
         self._began: tuple[float, float] | None = None      # a view's time, and the take's length then
 
     def items(self, view: View) -> list[Item]:
-        takes = view.answer("takes").get("takes", [])
-        return [Item("", what=self._toggle)] + [Item(short(one["name"]), length(one["seconds"]), what=partial(self._open, one)) for one in takes if one["name"] != view.answer("takes").get("take")]
+        told = view.answer("takes")
+        takes = [one for one in told.get("takes", []) if one["name"] != told.get("take")]
+        return [Item("", what=self._toggle)] + [Item(short(one["name"]), length(one["seconds"]), what=partial(self._open, one)) for one in takes]
 
     def right(self, view: View) -> str:
         told = view.answer("takes")
@@ -120,4 +121,5 @@ class Take(ListScreen):
             self.panel.toast("deleted")
             if self.panel.screen is self:
                 self.panel.back()
-        self.panel.push(Confirm("delete this take?", lambda: self.panel.ask({"do": "take_delete", "take": self.take["name"]}, gone), f"{self.take['name']}, {length(self.take['seconds'])}"))
+        name = self.take["name"]
+        self.panel.push(Confirm("delete this take?", lambda: self.panel.ask({"do": "take_delete", "take": name}, gone), f"{name}, {length(self.take['seconds'])}"))

@@ -119,10 +119,14 @@ class Scene(ListScreen):
         self.panel.ask({"do": "scene_recall", "number": self.number}, self._back("recalled"))
 
     def _save(self) -> None:
-        self.panel.push(Confirm(f"save into {self.number}?", lambda: self.panel.ask({"do": "scene_save", "number": self.number}, self._back("saved")), "What it holds is replaced; undo brings it back."))
+        def save() -> None:
+            self.panel.ask({"do": "scene_save", "number": self.number}, self._back("saved"))
+        self.panel.push(Confirm(f"save into {self.number}?", save, "What it holds is replaced."))
 
     def _rename(self, name: str) -> None:
-        self.panel.push(Name(f"rename {self.number}", name, lambda new: self.panel.ask({"do": "scene_rename", "number": self.number, "name": new}, lambda answer: self.panel.toast(new))))
+        def keep(new: str) -> None:
+            self.panel.ask({"do": "scene_rename", "number": self.number, "name": new}, lambda answer: self.panel.toast(new))
+        self.panel.push(Name(f"rename {self.number}", name, keep))
 
     def _copy(self) -> None:
         view = self.panel.view
@@ -166,9 +170,8 @@ class Morph(ListScreen):
             return [Item("begin: from", "scene →", what=lambda: self.panel.push(self._scenes("morph from", None, self._from)))]
         names = {one["number"]: one["name"] for one in scenes}
         items = [Item("by hand", percent(now["value"]), what=lambda: self.panel.push(Knob(MORPH))),
-                 Item("from", f"{now['from']} {names.get(now['from'], '')}", what=lambda: self.panel.push(self._scenes("morph from", now["from"], partial(self._ends, now, "from")))),
-                 Item("to", f"{now['to']} {names.get(now['to'], '')}", what=lambda: self.panel.push(self._scenes("morph to", now["to"], partial(self._ends, now, "to")))),
-                 Item("by the clock", f"{now['beats']:g} beats" if now.get("beats") else "→", what=lambda: self.panel.push(Choice("in how many beats", [(f"{n}", n) for n in BEATS], now.get("beats"), self._beats)))]
+                 *(Item(end, f"{now[end]} {names.get(now[end], '')}", what=partial(self._end, now, end)) for end in ("from", "to")),
+                 Item("by the clock", f"{now['beats']:g} beats" if now.get("beats") else "→", what=partial(self._clock, now.get("beats")))]
         for route in routes_of(view, control=MORPH):
             items.append(Item(f"← {route['jack']}", "→", what=partial(self._route, route)))
         items.append(Item("add a jack", "→", what=lambda: self.panel.push(Origins("morph: from", lambda jack: new_route(self, jack, MORPH)))))
@@ -180,9 +183,13 @@ class Morph(ListScreen):
     def _from(self, first: int) -> None:
         self.panel.push(self._scenes("morph to", None, lambda last: self.panel.ask({"do": MORPH, "from": first, "to": last, "value": 0.0})))
 
-    def _ends(self, now: dict, which: str, number: int) -> None:
-        ends = {"from": now["from"], "to": now["to"], which: number}
-        self.panel.ask({"do": MORPH, **ends, "value": now["value"]})
+    def _end(self, now: dict, which: str) -> None:
+        def take(number: int) -> None:
+            self.panel.ask({"do": MORPH, "from": now["from"], "to": now["to"], which: number, "value": now["value"]})
+        self.panel.push(self._scenes(f"morph {which}", now[which], take))
+
+    def _clock(self, present: float | None) -> None:
+        self.panel.push(Choice("in how many beats", [(str(beats), beats) for beats in BEATS], present, self._beats))
 
     def _beats(self, beats: int) -> None:
         self.panel.ask({"do": MORPH, "beats": beats}, lambda answer: self.panel.toast(f"morphs in {beats} beats"))

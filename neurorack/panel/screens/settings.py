@@ -10,7 +10,7 @@ from neurorack.panel.screens.fields import row, shown, words
 from neurorack.panel.screens.jacks import JackScreen
 from neurorack.panel.screens.system import Log, Notices, Power, Statistics, Updates, about
 from neurorack.panel.view import View
-from neurorack.panel.widgets import Item, ListScreen, Value
+from neurorack.panel.widgets import Item, ListScreen, Text, Value
 
 LOWEST_MONITOR_DB = -60.0     # below it is off
 
@@ -23,8 +23,9 @@ class Settings(ListScreen):
 
     def items(self, view: View) -> list[Item]:
         count = len(view.answer("notices").get("notices", []))
-        places = (("sound", Sound), ("MIDI and OSC", Midi), ("clock", Clock), ("jacks", Jacks), ("display", partial(Preferred, "display", "Display", ("display.", "scope.", "encoder.", "home."))),
-                  ("network", Network), ("notices", Notices), ("statistics", Statistics), ("log", Log), ("updates", Updates), ("power", Power), ("about", about))
+        display = partial(Preferred, "display", "Display", ("display.", "scope.", "encoder."))
+        places = (("sound", Sound), ("MIDI and OSC", Midi), ("clock", Clock), ("jacks", Jacks), ("display", display), ("network", Network), ("notices", Notices),
+                  ("statistics", Statistics), ("log", Log), ("updates", Updates), ("power", Power), ("about", about))
         return [Item(label, str(count) if label == "notices" and count else "", what=partial(self._open, make)) for label, make in places]
 
     def _open(self, make) -> None:
@@ -36,8 +37,8 @@ class Preferred(ListScreen):
 
     needs = ("preferences",)
     #: Labels where a preference's own name says too little.
-    LABELS = {"home.turn": "Home: turn", "home.hold": "Home: hold 1 s", "encoder.direction": "turn up", "scope.style": "scope", "display.dim_minutes": "dim after",
-              "display.blank_minutes": "dark after", "web.network": "page for", "web.port": "page's port", "osc.network": "OSC from", "osc.port": "OSC port", "midi.ports": "MIDI ports"}
+    LABELS = {"encoder.direction": "turn up", "scope.style": "scope", "display.dim_minutes": "dim after", "display.blank_minutes": "dark after",
+              "web.network": "page for", "web.port": "page's port", "osc.network": "OSC from", "osc.port": "OSC port", "midi.ports": "MIDI ports"}
 
     def __init__(self, name: str, title: str, groups: tuple[str, ...]):
         super().__init__()
@@ -55,12 +56,12 @@ class Sound(ListScreen):
     """Level and monitor; what is played on is shown."""
 
     name, title = "sound", "Sound"
-    needs = ("status",)
+    needs = ("monitor",)
 
     def items(self, view: View) -> list[Item]:
-        told = view.answer("status")
+        told = view.answer("monitor")
         items = [Item("level", f"{view.level_db:+.1f} dB", what=lambda: self.panel.push(Level()))]
-        if "monitor_db" in told:
+        if told.get("input_channels"):
             db = told["monitor_db"]
             items.append(Item("monitor", "off" if db is None else f"{db:+.1f} dB", what=partial(self._monitor, db)))
         return items + [Item("card", view.device or "none"), Item("rate", f"{view.rate_hz} Hz"), Item("block", f"{view.block_frames} frames"),
@@ -69,8 +70,11 @@ class Sound(ListScreen):
     def _monitor(self, db: float | None) -> None:
         def tell(value: float) -> None:
             self.panel.ask({"do": "monitor", "db": None if value <= LOWEST_MONITOR_DB else value}, key="monitor")
-        self.panel.push(Value("monitor", lambda view: LOWEST_MONITOR_DB if db is None else db, tell, low=LOWEST_MONITOR_DB, high=12.0, step=0.5,
-                              show=lambda value: "off" if value <= LOWEST_MONITOR_DB else f"{value:+.1f} dB", default=LOWEST_MONITOR_DB, doc="the audio input in the output", name="monitor"))
+
+        def show(value: float) -> str:
+            return "off" if value <= LOWEST_MONITOR_DB else f"{value:+.1f} dB"
+        self.panel.push(Value("monitor", lambda view: LOWEST_MONITOR_DB if db is None else db, tell, low=LOWEST_MONITOR_DB, high=12.0, step=0.5, show=show,
+                              default=LOWEST_MONITOR_DB, doc="the audio input in the output", name="monitor", origin=LOWEST_MONITOR_DB))
 
 
 class Midi(Preferred):
@@ -150,7 +154,11 @@ class Network(Preferred):
         told, pairing = view.answer("statistics"), view.answer("pairing")
         items = super().items(view)
         web = view.answer("status").get("web") or {}
-        items.append(Item("page", str(web.get("address") or "") if web.get("listening") else "closed"))
+        if web.get("listening"):
+            address = str(web.get("address") or "")
+            items.append(Item("page", address.removeprefix("http://"), what=lambda: self.panel.push(Text("Page", address, "address"))))
+        else:
+            items.append(Item("page", "closed"))
         if "code" in pairing:
             items.append(Item("pairing code", pairing["code"] or "—", what=lambda: self.panel.push(Pairing())))
         items.append(Item("name", told.get("host", "…")))
@@ -175,7 +183,8 @@ class Pairing(ListScreen):
             canvas.lines(lay.margin, y + lay.gap, "No code is asked for now: open the page on the other device.")
             return
         middle = y + (canvas.height - y) // 2 - canvas.font("big").cap
-        canvas.text(0, middle, " ".join(code) if len(code) < 7 and canvas.text_width(" ".join(code), "big") < canvas.width else code, "big", "accent", width=canvas.width, align="centre")
+        spaced = " ".join(code)
+        canvas.text(0, middle, spaced if canvas.text_width(spaced, "big") < canvas.width else code, "big", "accent", width=canvas.width, align="centre")
         canvas.text(lay.margin, canvas.height - canvas.font("tiny").height - 1, str(web.get("address") or ""), "tiny", "dim", canvas.width - 2 * lay.margin, scroll=True)
 
     def press(self) -> None:

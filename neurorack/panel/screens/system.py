@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from functools import partial
 
 from neurorack import __version__
@@ -20,6 +22,11 @@ press: open, choose
 turn while pressed: fine
 # Light
 docs/panel.md says what its colours mean."""
+
+HOW_TO_UPDATE = """Updates come from your computer, not over the air:
+# ./deploy.sh user@module
+The new release proves itself beside the old one; if it does not hold, the old one is back by itself. docs/deployment.md tells more."""
+HEAVY = 0.8                   # a load above it is shown in red
 
 
 def about() -> Text:
@@ -109,7 +116,14 @@ class Statistics(ListScreen):
                 middle = y + lay.row // 2 - 1
                 ink = "bg" if selected else "fg"
                 canvas.fill(left, middle, right - left, 1, ink)
-                canvas.fill(left, middle - lay.bar // 2, round((right - left) * min(1.0, item.what)), lay.bar, ink if selected or not lay.colour else "bad" if item.what > 0.8 else "good")
+                colour = ink if selected or not lay.colour else "bad" if item.what > HEAVY else "good"
+                canvas.fill(left, middle - lay.bar // 2, round((right - left) * min(1.0, item.what)), lay.bar, colour)
+
+
+def release(name: str) -> str:
+    """A release's name for people: 20261120-141927-0.2.0-1773 is version 0.2.0 of 11-20 14:19."""
+    found = re.fullmatch(r"\d{4}(\d\d)(\d\d)-(\d\d)(\d\d)\d\d-([^-]+).*", name)
+    return "{4}, {0}-{1} {2}:{3}".format(*found.groups()) if found else name
 
 
 class Updates(ListScreen):
@@ -122,15 +136,17 @@ class Updates(ListScreen):
         told = view.answer("statistics")
         items = [Item("version", __version__)]
         releases = told.get("releases", [])
-        items += [Item(one["name"], "plays" if one["runs"] else "go there", what=None if one["runs"] else partial(self._change, one["name"]), mark="●" if one["runs"] else "○") for one in releases]
+        for one in releases:
+            items.append(Item(release(one["name"]), "plays", mark="●") if one["runs"] else Item(release(one["name"]), what=partial(self._change, one["name"]), mark="○"))
         return items + [Item("how to update", "→", what=self._how)]
 
     def _change(self, name: str) -> None:
-        self.panel.push(Confirm("change the release?", lambda: self.panel.ask({"do": "release", "name": name}, lambda answer: self.panel.toast(answer["text"])),
-                                f"{name}: the sound stops for a second. If it does not start, this one comes back."))
+        def change() -> None:
+            self.panel.ask({"do": "release", "name": name}, lambda answer: self.panel.toast(answer["text"]))
+        self.panel.push(Confirm(f"play {release(name)}?", change, "A second of silence; if it does not start, this one is back."))
 
     def _how(self) -> None:
-        self.panel.push(Text("Updates", "Updates come from your computer, not over the air:\n# ./deploy.sh user@module\nThe new release proves itself beside the old one; if it does not hold, the old one is back by itself. docs/deployment.md tells more.", "how"))
+        self.panel.push(Text("Updates", HOW_TO_UPDATE, "how"))
 
 
 class Power(ListScreen):
@@ -150,7 +166,7 @@ class Power(ListScreen):
         if why:
             self.panel.notice(why, level="info")
             return
-        words = {"shutdown": ("shut down?", "It fades out and saves. Switch off when the display says so."), "reboot": ("reboot?", "It fades out, saves, and comes back.")}[what]
+        words = {"shutdown": ("shut down?", "It fades out and saves. Then wait for the last picture."), "reboot": ("reboot?", "It fades out, saves, and comes back.")}[what]
         self.panel.push(Confirm(words[0], lambda: self.panel.ask({"do": "power", "what": what}, lambda answer: self.panel.push(Goodbye(what))), words[1]))
 
 
