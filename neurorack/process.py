@@ -34,7 +34,11 @@ def spawn(role: str, rack: Rack, config: dict, pass_fds: tuple[int, ...] = ()) -
 
     ``environment`` in its config is added to its own (the simulated buses are found that way)."""
     command = [sys.executable, "-m", "neurorack.process", role, json.dumps({**config, "rack_fd": rack.fd})]
-    return subprocess.Popen(command, pass_fds=(rack.fd, *pass_fds), stdin=subprocess.DEVNULL, env={**os.environ, **ONE_THREAD, **config.get("environment", {})})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})     # inherited: a Ctrl-C must not end its imports with a traceback
+    try:
+        return subprocess.Popen(command, pass_fds=(rack.fd, *pass_fds), stdin=subprocess.DEVNULL, env={**os.environ, **ONE_THREAD, **config.get("environment", {})})
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def name_process(title: str) -> None:
@@ -62,6 +66,7 @@ class Child:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
         signal.signal(signal.SIGTERM, lambda *_: self.leave())
         signal.signal(signal.SIGINT, signal.SIG_IGN)   # Ctrl-C reaches the whole group; the supervisor answers it
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         gc.collect()
         gc.freeze()
         gc.disable()   # nothing here makes cycles while playing
