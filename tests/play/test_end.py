@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,9 +38,10 @@ def droning(play, card, drone, tmp_path):
 
 
 def check_the_fade(run, card, path) -> None:
-    played, (recorded, _) = card.played(), soundfile.read(path, dtype="float32")
-    assert np.abs(played).max() > 0.3
-    for audio in (played, recorded):
+    """``path``: of the recording; None where it ended before."""
+    recorded = soundfile.read(path, dtype="float32")[0] if path else card.played()
+    for audio in (card.played(), recorded):
+        assert np.abs(audio).max() > 0.3
         assert np.abs(audio[-16:]).max() == 0, "cut off"
         loud = np.flatnonzero(np.abs(audio).max(axis=1) > 0.2)[-1]
         silent = np.flatnonzero(np.abs(audio).max(axis=1) > 1e-4)[-1]
@@ -65,6 +67,25 @@ def test_ctrl_c_reaches_the_whole_group_and_still_ends_with_a_fade(droning, card
     check_the_fade(droning, card, tmp_path / "take.wav")
 
 
+def test_ctrl_c_while_a_spare_starts_prints_no_traceback(play, tone):
+    """Right after the first sound the spare synth and others still import."""
+    run = play("--model", tone).sounding()
+    until(lambda: len(Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()) > 3, 20, "a fourth child", every=0.001)
+    os.killpg(os.getpgid(run.pid), signal.SIGINT)
+    assert run.process.wait(5) == 0 and "Traceback" not in run.said
+
+
+def test_a_signal_that_comes_while_the_machine_stands_still_ends_it_too(play, tone):
+    """The wait that it breaks off must not go on for ever because its end has passed meanwhile."""
+    run = play("--model", tone).sounding()
+    until(lambda: "plays on" in run.said, 20, "the word that it plays")
+    for number in (signal.SIGSTOP, signal.SIGTERM):
+        os.kill(run.pid, number)
+    time.sleep(0.2)
+    os.kill(run.pid, signal.SIGCONT)
+    assert run.process.wait(5) == 0
+
+
 def test_when_the_supervisor_is_killed_its_children_fade_out_and_leave_within_a_second(droning, card, play, tone, tmp_path):
     before = set(os.listdir("/dev/shm"))
     pids = droning.pids
@@ -72,7 +93,7 @@ def test_when_the_supervisor_is_killed_its_children_fade_out_and_leave_within_a_
     os.kill(droning.pid, signal.SIGKILL)
     droning.process.wait()
     until(lambda: not droning.left_over(), 1.0, "the children's end")
-    check_the_fade(droning, card, tmp_path / "take.wav")
+    check_the_fade(droning, card, None)      # the recorder died with the supervisor
     assert set(os.listdir("/dev/shm")) <= before
     left = runfiles.folder() / f"{droning.pid}.json"
     assert left.exists()
