@@ -65,6 +65,11 @@ class Bank:
             raise PatchError(f"scene {number} cannot be read: {wrong}")
         return document
 
+    def wrong(self, number: int) -> str:
+        """What is wrong with a scene's file, "" for nothing."""
+        with self.lock:
+            return self._look(number)[2]
+
     def _there(self) -> str:
         numbers = self.numbers()
         return f"there are {', '.join(map(str, numbers))}" if numbers else "none has been saved yet (`neurorack ctl scene_save`)"
@@ -80,11 +85,11 @@ class Bank:
     def text(self, number: int) -> str | None:
         """What stands in the file; None where there is none. Raises ``PatchError``."""
         try:
-            return self.path(number).read_text()
+            return self.path(number).read_text(errors="replace")
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise PatchError(f"{self.path(number)} cannot be read ({error})") from None
+        except OSError as error:
+            raise PatchError(f"{self.path(number)} cannot be read ({error.strerror})") from None
 
     def write(self, number: int, content: str | None) -> None:
         """Replace a place's file; None empties it. On the disk when this returns. Raises ``NeurorackError`` and leaves the old one."""

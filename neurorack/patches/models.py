@@ -10,6 +10,12 @@ from pathlib import Path
 from neurorack import library
 from neurorack.errors import NeurorackError
 from neurorack.library import check, entries, files
+from neurorack.patches import schema
+
+
+def of(document: dict) -> dict[str, dict]:
+    """Slot to model, of a whole document."""
+    return {slot: model for slot, model in document["models"].items() if slot in schema.SLOTS}
 
 
 def described(path: Path, title: str) -> dict:
@@ -79,13 +85,17 @@ class Names:
     def _work(self) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         while True:
-            key = self._asked.get()
-            self._known[key] = described(Path(key[0]), key[1])
+            self._take(self._asked.get())
 
     def look(self, path: Path, title: str) -> None:
         """Wait for it."""
-        self._known[str(path), title] = described(path, title)
+        self._take((str(path), title))
 
     def learn(self, path: Path, title: str, model: dict) -> None:
-        """As a scene says it."""
-        self._known.setdefault((str(path), title), {key: model[key] for key in ("name", "sha256", "file") if key in model})
+        """As a scene says it, what is unknown of it too."""
+        told = {key: value for key, value in model.items() if key != "encoder"}
+        self._known[str(path), title] = {**told, **self._known.get((str(path), title), {})}
+
+    def _take(self, key: tuple[str, str]) -> None:
+        more = {name: value for name, value in self._known.get(key, {}).items() if name not in ("name", "sha256", "file")}
+        self._known[key] = {**described(Path(key[0]), key[1]), **more}

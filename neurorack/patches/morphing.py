@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from neurorack.errors import NeurorackError, PatchError
 from neurorack.patches import schema
+from neurorack.patches.asked import number as place
 from neurorack.patches.history import change
 from neurorack.patches.morph import between
 from neurorack.patches.present import OF_A_FILE, mirrored, route_document
@@ -217,8 +218,8 @@ class Morphing:
         self.run.call(work)
 
     def _begin(self, request: dict, value: float) -> None:
-        to = self.scenes.number(request, "to")
-        first = self.scenes.number(request, "from") if request.get("from") is not None else None
+        to = place(request, "to")
+        first = place(request, "from") if request.get("from") is not None else None
         if first == to:
             raise PatchError(f"scene {to} cannot be morphed into itself")
         ends = [self.scenes.bank.get(first) if first else self.run.call(self.scenes.now), self.scenes.bank.get(to)]

@@ -7,10 +7,11 @@ import math
 from neurorack.inputs.sources import KINDS
 from neurorack.patches import schema
 from neurorack.slot import MIX
-from neurorack.voice.patch import Patch, Route
+from neurorack.voice.patch import GATES, Patch, Route
 
 OF_A_FILE = ("name", "saved_at")      # of a scene's file, not of what is heard
 _ROUTE = tuple(schema.fields(schema.ROUTE))
+_KNOWN = schema.fields(schema.SCHEMA)
 
 
 def capture(run, models: dict, more: dict) -> dict:
@@ -22,11 +23,11 @@ def capture(run, models: dict, more: dict) -> dict:
     """
     patch, gain = run.patch, float(run.rack.run.monitor_gain)
     return schema.cleaned({
-        "models": models, "mix": run.slots.knob, "level_db": patch.level_db,
+        "models": {**models, **more.get("models", {})}, "mix": run.slots.knob, "level_db": patch.level_db,
         "monitor_db": min(12.0, max(-90.0, 20 * math.log10(gain))) if gain > 0 else schema.OFF,
         "knobs": patch.knobs, "drives": patch.drives, "routes": [route_document(route) for route in patch.routes],
-        "gates": patch.all_gates, "sources": _sources(run.sources.settings, more.get("sources", {})), "left_free": sorted(patch.left_free),
-        **{name: value for name, value in more.items() if name != "sources"}})
+        "gates": {**patch.all_gates, **more.get("gates", {})}, "sources": _sources(run.sources.settings, more.get("sources", {})), "left_free": sorted(patch.left_free),
+        **{name: value for name, value in more.items() if name not in _KNOWN}})
 
 
 def route_document(route: Route) -> dict:
@@ -45,9 +46,11 @@ def _known(source: dict) -> bool:
 
 
 def unknown(document: dict) -> dict:
-    """What this version does not know of a document: fields at the top, fields of modulators and whole ones."""
-    known = schema.fields(schema.SCHEMA)
-    found = {name: value for name, value in document.items() if name not in known}
+    """What this version does not know of a document: fields at the top, slots, gates, fields of modulators and whole ones."""
+    found = {name: value for name, value in document.items() if name not in _KNOWN}
+    for name, known in (("models", schema.SLOTS), ("gates", GATES)):
+        if more := {key: value for key, value in document[name].items() if key not in known}:
+            found[name] = more
     sources = {name: {key: value for key, value in entry.items() if key == "kind" or key not in KINDS[entry["kind"]].fields} if _known(entry) else entry
                for name, entry in document["sources"].items()}
     sources = {name: entry for name, entry in sources.items() if entry.keys() != {"kind"} or not _known(entry)}
@@ -59,7 +62,7 @@ def patch_of(document: dict) -> Patch:
     routes = [Route(**{name: value for name, value in entry.items() if name in _ROUTE}, more={name: value for name, value in entry.items() if name not in _ROUTE})
               for entry in document["routes"]]
     return Patch(knobs=dict(document["knobs"]), drives=dict(document["drives"]), routes=routes, level_db=document["level_db"],
-                 gates=dict(document["gates"]), left_free=set(document["left_free"]))
+                 gates={gate: action for gate, action in document["gates"].items() if gate in GATES}, left_free=set(document["left_free"]))
 
 
 def play_beside(run, document: dict) -> None:
@@ -77,7 +80,7 @@ def play_beside(run, document: dict) -> None:
 def mirrored(document: dict) -> dict:
     """What sounds the same with its models in each other's slots."""
     models = {schema.SLOTS[1 - schema.SLOTS.index(slot)] if slot in schema.SLOTS else slot: model for slot, model in document["models"].items()}
-    mix = schema.rounded(1 - document["mix"], schema.fields(schema.SCHEMA)["mix"])
+    mix = schema.rounded(1 - document["mix"], _KNOWN["mix"])
     return schema.cleaned({**document, "models": models, "mix": mix, "routes": [_mirrored(route) if route["control"] == MIX else route for route in document["routes"]]})
 
 

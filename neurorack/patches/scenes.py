@@ -8,15 +8,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from datetime import UTC, datetime
 
 from neurorack.errors import NeurorackError, PatchError
 from neurorack.patches import models, schema
+from neurorack.patches.asked import Asked
 from neurorack.patches.bank import Bank
 from neurorack.patches.edits import described
 from neurorack.patches.morph import between
 from neurorack.patches.morphing import Morphing
-from neurorack.patches.present import capture, patch_of, play_beside, same, unknown
+from neurorack.patches.present import capture, patch_of, play_beside, unknown
 from neurorack.patches.recall import GLIDE_SECONDS, Wanted, Way
 from neurorack.patches.waking import Beginning, found_models
 
@@ -49,9 +49,7 @@ class Scenes:
         self._searching = False
         self.morphing = Morphing(self)
         #: what the control socket can ask for: name -> handler of ``Wishes``
-        self.requests = {"scenes": self._scenes, "scene_save": self._save, "scene_recall": self._recall, "scene_next": self._next,
-                         "scene_rename": self._rename, "scene_copy": self._copy, "scene_delete": self._delete, "undo": self._undo, "redo": self._redo,
-                         "program": self._recall, **self.morphing.requests}
+        self.requests = {**Asked(self).requests, **self.morphing.requests}
 
     # -- in the supervisor's loop
 
@@ -67,7 +65,7 @@ class Scenes:
             self.history.step(start.label, self.now())
         if start.document and start.document["models"]:
             self.go(start.document, start.found, self._woken)
-            self._tell_missing([model["name"] for letter, model in start.document["models"].items() if letter in schema.SLOTS and letter not in start.found])
+            self._tell_missing([model["name"] for letter, model in models.of(start.document).items() if letter not in start.found])
 
     def _woken(self, way: Way) -> None:
         self.history.amend(self.there(way))
@@ -77,8 +75,7 @@ class Scenes:
     def end(self) -> None:
         """The run is over: the last edits go to the disk."""
         if self.beginning.journal:
-            if self.still and self.run.sounding_at is not None:
-                self._look(time.monotonic())
+            self.look_now()
             self.beginning.journal.close()
 
     @property
@@ -124,8 +121,26 @@ class Scenes:
             self.waiting = None
         return document
 
+    def meant(self) -> dict:
+        """As ``now``, once all that is on its way has come. In the supervisor's loop."""
+        if self.way:
+            return self.there(self.way)
+        now = self.now()
+        return {**self._glide[1], "models": now["models"], "mix": now["mix"]} if self._glide else now
+
+    def there(self, way: Way) -> dict:
+        """The document that was gone for, as it lies in the slots."""
+        if self.waiting or not way.ended.is_set():
+            return way.here
+        return schema.cleaned({**way.here, "models": self.now()["models"], "mix": self.run.slots.knob})
+
     def playing(self) -> list:
         return [slot.path if slot.holds else None for slot in self.run.slots.slots]
+
+    def look_now(self) -> None:
+        """Note what was edited just now, where that can be told."""
+        if self.still and self.run.sounding_at is not None:
+            self._look(time.monotonic())
 
     def _look(self, now: float) -> None:
         """Note what was edited since the last look."""
@@ -184,7 +199,7 @@ class Scenes:
             for letter, wanted in way.models.items():
                 if wanted.lies_in(slot):
                     self.names.learn(slot.path, slot.title, way.document["models"][letter])
-        self._missing = {letter for letter in way.document["models"] if letter in schema.SLOTS} - way.models.keys()
+        self._missing = models.of(way.document).keys() - way.models.keys()
         self.waiting, self._instead = (way.document, self.playing()) if self._missing else (None, None)
         self._arrival(way)
         self._key = None
@@ -222,7 +237,7 @@ class Scenes:
     def travel(self, document: dict, arrival, request: dict, found: dict[str, Wanted] | None = None) -> dict:
         """Go there and wait for the arrival, unless told not to. The answer's fields. Raises ``NeurorackError``."""
         found = found_models(document) if found is None else found
-        missing = [model["name"] for letter, model in document["models"].items() if letter in schema.SLOTS and letter not in found]
+        missing = [model["name"] for letter, model in models.of(document).items() if letter not in found]
         way = self.run.call(self._leave_morph_and_go, document, found, arrival)
         if request.get("wait", True):
             way.ended.wait(WAIT_SECONDS)
@@ -253,153 +268,3 @@ class Scenes:
                     self.run.say(f"{', '.join(found[letter].name for letter in came)}: there now")
                     self.run.call(self.go, document, found, lambda way: self.history.amend(self.now()))
         self._searching = False
-
-    # -- requests
-
-    @property
-    def current(self) -> int | None:
-        return self.history.notes.get("current")
-
-    def _scenes(self, request: dict) -> dict:
-        known, listed = {}, []
-        for number, (document, wrong) in self.bank.all().items():
-            entry = {"number": number, "name": (document or {}).get("name", f"Scene {number}"), "models": {}, "missing": [],
-                     "saved_at": (document or {}).get("saved_at")}
-            for letter, model in (document or {"models": {}})["models"].items():
-                if letter not in schema.SLOTS:
-                    continue
-                key = model["name"], model.get("sha256"), model.get("file")
-                known[key] = known[key] if key in known else models.found(model, make=False)
-                entry["models"][letter] = model["name"]
-                entry["missing"] += [] if known[key] else [model["name"]]
-            listed.append(entry | ({"wrong": wrong} if wrong else {}))
-        return {"scenes": listed, "current": self.current, "changed": self._changed(), "undo": self.history.undo_label, "redo": self.history.redo_label, "morph": self.morphing.told()}
-
-    def _changed(self) -> bool:
-        """Whether the current scene has been edited since it was saved or recalled."""
-        with contextlib.suppress(PatchError):
-            return self.current is None or not same(self.bank.get(self.current), self.run.call(self.now))
-        return True
-
-    def number(self, request: dict, key: str = "number") -> int:
-        from neurorack.wishes import number
-
-        return int(number(request, key, 1, schema.SCENES))
-
-    def _save(self, request: dict) -> dict:
-        number = self.number(request) if request.get("number") is not None else self.bank.free()
-        for slot in self.run.slots.slots:
-            if slot.path:
-                self.names.look(slot.path, slot.title)
-        document = self.run.call(self.now)
-        before = self.bank.text(number)
-        name = scene_name(request["name"]) if request.get("name") else self._name_of(number)
-        document = schema.checked({"kind": schema.KIND, "format": schema.FORMAT, "name": name, "saved_at": now_text(), **document})
-        after = self.bank.put(number, document)
-        other = before is not None and number != self.current
-
-        def note():
-            if other:
-                self.history.step(f"save over scene {number}", self.now(), (number, before, after))
-            self.history.note(current=number)
-        self.run.call(note)
-        return {"number": number, "name": name}
-
-    def _name_of(self, number: int) -> str:
-        with contextlib.suppress(PatchError):
-            return self.bank.get(number).get("name", f"Scene {number}")
-        return f"Scene {number}"
-
-    def _recall(self, request: dict) -> dict:
-        number = self.number(request)
-        document, (_, wrong) = self.bank.get(number), self.bank.all()[number]
-        if wrong:
-            self.run.say(f"warning: scene {number}: {wrong}")
-        name = document.get("name", f"Scene {number}")
-        document = {key: value for key, value in document.items() if key not in ("name", "saved_at")}
-
-        def arrival(way: Way) -> None:
-            self.history.step(f"recall {name}", self.there(way))
-            self.history.note(current=number)
-        return {"number": number, "name": name, **self.travel(document, arrival, request)}
-
-    def there(self, way: Way) -> dict:
-        """The document that was gone for, as it lies in the slots; its glide may still be on the way."""
-        models_now = self.now()["models"] if not self.waiting else way.document["models"]
-        return schema.cleaned({**way.here, "models": models_now, "mix": self.run.slots.knob if not self.waiting else way.document["mix"]})
-
-    def _next(self, request: dict) -> dict:
-        numbers = self.bank.numbers()
-        if not numbers:
-            raise PatchError("no scene has been saved yet (`neurorack ctl scene_save`)")
-        after = [number for number in numbers if number > (self.current or 0)]
-        return self._recall({**request, "number": (after or numbers)[0]})
-
-    def _rename(self, request: dict) -> dict:
-        number, name = self.number(request), scene_name(request.get("name"))
-        self._replace(number, {**self.bank.get(number), "name": name}, f"rename scene {number}")
-        return {"number": number, "name": name}
-
-    def _copy(self, request: dict) -> dict:
-        number, to = self.number(request), self.number(request, "to") if request.get("to") is not None else self.bank.free()
-        if number == to:
-            raise PatchError(f"scene {number} cannot be copied onto itself")
-        self._replace(to, {**self.bank.get(number), "saved_at": now_text()}, f"copy scene {number} to {to}")
-        return {"number": to}
-
-    def _delete(self, request: dict) -> dict:
-        number = self.number(request)
-        self.bank.text(number) or self.bank.get(number)      # raises where there is none
-        self._replace(number, None, f"delete {self._name_of(number)}")
-        return {}
-
-    def _replace(self, number: int, document: dict | None, label: str) -> None:
-        """Change a scene's file as a step that can be undone."""
-        before, after = self.bank.text(number), None
-        if document is None:
-            self.bank.write(number, None)
-        else:
-            after = self.bank.put(number, schema.cleaned(document))
-
-        def note():
-            self.history.step(label, self.now(), (number, before, after))
-            if document is None and self.current == number:
-                self.history.note(current=None)
-        self.run.call(note)
-
-    # -- undo
-
-    def _undo(self, request: dict) -> dict:
-        return self._move(request, -1, "nothing is left to undo")
-
-    def _redo(self, request: dict) -> dict:
-        return self._move(request, 1, "nothing was undone that could be done again")
-
-    def _move(self, request: dict, way: int, none: str) -> dict:
-        history = self.history
-        self.run.call(lambda: self._look(time.monotonic()) if self.still else None)
-        with history.lock:
-            to = history.at + way
-            if not 0 <= to < len(history.steps):
-                raise PatchError(none)
-            step, document = history.steps[max(to, history.at)], schema.cleaned(history.state(to))
-        if step.bank:
-            number, before, after = step.bank
-            self.bank.write(number, before if way < 0 else after)
-
-        def arrival(there: Way) -> None:
-            history.do(op="move", to=to)
-            history.amend(self.there(there))
-        return {"undone" if way < 0 else "redone": step.label, **self.travel(document, arrival, request)}
-
-
-def scene_name(name) -> str:
-    """Raises ``PatchError``."""
-    tidy = " ".join(name.split()) if isinstance(name, str) else ""
-    if not 0 < len(tidy) <= schema.NAME_LETTERS or not tidy.isprintable():
-        raise PatchError(f"name is {name!r}; it must be a text of at most {schema.NAME_LETTERS} letters")
-    return tidy
-
-
-def now_text() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -76,8 +76,8 @@ def _card(path: Path) -> dict:
 def found_models(document: dict) -> dict[str, Wanted]:
     """The document's models that are there, by its slots. May wait for the disk, or for a model to be lifted."""
     found = {}
-    for letter, model in document["models"].items():
-        if letter in schema.SLOTS and (path := models.found(model)):
+    for letter, model in models.of(document).items():
+        if path := models.found(model):
             found[letter] = Wanted(model["name"], path, models.encoder_file(model))
     return found
 
