@@ -54,7 +54,7 @@ ANSWERS = {
 PREFERENCES = {"scope.style": "wave"}
 A = _slot("A", "impacts", _IMPACTS, (("cv1", "gesture", 0.11), ("cv2", "loudness", 0.05), ("cv3", "brightness", 0.1), ("cv4", "decay", 0.1)), 0.012)
 B = _slot("B", "birds", _BIRDS, (("cv1", "pitch", 0.1), ("cv2", "colour", 0.1)), 0.043)
-VIEW = View(now=100.0, slots=(A, Slot("B")), cv_volts=(1.2, -3.4, 4.1, 0.4, 0.0, 0.0, 0.0, 0.0), cv_jacks=4, gates_high=1, clock="jack", bpm=112.0, beat=0.2,
+VIEW = View(now=0.0, slots=(A, Slot("B")), cv_volts=(1.2, -3.4, 4.1, 0.4, 0.0, 0.0, 0.0, 0.0), cv_jacks=4, gates_high=1, clock="jack", bpm=112.0, beat=0.2,
             scope=_sound(), meter=(0.62, 0.5), meter_hold=(0.8, 0.64), underruns=0, device="null", trail=(_trail(), ()), answers=MappingProxyType(ANSWERS),
             preferences=MappingProxyType(PREFERENCES))
 #: Both slots at once, half way between.
