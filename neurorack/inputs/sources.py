@@ -166,7 +166,7 @@ def parse(name: str, entry: dict, over: dict | None = None) -> dict:
         raise PatchError(f"there is no modulator {name!r}; there are {', '.join(MODULATORS)}")
     over = over or OFF
     kind = entry.get("kind", over["kind"])
-    if kind not in KINDS:
+    if kind not in tuple(KINDS):
         raise PatchError(f"{name}: kind is {kind!r}; it must be one of {', '.join(KINDS)}")
     fields = KINDS[kind].fields
     for key in entry:

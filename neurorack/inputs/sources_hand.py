@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 
 from neurorack.core import declare
+from neurorack.errors import PatchError
 from neurorack.inputs.sources import MODULATORS, OFF, kinds, parse, to_struct
 
 FIELDS = ("do", "source", "wait")      # of the request ``source`` itself; the others are the modulator's
@@ -56,5 +57,8 @@ class Sources:
         return {"sources": told, "kinds": kinds()}
 
     def _source(self, request: dict) -> dict:
-        self.run.call(self.set, request.get("source"), {key: value for key, value in request.items() if key not in FIELDS})
+        name = request.get("source")
+        if not isinstance(name, str):
+            raise PatchError(f"source is {name!r}; it must be one of {', '.join(MODULATORS)}")
+        self.run.call(self.set, name, {key: value for key, value in request.items() if key not in FIELDS})
         return {}
