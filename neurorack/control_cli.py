@@ -8,11 +8,12 @@ import json
 from neurorack import control, takes_cli, upkeep_cli
 from neurorack.inputs import sources_cli
 from neurorack.panel import cli as panel_cli
+from neurorack.patches import cli as patches_cli
 from neurorack.remote import cli as midi_cli
 from neurorack.web import cli as web_cli
 
 #: Each registers its requests, reads its arguments and shows its answers; ``None`` is for another.
-PARTS = (midi_cli, upkeep_cli, web_cli, takes_cli, sources_cli, panel_cli)
+PARTS = (midi_cli, upkeep_cli, web_cli, takes_cli, sources_cli, panel_cli, patches_cli)
 
 
 def register(commands) -> None:
@@ -72,7 +73,7 @@ def run(args) -> int:
         print(json.dumps(answer, indent=2))
     elif args.do == "status":
         print(page(answer))
-    elif text := next((page for part in PARTS if (page := part.page(answer))), None):
+    elif text := next((shown for part in PARTS if (shown := part.page(answer))), None):
         print(text)
     elif "text" in answer:
         print(answer["text"])
