@@ -9,6 +9,7 @@
 #include "engine/denormals.h"
 #include "shm/atomics.h"
 #include "shm/ring.h"
+#include "shm/tape.h"
 
 enum { PA_INPUT_OVERFLOW = 2, PA_OUTPUT_UNDERFLOW = 4 };
 static const float SILENCE = 3.1623e-5f; /* -90 dBFS */
@@ -180,19 +181,8 @@ static void take_input(nr_rack *rack, const float *in, float *out, uint32_t n) {
     if (fabsf(in[i]) > peak[i & 1]) peak[i & 1] = fabsf(in[i]);
     if (gain != 0.0f) out[i] += gain * in[i];
   }
-  uint64_t head = nr_peek(&rack->input_ring.head_frames), after = head + n, kept = NR_RING_CAPACITY_FRAMES / 2;
-  if (after - nr_load(&rack->input_ring.tail_frames) > NR_RING_CAPACITY_FRAMES) nr_store(&rack->input_ring.tail_frames, after - kept);
-  nr_ring_push(&rack->input_ring.head_frames, &rack->input_ring.tail_frames, rack->input_ring.frames, NR_RING_CAPACITY_FRAMES, in, n);
+  nr_tape_write(&rack->input_ring.head_frames, rack->input_ring.frames, NR_RING_CAPACITY_FRAMES, in, n);
   for (int c = 0; c < 2; c++) nr_store_f32(&rack->audio.input_peak[c], peak[c]);
-}
-
-/* For pictures: whoever looks copies frames behind the head, and looks at the head again. */
-static void show_scope(nr_scope *scope, const float *out, uint32_t n) {
-  uint64_t head = nr_peek(&scope->head_frames);
-  uint32_t at = head & (NR_SCOPE_FRAMES - 1), first = NR_MIN(n, NR_SCOPE_FRAMES - at);
-  nr_words_out(scope->frames + 2 * at, out, first * 8);
-  nr_words_out(scope->frames, out + 2 * first, (n - first) * 8);
-  nr_store(&scope->head_frames, head + n);
 }
 
 /* Filters the jitter of the callback's time and tells everyone which frame belongs to it. A callback can come late,
@@ -259,7 +249,7 @@ NR_EXPORT int nr_callback(const void *input, void *output, unsigned long frames,
     if (input) take_input(rack, (const float *)input + 2 * done, out, n);
     master_fade(s, out, n);
     guard_and_meter(rack, out, n);
-    show_scope(&rack->scope, out, n);
+    nr_tape_write(&rack->scope.head_frames, rack->scope.frames, NR_SCOPE_FRAMES, out, n); /* for pictures */
     if (nr_load(&rack->run.recording)) {
       uint64_t kept = nr_ring_push(&rack->capture_ring.head_frames, &rack->capture_ring.tail_frames, rack->capture_ring.frames, NR_CAPTURE_CAPACITY_FRAMES, out, n);
       nr_count(&rack->audio.captured_frames, kept);

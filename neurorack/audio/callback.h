@@ -6,7 +6,7 @@
  *
  * Ownership: everything in nr_callback_state is private to the callback once it runs. Of the shared block it
  * writes the sections `audio` (but for the fields of the Python side: heartbeat_ns, device_state, reconnects, pid,
- * device_name), `clock`, `scope`, the tails of both slot rings, both ends of the input ring and the head of the capture ring. It reads `run`,
+ * device_name), `clock`, `scope`, the tails of both slot rings, the input ring and the head of the capture ring. It reads `run`,
  * synth[].playing and the rings.
  *
  * What it plays when frames are missing depends on why (examples: a slot that is killed, one that ends by itself):

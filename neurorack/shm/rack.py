@@ -93,6 +93,25 @@ class RingView:
         return self.section.head_frames - self.section.tail_frames
 
 
+class TapeView:
+    """One tape: ``write`` for its producer, ``read`` for anybody. Frames are float32 [n, 2]."""
+
+    def __init__(self, section: SectionView, capacity_frames: int):
+        self.section, self.capacity_frames = section, capacity_frames
+        self._head, self._frames = section.address("head_frames"), section.address("frames")
+        self._add = declare("nr_tape_add", None, _P, _P, _U64, _P, _U64)
+        self._copy = declare("nr_tape_copy", _I, _P, _P, _U64, _U64, _P, _U64)
+
+    def write(self, frames: np.ndarray) -> None:
+        frames = np.ascontiguousarray(frames, np.float32)
+        self._add(self._head, self._frames, self.capacity_frames, frames.ctypes.data, len(frames))
+
+    def read(self, start: int) -> np.ndarray | None:
+        """From frame ``start`` up to the head; None where they were overwritten."""
+        frames = np.empty((self.section.head_frames - start, 2), np.float32)
+        return frames if len(frames) <= self.capacity_frames and self._copy(self._head, self._frames, self.capacity_frames, start, frames.ctypes.data, len(frames)) else None
+
+
 class Rack:
     """The whole block. Sections are attributes named as in the table; copied ones are lists (``rack.synth[0]``)."""
 
@@ -105,7 +124,7 @@ class Rack:
             copies = [SectionView(self, section, i) for i in range(section.copies)]
             setattr(self, section.name, copies if section.copies > 1 else copies[0])
         self.rings = [RingView(view, table.RING_CAPACITY_FRAMES) for view in self.ring]
-        self.input_frames = RingView(self.input_ring, table.RING_CAPACITY_FRAMES)
+        self.input_frames = TapeView(self.input_ring, table.RING_CAPACITY_FRAMES)
         self.capture = RingView(self.capture_ring, table.CAPTURE_CAPACITY_FRAMES)
         self._volts = (_D * table.ROUTED_JACKS)()
         self._gates, self._scan_ns = _U32(), _I64()

@@ -2,6 +2,7 @@
 #include "shm/atomics.h"
 #include "shm/queue.h"
 #include "shm/ring.h"
+#include "shm/tape.h"
 
 enum { NR_PYTHON_TRIES = 1000 };
 
@@ -74,10 +75,13 @@ NR_EXPORT int nr_seqlock_copy(const uint32_t *seq, const void *shared, void *min
 /* The last `n` frames that were played, at most half of what is kept; 0: they were overwritten meanwhile. */
 NR_EXPORT int nr_scope_read(const nr_rack *rack, float *frames, uint64_t n) {
   const nr_scope *s = &rack->scope;
-  uint64_t head = nr_load(&s->head_frames), from = head - n;
-  for (uint64_t i = 0; i < n; i++) nr_words_in(frames + 2 * i, &s->frames[2 * ((from + i) & (NR_SCOPE_FRAMES - 1))], 8);
-  __atomic_thread_fence(__ATOMIC_ACQUIRE);
-  return nr_peek(&s->head_frames) + 1024 - from <= NR_SCOPE_FRAMES;
+  return nr_tape_read(&s->head_frames, s->frames, NR_SCOPE_FRAMES, nr_load(&s->head_frames) - n, frames, n);
+}
+NR_EXPORT void nr_tape_add(uint64_t *head, float *frames, uint64_t capacity, const float *src, uint64_t n) {
+  for (uint64_t done = 0; done < n; done += NR_TAPE_PIECE) nr_tape_write(head, frames, capacity, src + 2 * done, NR_MIN(n - done, (uint64_t)NR_TAPE_PIECE));
+}
+NR_EXPORT int nr_tape_copy(const uint64_t *head, const float *frames, uint64_t capacity, uint64_t from, float *dst, uint64_t n) {
+  return nr_tape_read(head, frames, capacity, from, dst, n);
 }
 
 /* ---- patch ---- */

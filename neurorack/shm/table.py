@@ -13,6 +13,7 @@ One meaning per field, unit in its name. Each section has one writer; ``protocol
   their last good copy and say that it is stale; the next writer makes it even again (``nr_seqlock_recover``).
 * **ring**: single producer, single consumer; the producer may take back frames not yet claimed; see ``ring.h``.
 * **queue**: single producer, any number of readers with cursors of their own; see ``queue.h``.
+* **tape**: single producer that never waits, any number of readers with places of their own; see ``tape.h``.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Field:
 class Section:
     name: str
     writer: str        # the one process that writes it
-    protocol: str      # once, atomic, seqlock, ring, queue
+    protocol: str      # once, atomic, seqlock, ring, queue, tape
     doc: str
     fields: tuple[Field, ...]
     copies: int = 1    # one for each slot, say
@@ -72,6 +73,14 @@ def _ring(capacity_frames: int) -> tuple[Field, ...]:
         Field("tail_frames", "u64", 1, "frames read so far; consumer only"),
         Field("claim_frames", "u64", 1, "the consumer reads no frame at or beyond this one; consumer only"),
         Field("pad_tail", "u64", 6, ""),
+        Field("frames", "f32", capacity_frames * 2, "interleaved stereo, full scale = 1; frame i lies at i mod capacity"),
+    )
+
+
+def _tape(capacity_frames: int) -> tuple[Field, ...]:
+    return (
+        Field("head_frames", "u64", 1, "frames written so far"),
+        Field("pad_head", "u64", 7, ""),
         Field("frames", "f32", capacity_frames * 2, "interleaved stereo, full scale = 1; frame i lies at i mod capacity"),
     )
 
@@ -232,7 +241,7 @@ TABLE: tuple[Section, ...] = (
         Field("held", "u64", len(CAUSES), "blocks replaced by the last sound before it came to that"),
     ), copies=SLOTS),
     Section("ring", "head: the slot's synth; tail: audio", "ring", "Sound from a slot to the callback.", _ring(RING_CAPACITY_FRAMES), copies=SLOTS),
-    Section("input_ring", "audio; tail: slot A's synth too", "ring", "Sound from the audio input, for both synths, each with a place of its own. Full: the oldest half goes.", _ring(RING_CAPACITY_FRAMES)),
+    Section("input_ring", "audio", "tape", "Sound from the audio input, for both synths.", _tape(RING_CAPACITY_FRAMES)),
     Section("capture_ring", "head: audio; tail: recorder", "ring", "The output as played, for the recorder. Full: frames are dropped and counted.", _ring(CAPTURE_CAPACITY_FRAMES)),
     Section("desk", "supervisor", "atomic", "The wires of the simulated board: what a real jack would carry.", (
         Field("cv_wire_volts", "f64", CV_JACKS, "before the simulated converter"),
@@ -256,11 +265,7 @@ TABLE: tuple[Section, ...] = (
         Field("clients", "u32", 1, "pages that are live now"),
         Field("dropped", "u64", 1, "pages that were too slow or asked for too much, since start"),
     )),
-    Section("scope", "audio", "atomic", "What the jack played last, for pictures of it. Readers copy frames behind the head, then look at the head again.", (
-        Field("head_frames", "u64", 1, "frames written so far"),
-        Field("pad_head", "u64", 7, ""),
-        Field("frames", "f32", SCOPE_FRAMES * 2, "interleaved stereo, full scale = 1; frame i lies at i mod its length"),
-    )),
+    Section("scope", "audio", "tape", "What the jack played last, for pictures of it.", _tape(SCOPE_FRAMES)),
     Section("panel", "panel", "seqlock", "What the display shows, pixel for pixel. Fields before `seq` stand alone.", (
         Field("heartbeat_ns", "i64", 1, "CLOCK_MONOTONIC"),
         Field("pid", "u64", 1, ""),

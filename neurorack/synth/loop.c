@@ -300,7 +300,7 @@ NR_EXPORT void nr_synth_run(nr_synth_loop *s, const uint32_t *stop) {
     take_leads(s);
     read_clock(s, began);
     take_controls(s);
-    nr_voice_follow_input(s->voice, rack, s->slot);
+    nr_voice_follow_input(s->voice, rack);
     take_edges(s, began);
     nr_lookahead_for_controls(s, began);
     int64_t wait = until_due(s, began);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "shm/ring.h"
+#include "shm/tape.h"
 
 static const uint64_t FARTHEST_BEHIND_FRAMES = 4096;
 
@@ -47,17 +48,21 @@ void nr_input_write(nr_input *in, const float *stereo, uint32_t n) {
   }
 }
 
-void nr_input_follow(nr_input *in, nr_input_ring *ring, int owner) {
-  uint64_t head = nr_load(&ring->head_frames), from = in->following ? in->ring_cursor : head, most = NR_RING_CAPACITY_FRAMES / 2;
-  if (head - from > most) from = head - most;
+void nr_input_follow(nr_input *in, const nr_input_ring *ring) {
+  uint64_t head = nr_load(&ring->head_frames), most = NR_RING_CAPACITY_FRAMES / 2;
+  float piece[2 * NR_INPUT_PIECE];
+  if (!in->following) in->ring_cursor = head;
   in->following = 1;
-  while (from < head) {
-    uint64_t at = from % NR_RING_CAPACITY_FRAMES, some = NR_MIN(head - from, NR_RING_CAPACITY_FRAMES - at);
-    nr_input_write(in, ring->frames + 2 * at, (uint32_t)some);
-    from += some;
+  while (in->ring_cursor < head) {
+    if (head - in->ring_cursor > most) in->ring_cursor = head - most;
+    uint64_t some = NR_MIN(head - in->ring_cursor, (uint64_t)NR_INPUT_PIECE);
+    if (nr_tape_read(&ring->head_frames, ring->frames, NR_RING_CAPACITY_FRAMES, in->ring_cursor, piece, some)) {
+      nr_input_write(in, piece, (uint32_t)some);
+      in->ring_cursor += some;
+    } else {
+      head = nr_load(&ring->head_frames); /* overwritten while it was read: we stood still for half a ring */
+    }
   }
-  in->ring_cursor = head;
-  if (owner) nr_store(&ring->tail_frames, head);
 }
 
 void nr_input_read(const nr_input *in, nr_listener *l, float *to, uint32_t n, uint32_t channels) {

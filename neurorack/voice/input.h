@@ -14,7 +14,7 @@ enum { NR_INPUT_FRAMES = 65536, NR_INPUT_PIECE = 256 };
 typedef struct {
   float (*frames)[2];      /* frame i lies at i mod NR_INPUT_FRAMES */
   uint64_t written;        /* at the model's rate */
-  uint64_t ring_cursor;    /* of the shared ring */
+  uint64_t ring_cursor;    /* its own place in the shared ring */
   int following;
   uint32_t cushion_frames; /* what may be missing between two arrivals */
   nr_resampler *resampler; /* NULL when the rates agree */
@@ -29,8 +29,8 @@ typedef struct {
 nr_input *nr_input_new(uint32_t card_rate_hz, uint32_t model_rate_hz, uint32_t cushion_frames);
 void nr_input_free(nr_input *in);
 void nr_input_write(nr_input *in, const float *stereo, uint32_t n); /* at the card's rate */
-/* All that came into the shared ring since the last call. `owner`: this reader moves the ring's tail. */
-void nr_input_follow(nr_input *in, nr_input_ring *ring, int owner);
+/* All that came in since the last call; one that looks too late goes on half a ring behind what comes. */
+void nr_input_follow(nr_input *in, const nr_input_ring *ring);
 /* The next n frames as [n][channels]: one channel is the mean of both, further ones are silent. */
 void nr_input_read(const nr_input *in, nr_listener *l, float *to, uint32_t n, uint32_t channels);
 #endif

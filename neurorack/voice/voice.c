@@ -207,9 +207,8 @@ NR_EXPORT uint64_t nr_voice_missing_blocks(const nr_voice *v) { return v->missin
 NR_EXPORT uint64_t nr_voice_input_frames(const nr_voice *v) { return v->input->written - v->listener.read; }
 NR_EXPORT void nr_voice_write_input(nr_voice *v, const float *stereo, uint32_t n) { nr_input_write(v->input, stereo, n); }
 
-NR_EXPORT void nr_voice_follow_input(nr_voice *v, nr_rack *rack, uint32_t slot) {
-  if (v->input) nr_input_follow(v->input, &rack->input_ring, slot == 0);
-  else if (slot == 0) nr_store(&rack->input_ring.tail_frames, nr_load(&rack->input_ring.head_frames)); /* slot B may listen */
+NR_EXPORT void nr_voice_follow_input(nr_voice *v, const nr_rack *rack) {
+  if (v->input) nr_input_follow(v->input, &rack->input_ring);
 }
 
 static size_t line_bytes(const nr_voice *v) { return (size_t)(nr_past_frames(v) + v->chunk_frames) * v->channels * sizeof *v->line; }

@@ -146,7 +146,7 @@ int nr_voice_add_edge(nr_voice *v, const nr_voice_edge *edge); /* 0 = no room, d
 void nr_voice_remember_gate(nr_voice *v, uint32_t jack, int high, const double *volts);
 uint32_t nr_voice_max_out_frames(const nr_voice *v);
 uint32_t nr_voice_render(nr_voice *v, float *out);             /* one run; frames written to out, [frames][2] */
-void nr_voice_follow_input(nr_voice *v, nr_rack *rack, uint32_t slot); /* what came in since; slot A's synth owns the ring's tail */
+void nr_voice_follow_input(nr_voice *v, const nr_rack *rack); /* what came in since */
 
 /* The whole voice between two runs, its programs and its filters, but for the pending edges: those are the caller's to
  * add again (an edge is taken by the row that contains frame - nr_least_delay). Real-time safe. A voice with a stage that

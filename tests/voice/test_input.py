@@ -11,6 +11,7 @@ from neurorack.engine import Model
 from neurorack.errors import ModelError, NeurorackError
 from neurorack.render import render
 from neurorack.score import parse
+from neurorack.shm import table
 from neurorack.shm.rack import Rack
 from neurorack.voice.patch import Patch, default_patch
 from neurorack.voice.voice import Voice
@@ -79,24 +80,32 @@ def test_live_input_that_comes_late_is_silence_and_then_flows_again(loaded):
     assert play.voice.input_frames <= HOP + 128, "no more delay than it needs"
 
 
-def test_the_shared_ring_is_followed_and_slot_a_moves_its_tail(loaded):
+def test_the_shared_ring_is_followed_by_each_from_its_own_place(loaded):
     rack = Rack.create(sample_rate_hz=48000, block_frames=128)
-    follow = declare("nr_voice_follow_input", None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
+    follow = declare("nr_voice_follow_input", None, ctypes.c_void_p, ctypes.c_void_p)
     a, b = (Driven(loaded["codec"], block_frames=HOP, patch=Patch(knobs={**HEARS, "decay": 1.0}), listen=True, cushion_frames=128) for _ in range(2))
-    deaf = Driven(loaded["tone"])
-    ring = rack.input_ring
-    for _ in range(200):
-        rack.input_frames.push(held(np.full(1, 0.5), 512))
-        follow(b.voice.handle, rack.base, 1)
-        follow(a.voice.handle, rack.base, 0)
-        for play in (a, b):
+    for block in range(200):
+        rack.input_frames.write(held(np.full(1, 0.5), 512))
+        for play, every in ((a, 1), (b, 4)):
+            if block % every == every - 1:
+                follow(play.voice.handle, rack.base)
             play.run(HOP)
     for play in (a, b):
         assert play.voice.encode.program.output[0, 0] == pytest.approx(0.5, rel=0.01)
-    assert ring.head_frames == ring.tail_frames == 200 * 512
-    rack.input_frames.push(held(np.full(1, 0.5), 512))
-    follow(deaf.voice.handle, rack.base, 0)
-    assert ring.tail_frames == 201 * 512, "slot A keeps the ring moving for slot B"
+
+
+def test_one_that_looked_too_late_goes_on_with_what_is_whole(loaded):
+    """Two rings' length later it hears the newest half of one, in order."""
+    rack = Rack.create(sample_rate_hz=48000, block_frames=128)
+    follow = declare("nr_voice_follow_input", None, ctypes.c_void_p, ctypes.c_void_p)
+    play = Driven(loaded["codec"], block_frames=HOP, patch=Patch(knobs={**HEARS, "decay": 1.0}), listen=True, cushion_frames=128)
+    follow(play.voice.handle, rack.base)
+    rack.input_frames.write(held(np.full(1, 0.9), 2 * table.RING_CAPACITY_FRAMES))
+    rack.input_frames.write(held(np.full(1, 0.25), table.RING_CAPACITY_FRAMES // 2))
+    follow(play.voice.handle, rack.base)
+    assert play.voice.input_frames == table.RING_CAPACITY_FRAMES // 2
+    play.run(HOP)
+    assert play.voice.encode.program.output[0, 0] == pytest.approx(0.25, rel=0.01)
 
 
 # ---- another model's encoder, and effects
