@@ -12,6 +12,7 @@ from neurorack import __version__, control_cli, models_cli
 from neurorack.errors import NeurorackError
 from neurorack.inputs import cli as inputs_cli
 from neurorack.panel import cli as panel_cli
+from neurorack.patches import cli as patches_cli
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("score", type=Path)
     render.add_argument("out", type=Path, help="a .wav or .flac file")
     render.add_argument("--model", help="a model's name or file (default: the score's, else impacts)")
+    render.add_argument("--patch", type=Path, metavar="FILE", help="play this patch (default: the model's own)")
     render.add_argument("--block", type=int, default=64, help="frames a block, 32..1024 (default 64)")
     render.add_argument("--rate", type=int, default=48000, help="sample rate in Hz: 44100, 48000 or 96000 (default 48000)")
     render.add_argument("--seed", type=int, help="of the model's noise (default: the score's, else 0)")
@@ -71,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     control_cli.register(commands)
     inputs_cli.register(commands)
     panel_cli.register_command(commands)
+    patches_cli.register_command(commands)
 
     doctor = commands.add_parser("doctor", help="look for what could go wrong", description="Look at audio, scheduling, buses, board and models; every finding names its remedy.")
     doctor.add_argument("--json", action="store_true")
@@ -108,7 +111,7 @@ def _render(args) -> int:
     from neurorack import score as scores
     from neurorack.render import render_to_file
 
-    report = render_to_file(scores.load(args.score), args.out, args.report, model=args.model, block_frames=args.block,
+    report = render_to_file(scores.load(args.score), args.out, args.report, model=args.model, patch=args.patch, block_frames=args.block,
                             rate_hz=args.rate, seed=args.seed, input_path=args.input, encoder=args.encoder)
     loudness = "silent" if report["lufs"] is None else f"{report['lufs']:.1f} LUFS"
     print(f"{args.out}: {report['seconds']:.2f} s, {len(report['onsets_seconds'])} onsets, peak {report['peak']:.2f}, {loudness}, "
@@ -138,7 +141,7 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return {"play": _play, "render": _render, "bench": _bench, "doctor": _doctor, "models": models_cli.run, "ctl": control_cli.run, "calibrate": inputs_cli.run,
-                "jacks": inputs_cli.run, "panel": panel_cli.run}[args.command](args)
+                "jacks": inputs_cli.run, "panel": panel_cli.run, "patch": patches_cli.run}[args.command](args)
     except NeurorackError as error:
         if str(error):
             print(f"neurorack: {' '.join(str(error).split())}", file=sys.stderr)

@@ -6,6 +6,7 @@ every block size gives the same audio.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -19,10 +20,13 @@ from neurorack import library
 from neurorack.errors import DeviceError, NeurorackError, ScoreError
 from neurorack.gesture import read_sound, resampled
 from neurorack.inputs import sources_offline
+from neurorack.patches.present import patch_of, played_sources
+from neurorack.patches.waking import heard_model, load_document
 from neurorack.score import SECONDS_LIMIT, Score
 from neurorack.shm import table
+from neurorack.slot import fitted
 from neurorack.voice.loudness import lufs, onsets_seconds
-from neurorack.voice.patch import default_patch
+from neurorack.voice.patch import Patch, default_patch
 from neurorack.voice.voice import BLOCK_LIMITS, RATES_HZ, Voice
 
 SETTLE_SECONDS = 0.001
@@ -50,13 +54,13 @@ class ScorePlayer:
     """Feeds a voice from a score, hop by hop."""
 
     def __init__(self, score: Score, voice: Voice, settle_seconds: float = SETTLE_SECONDS, input_audio: np.ndarray | None = None,
-                 seed: int | None = None):
+                 seed: int | None = None, patch: Patch | None = None):
         """``input_audio``: float32 [frames, 2] at the card's rate, what comes in at the audio input; silence follows it.
-        ``seed``: of the modulators (default: the score's)."""
+        ``seed``: of the modulators (default: the score's). ``patch``: default the model's own."""
         if score.wishes:
             raise ScoreError("swap and mix happen in real time only: use `neurorack play --score`")
         self.score, self.voice, self.input_audio, self.heard_frames = score, voice, input_audio, 0
-        patch = score.patched(default_patch(voice.card, listens=voice.listens))
+        patch = score.patched(fitted(patch, voice.card, voice.listens) if patch else default_patch(voice.card, listens=voice.listens))
         struct = patch.to_struct(voice.card["controls"])
         voice.set_patch(struct)
         self.level_db = patch.level_db
@@ -67,7 +71,7 @@ class ScorePlayer:
         self.cv = np.zeros((self.hops, table.CV_JACKS))
         self.cv[:, :4] = score.cv_volts(times)
         self.knobs = np.tile(np.array(struct.knob), (self.hops, 1))
-        self.drives = np.zeros_like(self.knobs)
+        self.drives = np.tile(np.array(struct.drive), (self.hops, 1))
         for name, index in drive_indices(score, voice.controls).items():
             self.knobs[:, index] = score.control_values(name, times)
             self.drives[:, index] = 1.0
@@ -111,15 +115,20 @@ class ScorePlayer:
 
 
 def render(score: Score, *, model: str | None = None, block_frames: int = 64, rate_hz: int = 48000,
-           seed: int | None = None, input_path: Path | None = None, encoder: str | None = None) -> tuple[np.ndarray, dict]:
+           seed: int | None = None, input_path: Path | None = None, encoder: str | None = None, patch: Path | None = None) -> tuple[np.ndarray, dict]:
     """The score's audio, float32 [frames, 2], and its report (the keys of ``neurorack render --report``).
 
     ``input_path``: a sound file at the audio input, followed by a model that can. ``encoder``: the model that encodes it.
+    ``patch``: a patch file, of whose models the one that is heard more of is played; the score's own model, modulators and routes win.
     """
     from neurorack.importer.players import load_model
 
     check_audio_settings(block_frames, rate_hz)
     seed = score.seed if seed is None else seed
+    document = load_document(patch) if patch else None
+    if document:
+        score = dataclasses.replace(score, sources=played_sources(document) | score.sources)
+        model = model or score.model or heard_model(document, patch)
     loaded = load_model(library.find(model or score.model, score.folder), seed)
     other = load_model(library.find(encoder, score.folder), seed) if encoder else None
     voice = Voice(loaded, block_frames, rate_hz, encoder=other, listen=input_path is not None)
@@ -127,7 +136,7 @@ def render(score: Score, *, model: str | None = None, block_frames: int = 64, ra
         raise NeurorackError(f"{loaded.path}: has no encoder for its inputs, so it cannot follow {input_path}; "
                              "take --encoder MODEL or another model")
     sound = None if input_path is None else resampled(*read_sound(input_path, SECONDS_LIMIT), rate_hz)
-    player = ScorePlayer(score, voice, input_audio=sound, seed=seed)
+    player = ScorePlayer(score, voice, input_audio=sound, seed=seed, patch=document and patch_of(document))
     frames = round(score.seconds * rate_hz)
     audio = np.zeros((frames + voice.delay_frames, 2), np.float32)
     loads, at = [], 0

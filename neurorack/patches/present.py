@@ -71,10 +71,15 @@ def play_beside(run, document: dict) -> None:
     gain = 0.0 if db == schema.OFF else 10 ** (db / 20)
     if abs(run.rack.run.monitor_gain - gain) > 1e-6:
         run.rack.run.monitor_gain = gain
-    sources = {name: {key: value for key, value in entry.items() if key == "kind" or key in KINDS[entry["kind"]].fields}
-               for name, entry in document["sources"].items() if _known(entry)}
+    sources = played_sources(document)
     if sources != run.sources.settings:
         run.sources.restore(sources)
+
+
+def played_sources(document: dict) -> dict[str, dict]:
+    """The modulators of kinds that are known here, with what is known of them."""
+    return {name: {key: value for key, value in entry.items() if key == "kind" or key in KINDS[entry["kind"]].fields}
+            for name, entry in document["sources"].items() if _known(entry)}
 
 
 def mirrored(document: dict) -> dict:

@@ -82,12 +82,30 @@ def found_models(document: dict) -> dict[str, Wanted]:
     return found
 
 
+def load_document(file: Path) -> dict:
+    """A patch file that somebody named. Raises ``PatchError`` for any fault."""
+    problems: list[str] = []
+    document = text.read(file, problems)
+    if problems:
+        raise PatchError(f"{file}: {problems[0]}" + (f", and {len(problems) - 1} more; see: neurorack patch check {file}" if len(problems) > 1 else ""))
+    return document
+
+
+def heard_model(document: dict, file: Path) -> str | None:
+    """The file of the model that is heard more of; None where the patch names none. Raises ``PatchError`` where it is missing."""
+    here = models.of(document)
+    model = here.get(heard_slot(document)) or next(iter(here.values()), None)
+    if model is None:
+        return None
+    path = models.found(model)
+    if path is None:
+        raise PatchError(f"{file}: its model {model['name']} is not here; add it (neurorack models add FILE), or say --model")
+    return str(path)
+
+
 def _document(settings, history: History, words: list[str]) -> tuple[dict | None, str]:
     if settings.patch:
-        problems: list[str] = []
-        document = text.read(settings.patch, problems)
-        words += [f"warning: {settings.patch}: {problem}" for problem in problems]
-        return document, f"play {Path(settings.patch).name}"
+        return load_document(settings.patch), f"play {Path(settings.patch).name}"
     if settings.fresh or settings.model or settings.score or not history.now:
         return None, "start anew"
     try:
