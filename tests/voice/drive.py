@@ -15,12 +15,12 @@ HOP, RATE = 64, 48000
 class Driven:
     """A voice with a patch; ``run`` renders whole blocks.
 
-    ``cv`` (float64 [8]) and the patch's knobs hold for every row of a run, as in real time.
+    ``cv`` and ``sources`` (float64 [8] each) and the patch's knobs hold for every row of a run, as in real time.
     """
 
     def __init__(self, model, *, block_frames: int = 64, rate_hz: int = 48000, patch: Patch | None = None, **voice):
         self.voice = Voice(model, block_frames, rate_hz, **voice)
-        self.cv = np.zeros(table.CV_JACKS)
+        self.cv, self.sources = np.zeros(table.CV_JACKS), np.zeros(table.MODULATORS)
         self.set_patch(patch or default_patch(model.card))
 
     def set_patch(self, patch: Patch) -> None:
@@ -29,7 +29,7 @@ class Driven:
 
     def hit(self, frame: int, jack: int = 0, rising: bool = True, cv=None) -> None:
         """An edge whose onset belongs to output frame ``frame`` (model frames)."""
-        self.voice.add_edge(frame, jack, rising, list(self.cv) if cv is None else cv)
+        self.voice.add_edge(frame, jack, rising, list(self.cv) if cv is None else cv, list(self.sources))
 
     def run(self, frames: int, heard: np.ndarray | None = None) -> np.ndarray:
         """At least so many model frames, in whole blocks: float32 [n, 2]. ``heard``: written to the audio input first."""
@@ -38,6 +38,6 @@ class Driven:
             self.voice.write_input(heard)
         for _ in range(-(-frames // self.voice.block_frames)):
             for row in range(self.voice.rows):
-                self.voice.set_row(row, self.cv, np.array(self.struct.knob), np.array(self.struct.drive), self.patch.level_db)
+                self.voice.set_row(row, self.cv, np.array(self.struct.knob), np.array(self.struct.drive), self.patch.level_db, self.sources)
             parts.append(self.voice.render().copy())
         return np.concatenate(parts) if parts else np.zeros((0, 2), np.float32)
