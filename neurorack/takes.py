@@ -7,6 +7,7 @@ supervisor's loop only tells when the audio process died. docs/recording.md is t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -100,8 +101,11 @@ class Takes:
 
     def _about(self) -> dict[str, str]:
         """For the file's head: when, and what plays."""
-        models = " + ".join(slot.title for slot in self.run.slots.slots if slot.holds)
-        return {"INAM": models, "ISFT": "Neurorack", "ICRD": time.strftime("%Y-%m-%d %H:%M:%S")}
+        names, scenes = [" + ".join(slot.title for slot in self.run.slots.slots if slot.holds)], self.run.scenes
+        if current := scenes.history.notes.get("current"):
+            with contextlib.suppress(NeurorackError):      # deleted, or not to be read: then without
+                names.append(scenes.bank.get(current).get("name", f"Scene {current}"))
+        return {"INAM": ", ".join(names), "ISFT": "Neurorack", "ICRD": time.strftime("%Y-%m-%d %H:%M:%S")}
 
     # -- requests
 

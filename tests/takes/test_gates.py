@@ -38,6 +38,17 @@ def test_a_gate_begins_and_ends_takes(playing, gates):
     assert lengths == [pytest.approx(EVERY_SECONDS, abs=0.15)] * 2, "from one edge to the next"
 
 
+def test_a_gate_goes_from_scene_to_scene(playing, gates):
+    for number in (1, 2, 3):
+        playing.ask("scene_save", number=number, name=f"Scene {number}")
+    playing.ask("gate_action", gate="gate2", action="scene")      # none of them says so: the first recall ends it
+    until(lambda: playing.ask("scenes")["current"] == 1, 20, "the scene after the last", every=0.05)
+    assert playing.ask("status")["patch"]["gates"]["gate2"] == "freeze"
+    name = playing.ask("record", on=True)["take"]
+    playing.ask("record", on=False)
+    assert next(take["about"] for take in playing.ask("takes")["takes"] if take["name"] == name) == "tone, Scene 1"
+
+
 def test_taps_by_a_gate_make_the_tempo(playing, gates):
     gates(gate2="tap")
     told = until(lambda: (told := playing.ask("status")["inputs"])["tempo_bpm"] == pytest.approx(60 / EVERY_SECONDS, abs=0.2) and told, 20, "the tempo", every=0.2)
