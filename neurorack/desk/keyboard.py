@@ -83,5 +83,5 @@ def status_line(rack, level: float, chosen: int | None) -> str:
     late = sum(int(count) for slot in rack.underruns for count in slot.late)
     load = 100 * sum(rack.synth[i].load for i in heard)
     tempo = f"  {rack.inputs.tempo_bpm:.0f} BPM" if rack.inputs.clock_running else ""
-    recording = "  recording" if rack.run.recording else ""
-    return f"[{bar:<20}] {'G' if gates & 1 else '.'}{'F' if synth.frozen else '.'} {cvs}  {names}  load {load:.0f} %  underruns {late}{tempo}{recording}"
+    recording = "REC " if rack.run.recording else ""
+    return f"[{bar:<20}] {recording}{'G' if gates & 1 else '.'}{'F' if synth.frozen else '.'} {cvs}  {names}  load {load:.0f} %  underruns {late}{tempo}"

@@ -77,19 +77,19 @@ def test_unknown_keys_are_ignored(keyboard):
     assert keyboard.wires.moves == [] and not keyboard.left
 
 
-def test_keys_for_models_and_the_mix():
+def test_keys_for_models_the_mix_taps_and_takes():
     asked = []
     keyboard = Keyboard(Cables(Wires()), None, stream=object(), wish=asked.append)
-    keyboard.keys("n][")
-    assert asked == [{"do": "next"}, {"do": "mix", "relative": True, "value": 0.1}, {"do": "mix", "relative": True, "value": -0.1}]
+    keyboard.keys("n][tr")
+    assert asked == [{"do": "next"}, {"do": "mix", "relative": True, "value": 0.1}, {"do": "mix", "relative": True, "value": -0.1}, {"do": "tap"}, {"do": "record"}]
 
 
 def test_the_status_line_fits_a_terminal():
     rack = Rack.create(sample_rate_hz=48000, block_frames=64)
     rack.write_controls([1.0, -2.5, 0, 0, 0, 0, 0, 0], 1, 1)
-    rack.underruns[0].late[0] = 3
+    rack.underruns[0].late[0], rack.run.recording = 3, 1
     line = status_line(rack, 0.25, None)
-    assert "cv1 +1.00" in line and "cv2 -2.50" in line and "underruns 3" in line and len(line) < 119 and "##########" in line
+    assert "REC " in line and "cv1 +1.00" in line and "cv2 -2.50" in line and "underruns 3" in line and len(line) < 119 and "##########" in line
 
 
 # ---- score
