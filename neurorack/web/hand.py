@@ -119,7 +119,7 @@ def parse_address(text: str | None) -> tuple[str, int, bool] | None:
     try:
         found = socket.getaddrinfo(host or "127.0.0.1", None, type=socket.SOCK_STREAM)[0][4][0]
         number = int(port) if port else PORT
-        if not 1 <= number <= 65535:
+        if not 1 <= number <= 65535 or not (host or port):
             raise ValueError
     except (OSError, ValueError):
         raise NeurorackError(f"--web is {text!r}; it must be none, PORT or HOST:PORT, as 127.0.0.1:{PORT} (0.0.0.0:{PORT} serves the network, with pairing)") from None

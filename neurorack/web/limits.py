@@ -9,6 +9,7 @@ MOST_CONNECTIONS = 64               # TCP, all together
 MOST_OF_ONE_ADDRESS = 32            # and of one address, where it is not this machine
 IDLE_SECONDS = 20.0                 # a connection that has asked nothing for so long is closed
 BODY_SECONDS = 15.0                 # a request's body, or the next piece of an upload, must come within
+SEND_BUFFER_BYTES = 128 << 10       # of the kernel, for a live page
 SEND_SECONDS = 5.0                  # a page that takes nothing for so long is dropped
 MOST_MESSAGE_BYTES = 16 << 10       # of a page's message, and of a JSON body
 MOST_SCENE_BYTES = 1 << 20          # of a scene that is brought in

@@ -8,6 +8,7 @@ import json
 import math
 import time
 from collections import deque
+from socket import SO_SNDBUF, SOL_SOCKET
 
 from aiohttp import WSMsgType, web
 
@@ -108,6 +109,8 @@ class Hub:
         """Answer a page until it goes or is dropped. ``token``: the hash it came in with, where pairing is asked for."""
         socket = web.WebSocketResponse(max_msg_size=limits.MOST_MESSAGE_BYTES, compress=False, heartbeat=15.0)
         await socket.prepare(request)
+        if connection := request.transport and request.transport.get_extra_info("socket"):
+            connection.setsockopt(SOL_SOCKET, SO_SNDBUF, limits.SEND_BUFFER_BYTES)       # what a page does not take is soon noticed
         page = Page(socket, request.transport)
         page.token = token
         page.events.append(self.hello)
@@ -231,7 +234,7 @@ class Hub:
             at = max(at + TICK_SECONDS, time.monotonic())
             await asyncio.sleep(at - time.monotonic())
             found = self.moving.values()
-            changed = {key: value for key, value in found.items() if self.values.get(key) != value}
+            changed = {key: value for key, value in found.items() if key not in self.values or self.values[key] != value}
             self.values.update(changed)
             pictures = {name: picture for name, picture in (("frame", self.moving.frame()), ("scope", self.moving.scope())) if picture}
             self.frame.update((name, picture) for name, picture in pictures.items() if name == "frame")

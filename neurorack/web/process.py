@@ -8,7 +8,7 @@ import os
 import socket
 
 from neurorack.errors import NeurorackError
-from neurorack.process import Child
+from neurorack.process import BAD_INPUT, Child
 from neurorack.web.hand import shown
 
 NICE = 10
@@ -24,6 +24,8 @@ def run(child: Child) -> None:
     try:
         from neurorack.web import server
     except ImportError as error:
+        if child.config.get("restarted"):
+            raise SystemExit(BAD_INPUT) from None      # it has been said
         raise NeurorackError(f"there is no page: {error.name} is not installed; pip install {error.name}, or switch it off with --web none") from None
     section = child.rack.web
     section.pid, section.port, section.clients = os.getpid(), 0, 0
