@@ -1,4 +1,5 @@
-"""The inputs process on simulated boards at datasheet timing: scan rates, CV step to shared memory, processor time, calibration.
+"""The inputs process on simulated boards at datasheet timing: scan rates, CV step to shared memory, processor time, calibration,
+and what eight modulators add to it.
 
 ``python benchmarks/inputs.py [--seconds 5] [--steps 300]``. Targets: at least 95 % of the scans a chip can make, a step in
 shared memory within 1.5 scan periods at the median, at most 15 % of one core, calibration within 2 cents over 5 octaves.
@@ -28,6 +29,11 @@ TRANSFERS = 3                 # of an ADS conversion: point, read, next settings
 LIMIT_HZ = {"ads1115": 860.0, "ads1015 single shots": 1 / (1.1 / 3300 + 30e-6 + 0.2e-3)}
 #: How far off the chips are that are calibrated; at the pin. The classic board's pin sees a twentieth of a jack's volts.
 OFF = {"pi": {"gain": 1.02, "offset_volts": 0.03}, "pi-ads1115": {"gain": 1.02, "offset_volts": 0.03}, "classic": {"gain": 1.02, "offset_volts": 0.0014}}
+#: Eight modulators, every kind among them, the dear ones twice.
+MODULATORS = {"mod1": {"kind": "lfo", "rate_hz": 7.0}, "mod2": {"kind": "lfo", "shape": "random", "rate_hz": 50.0}, "mod3": {"kind": "envelope", "curve": 1.0},
+              "mod4": {"kind": "envelope", "trigger": "clock"}, "mod5": {"kind": "sample_hold", "trigger": "clock"}, "mod6": {"kind": "slew", "response": "exponential"},
+              "mod7": {"kind": "walk", "rate_hz": 50.0}, "mod8": {"kind": "steps", "glide_ms": 50.0}}
+MODULATOR_WINDOWS = 12        # with and without them, in turns
 CPU_WINDOWS = 5               # processor time is the median of so many windows: this machine's other work comes and goes
 
 
@@ -112,6 +118,36 @@ def step_ms(bench: Bench, jack: int, steps: int, seed: int = 1) -> list[float]:
     return found
 
 
+def modulators(bench: Bench, seconds: float) -> dict:
+    """Processor time of a scan without modulators and with eight of them, in turns; and of one run of them alone."""
+    from types import SimpleNamespace
+
+    from neurorack.inputs.sources import parse
+    from neurorack.inputs.sources_bank import Bank
+    from neurorack.inputs.sources_hand import Sources
+
+    settings = {name: parse(name, entry) for name, entry in MODULATORS.items()}
+    ours = Sources(SimpleNamespace(rack=bench.rack, settings=SimpleNamespace(seed=1, score=None)))
+    found = {"without": [], "with": []}
+    for i in range(MODULATOR_WINDOWS):
+        ours.restore(settings if i % 2 else {})
+        time.sleep(0.05)
+        scans, cpu = bench.rack.inputs.scans, bench.cpu_seconds()
+        time.sleep(seconds / CPU_WINDOWS)
+        found["with" if i % 2 else "without"].append(1e6 * (bench.cpu_seconds() - cpu) / (bench.rack.inputs.scans - scans))
+    alone, cv, at, times = Bank(), [1.0] * 8, 0, {"with": [], "without": []}
+    for i in range(200):
+        what = "with" if i % 2 else "without"
+        alone.set(settings if i % 2 else {})
+        began = time.perf_counter()
+        for at in range(at + 500_000, at + 200 * 500_000, 500_000):
+            alone.run(at, cv)
+        times[what].append(1e6 * (time.perf_counter() - began) / 199)
+    without, with_them = (statistics.median(found[name]) for name in ("without", "with"))
+    return {"scan_us_without": round(without, 2), "scan_us_with_8": round(with_them, 2), "ratio": round(with_them / without, 3),
+            "run_us_of_8_alone": round(statistics.median(times["with"]) - statistics.median(times["without"]), 3)}
+
+
 def calibration_cents(bench: Bench) -> dict:
     """Largest error over five octaves, by what is published, before and after calibration of a chip that is off."""
     from neurorack.inputs import calibration
@@ -158,6 +194,8 @@ def main() -> None:
                     times = step_ms(bench, jack, args.steps)
                     found[f"step cv{jack + 1}"] = {"median_ms": round(statistics.median(times), 3), "p95_ms": round(float(np.percentile(times, 95)), 3),
                                                    "period_ms": round(1000 * period, 3), "periods": round(statistics.median(times) / (1000 * period), 2)}
+                if name == "pi":
+                    found["modulators"] = modulators(bench, args.seconds)
                 if name in OFF:
                     found["calibration"] = calibration_cents(bench)
             finally:
