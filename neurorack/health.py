@@ -1,10 +1,8 @@
-"""Is the running instrument well? And what of it must not be lost when it is started anew.
+"""Is the running instrument well?
 
 For the deployment, with the environment of the service::
 
     python -m neurorack.health watch [--seconds 20] [--patience 60]    exit code 1 and one line for each trouble
-    python -m neurorack.health keep FILE        writes patch, mix and models of the running instrument
-    python -m neurorack.health restore FILE     gives them back to the one that runs now
 """
 
 from __future__ import annotations
@@ -13,11 +11,9 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from neurorack import control
 from neurorack.errors import NeurorackError
-from neurorack.library import files
 
 LOOK_SECONDS = 0.5
 
@@ -74,60 +70,13 @@ def watch(seconds: float, patience_seconds: float, look: Callable[[], dict] = as
     return []
 
 
-def kept(told: dict) -> dict:
-    """What of a status is the musician's: the patch, the mix, the models by name, and which slot is heard."""
-    return {"patch": told["patch"], "mix": told["mix"], "heard": told["heard"],
-            "models": {name: slot["model"] for name, slot in told["slots"].items() if slot and not slot["leaving"]}}
-
-
-def restore(was: dict, request: Callable[[dict], dict] = control.request) -> list[str]:
-    """Give it back, piece by piece; returns one line for each piece that could not be."""
-    failed = []
-
-    def wish(**what) -> None:
-        try:
-            request(what)
-        except NeurorackError as error:
-            failed.append(str(error))
-    now = request({"do": "status"})
-    heard, other = was["heard"], "BA"["AB".index(was["heard"])]
-    model = was["models"].get(heard)
-    if model and model != now["slots"][now["heard"]]["model"]:
-        wish(do="swap", model=model)
-    patch = was["patch"]
-    for name, value in patch["knobs"].items():
-        wish(do="set", control=name, value=value, drive=patch["drives"].get(name))
-    wish(do="level", db=patch["level_db"])
-    for route in now["patch"]["routes"]:
-        wish(do="unroute", jack=route["jack"], control=route["control"])
-    for route in patch["routes"]:
-        wish(do="route", **route)
-    if was["models"].get(other):
-        beside = "BA"["AB".index(request({"do": "status"})["heard"])]
-        wish(do="load", slot=beside, model=was["models"][other])
-        wish(do="mix", value=was["mix"] if beside == other else 1 - was["mix"])
-    return failed
-
-
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="neurorack.health")
-    does = parser.add_subparsers(dest="do", required=True)
-    looking = does.add_parser("watch")
+    looking = parser.add_subparsers(dest="do", required=True).add_parser("watch")
     looking.add_argument("--seconds", type=float, default=20.0)
     looking.add_argument("--patience", type=float, default=60.0)
-    for name in ("keep", "restore"):
-        does.add_parser(name).add_argument("file", type=Path)
     args = parser.parse_args(argv)
-    try:
-        if args.do == "watch":
-            told = watch(args.seconds, args.patience)
-        elif args.do == "keep":
-            files.write_json(args.file, kept(ask()))
-            told = []
-        else:
-            told = restore(files.read_json(args.file))
-    except NeurorackError as error:
-        told = [str(error)]
+    told = watch(args.seconds, args.patience)
     for line in told:
         print(line, file=sys.stderr)
     return int(bool(told))

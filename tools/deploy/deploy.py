@@ -176,8 +176,8 @@ def plan(args: argparse.Namespace, facts: dict[str, str], request: dict, files: 
     lines += [f"check the model {path.name} there and add it to the library" for path in args.model]
     if request["firmware"]:
         lines += [f"write its options: {request['options']}" if request["options"] else "keep its options",
-                  f"note patch and mix, switch {request['base']}/current, start it; kept running by {keeper}",
-                  f"give patch and mix back, watch its health for {args.watch:g} s; go back to the release before if it is not well",
+                  f"switch {request['base']}/current, start it, which wakes as it was; kept running by {keeper}",
+                  f"watch its health for {args.watch:g} s; go back to the release before if it is not well",
                   "remove all but three releases"]
     if args.tune:
         lines.append("tune: buses and DAC in config.txt, governor, interrupts (a copy of each file is kept)" if request["service"] == "system"

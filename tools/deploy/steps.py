@@ -151,17 +151,13 @@ class Deployment:
 
     def _go_live(self, release: Path) -> None:
         before = self.base.proven(self.state)
-        unsaved = self.base.folder / "run" / "unsaved.json"
-        unsaved.unlink(missing_ok=True)
         if self.request["service"] == "system":
-            shutil.chown(unsaved.parent, "neurorack")
-        if before:
-            self._tool(self.base.release(before), "neurorack.health", "keep", str(unsaved))
+            shutil.chown(self.base.folder / "run", "neurorack")
         self._configure(release)
         self.say(f"step: switching from {before or 'nothing'} to {self.id}")
         self.base.begin_trial(self.id, before)
         self.base.switch(self.id)
-        wrong = self._start_and_watch(release, unsaved)
+        wrong = self._start_and_watch(release)
         if not wrong:
             self.base.end_trial()
             for name in self.base.prune({self.id, before or self.id}):
@@ -178,7 +174,7 @@ class Deployment:
         self.base.switch(before)
         self.base.end_trial()
         self.base.discard(self.id)
-        back = self._start_and_watch(self.base.release(before), unsaved)
+        back = self._start_and_watch(self.base.release(before))
         if back:
             reason += f"; and the old one does not play either: {back}"
         raise Refused(f"the release did not hold, {before} plays again: {reason}" if not back else f"the release did not hold: {reason}")
@@ -202,18 +198,14 @@ class Deployment:
         if self.request["options"] is not None:
             replace_text(self.state / "options", self.request["options"] + "\n")
 
-    def _start_and_watch(self, release: Path, unsaved: Path) -> str | None:
-        """Returns what is wrong, None if it holds."""
+    def _start_and_watch(self, release: Path) -> str | None:
+        """It wakes as the one before was, whose edits lie in the state folder. Returns what is wrong, None if it holds."""
         (self.state / "starts.json").unlink(missing_ok=True)       # failed starts of another release
         self.service.stop()
         self.service.install(release)
         self.service.start()
         if wrong := self._watch(release, 0.0, "step: waiting for its sound"):
             return wrong
-        if unsaved.exists():
-            done = self._tool(release, "neurorack.health", "restore", str(unsaved))
-            for line in done.stderr.splitlines():
-                self.say(f"warning: of what was not saved: {line}")
         return self._watch(release, self.request["watch_seconds"], f"step: watching its health for {self.request['watch_seconds']:g} s")
 
     def _watch(self, release: Path, seconds: float, text: str) -> str | None:
