@@ -13,8 +13,9 @@ from aiohttp import web
 from neurorack.web import limits, messages
 from neurorack.web.asking import Control
 from neurorack.web.guard import Guard, body, loopback, open_to_all, refuse
-from neurorack.web.live import Hub, dumps
+from neurorack.web.live import Hub
 from neurorack.web.models import Library
+from neurorack.web.outbox import dumps
 from neurorack.web.pages import OPEN, Files
 from neurorack.web.pairing import Paired
 from neurorack.web.process import THREADS
