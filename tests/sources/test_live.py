@@ -105,6 +105,26 @@ def test_a_clocked_one_follows_taps(run):
     assert np.sum(np.diff(volts) < -5) == pytest.approx(beats, abs=1.1)
 
 
+def remade(run, seconds: float = 1.5) -> int:
+    """How often the look-ahead was made anew meanwhile."""
+    before = run.rack.synth[0].takebacks
+    time.sleep(seconds)
+    return run.rack.synth[0].takebacks - before
+
+
+def test_the_look_ahead_is_made_anew_for_a_leap_not_for_a_wave(run):
+    source(run, "mod1", kind="lfo", shape="sine", pace="free", rate_hz=25)
+    ask(run, "route", jack="mod1", control="a")
+    time.sleep(0.1)
+    wave = remade(run)
+    source(run, "mod1", shape="square")
+    time.sleep(0.1)
+    square = remade(run)
+    ask(run, "unroute", jack="mod1")
+    time.sleep(0.1)
+    assert square > wave + 30 and remade(run) < wave + 20, "nothing follows it"
+
+
 def test_ctl_shows_and_sets_them(run):
     def ctl(*words):
         return subprocess.run([sys.executable, "-m", "neurorack", "ctl", "--pid", str(run.pid), *words], capture_output=True, text=True, env=run.env, timeout=60)
