@@ -6,6 +6,7 @@ The work itself is ``calibrate.Session`` and ``jacks.watch``, each in a thread o
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import queue
 import threading
 import time
@@ -23,6 +24,7 @@ POINT_SECONDS = 1.0
 LIVE_SCANS = 256              # the verify page shows the mean of so many
 SECONDS_LIMITS = (0.5, 60.0)
 SKIP, CANCEL = "s", None
+_numbers = itertools.count(1)     # so that an answer about an earlier one is not taken for news
 
 
 class _Cancelled(Exception):
@@ -36,7 +38,7 @@ class Calibrating:
     """
 
     def __init__(self, here: Jacks, which: list[int], points: list[float], seconds: float = POINT_SECONDS):
-        self.here, self.phase, self.line, self.error = here, "measuring", "", ""
+        self.here, self.phase, self.line, self.error, self.number = here, "measuring", "", "", next(_numbers)
         self.found: dict = {}
         self._answers: queue.SimpleQueue = queue.SimpleQueue()
         self.asked = 0
@@ -100,7 +102,7 @@ class Calibrating:
     def told(self) -> dict:
         found = {name: {"gain": round(correction.gain, 5), "offset_volts": round(correction.offset_volts, 5),
                         "points": [self._point(correction, reading) for reading in readings]} for name, (correction, readings) in self.found.items()}
-        return {"phase": self.phase, "line": self.line, "error": self.error, "step": self.asked, "steps": self.steps, "found": found,
+        return {"number": self.number, "phase": self.phase, "line": self.line, "error": self.error, "step": self.asked, "steps": self.steps, "found": found,
                 "failed": {f"cv{jack + 1}": why for jack, why in self.session.failed.items()}, "live": self._live() if self.phase == "verify" else {}}
 
     @staticmethod
@@ -124,7 +126,7 @@ class Detecting:
     """The detective at work; ``findings`` when ``done``."""
 
     def __init__(self, here: Jacks, names: list[str], seconds: float):
-        self.here, self.names, self.seconds, self.began = here, names, seconds, time.monotonic()
+        self.here, self.names, self.seconds, self.began, self.number = here, names, seconds, time.monotonic(), next(_numbers)
         self.findings, self.done, self.error, self.kept = [], False, "", []
         threading.Thread(target=self._work, name="detective", daemon=True).start()
 
@@ -145,7 +147,7 @@ class Detecting:
 
     def told(self) -> dict:
         progress = 1.0 if self.done else min(0.99, (time.monotonic() - self.began) / self.seconds)
-        return {"watching": not self.done, "progress": round(progress, 2), "error": self.error, "kept": self.kept,
+        return {"number": self.number, "watching": not self.done, "progress": round(progress, 2), "error": self.error, "kept": self.kept,
                 "findings": [dataclasses.asdict(one) for one in self.findings]}
 
 

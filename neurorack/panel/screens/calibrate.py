@@ -11,6 +11,7 @@ from neurorack.panel.view import View
 from neurorack.panel.widgets import Item, ListScreen, Text
 
 WATCH_SECONDS = 5.0
+PHASES = ("patch", "measuring", "verify", "over", "kept")      # of a calibration's step, in their order
 
 
 def cv_names(view: View) -> list[str]:
@@ -50,7 +51,9 @@ class Calibration(Screen):
             self.panel.ask({"do": "calibrate", "step": "cancel"})
 
     def _take(self, answer: dict) -> None:
-        self.told = answer["calibration"] or {}
+        told = answer["calibration"]
+        if told and (not self.told or self._place(told) >= self._place(self.told)):
+            self.told = told
 
     def _refused(self, text: str) -> None:
         self.panel.notice(text)
@@ -59,6 +62,16 @@ class Calibration(Screen):
 
     def _step(self, step: str) -> None:
         self.panel.ask({"do": "calibrate", "step": step}, self._take)
+
+    def _look(self, view: View) -> None:
+        """Take what has come, if it is news: an answer may be older than what was done here."""
+        latest = view.answer("calibrate").get("calibration")
+        if latest and self.told and latest["number"] == self.told["number"] and self._place(latest) >= self._place(self.told):
+            self.told = latest
+
+    @staticmethod
+    def _place(told: dict) -> tuple[int, int]:
+        return told["step"], PHASES.index(told["phase"])
 
     def turn(self, steps: int, fine: bool = False) -> None:
         self.top = max(0, self.top + steps)
@@ -84,9 +97,7 @@ class Calibration(Screen):
             super().hold(stage)
 
     def draw(self, canvas: Canvas, view: View) -> None:
-        latest = view.answer("calibrate").get("calibration")
-        if latest and self.told and (latest["step"], latest["phase"]) != (self.told["step"], self.told["phase"]) or latest and self.told.get("phase") == "verify":
-            self.told = latest
+        self._look(view)
         lay, told = canvas.layout, self.told
         phase = told.get("phase", "")
         y = canvas.title(self.title, f"{told['step']}/{told['steps']}" if phase in ("patch", "measuring") else "")
@@ -152,7 +163,7 @@ class Detective(ListScreen):
 
     def items(self, view: View) -> list[Item]:
         latest = view.answer("detect").get("detective")
-        if latest and self.told and latest["progress"] >= self.told["progress"]:
+        if latest and self.told and latest["number"] == self.told.get("number") and len(latest["kept"]) >= len(self.told["kept"]):
             self.told = latest
         return [Item(one["jack"], words(one["role"]), what=one, mark="✓" if one["jack"] in self.told["kept"] else "") for one in self.told.get("findings", [])]
 

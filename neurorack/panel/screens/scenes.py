@@ -13,7 +13,7 @@ from neurorack.panel.widgets import Choice, Confirm, Item, ListScreen
 
 MOST_SCENES = 64
 BEATS = (1, 2, 4, 8, 16, 32, 64)
-MORPH = "morph"
+MORPH, HERE = "morph", "what plays now"
 
 
 def told(view: View) -> dict:
@@ -50,10 +50,10 @@ class Scenes(ListScreen):
             found.append(Item("undo", now["undo"], what=partial(self._step, "undo")))
         if now.get("redo"):
             found.append(Item("redo", now["redo"], what=partial(self._step, "redo")))
-        if len(now["scenes"]) > 1 or now.get("morph"):
+        if now["scenes"] or now.get("morph"):
             found.append(Item("morph", percent(now["morph"]["value"]) if now.get("morph") else "off", what=lambda: self.panel.push(Morph())))
         current = now.get("current")
-        return found + [Item(title_of(one), "model missing" if one["missing"] else "", what=one, mark="●" if one["number"] == current else "○") for one in now["scenes"]]
+        return found + [Item(title_of(one), "model missing" if one["missing"] else "damaged" if one.get("wrong") else "", what=one, mark="●" if one["number"] == current else "○") for one in now["scenes"]]
 
     def right(self, view: View) -> str:
         return "changed" if told(view).get("changed") else ""
@@ -170,7 +170,7 @@ class Morph(ListScreen):
             return [Item("begin: from", "scene →", what=lambda: self.panel.push(self._scenes("morph from", None, self._from)))]
         names = {one["number"]: one["name"] for one in scenes}
         items = [Item("by hand", percent(now["value"]), what=lambda: self.panel.push(Knob(MORPH))),
-                 *(Item(end, f"{now[end]} {names.get(now[end], '')}", what=partial(self._end, now, end)) for end in ("from", "to")),
+                 *(Item(end, HERE if now[end] is None else f"{now[end]} {names.get(now[end], '')}", what=partial(self._end, now, end)) for end in ("from", "to")),
                  Item("by the clock", f"{now['beats']:g} beats" if now.get("beats") else "→", what=partial(self._clock, now.get("beats")))]
         for route in routes_of(view, control=MORPH):
             items.append(Item(f"← {route['jack']}", "→", what=partial(self._route, route)))
@@ -178,13 +178,14 @@ class Morph(ListScreen):
         return items + [Item("end", what=lambda: self.panel.ask({"do": MORPH, "to": None}, lambda answer: self.panel.toast("the morph has ended")))]
 
     def _scenes(self, title: str, present: int | None, take) -> Choice:
-        return Choice(title, [(title_of(one), one["number"]) for one in told(self.panel.view).get("scenes", [])], present, take)
+        here = [(HERE, None)] if title.endswith("from") else []
+        return Choice(title, here + [(title_of(one), one["number"]) for one in told(self.panel.view).get("scenes", [])], present, take)
 
-    def _from(self, first: int) -> None:
+    def _from(self, first: int | None) -> None:
         self.panel.push(self._scenes("morph to", None, lambda last: self.panel.ask({"do": MORPH, "from": first, "to": last, "value": 0.0})))
 
     def _end(self, now: dict, which: str) -> None:
-        def take(number: int) -> None:
+        def take(number: int | None) -> None:
             self.panel.ask({"do": MORPH, "from": now["from"], "to": now["to"], which: number, "value": now["value"]})
         self.panel.push(self._scenes(f"morph {which}", now[which], take))
 
