@@ -4,7 +4,8 @@ The callback copies its output into the capture ring (5 s deep) while ``run.reco
 only pulls and writes, the other brings the head up to date each second, waits for the disk and looks how much of it is
 left. A slow or full disk can therefore never touch the sound, and a slow one does not touch the recording either. A file
 survives a kill and a power cut but for its last second or two; a new one begins when the size limit is reached or the audio
-process was started anew; and a full disk ends the recording, not the instrument.
+process was started anew; and a full disk ends the recording, not the instrument. A recording that begins amid the sound begins a
+moment before (``BEFORE_FRAMES``, from the tape that pictures are drawn of), so the hit that asked for it is in it.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from neurorack.audio.wave import FRAME_BYTES, Wave
 from neurorack.errors import NeurorackError
-from neurorack.shm.rack import Rack
+from neurorack.shm import table
+from neurorack.shm.rack import Rack, TapeView
 
 ROTATE_BYTES = 1 << 30
 KEEP_FREE_BYTES = 32 << 20
@@ -29,6 +33,8 @@ POLL_SECONDS, RENEW_SECONDS = 0.05, 1.0
 LAST_BLOCK_SECONDS = 0.1       # a callback that had begun when the recording ended is through by then
 END_SECONDS = 10.0             # a disk that takes longer than that for the end is given up
 AT_ONCE_FRAMES = 8192
+BEFORE_FRAMES = table.SCOPE_FRAMES // 2        # 85 ms at 48 kHz
+FIRST_BLOCK_SECONDS = 0.03     # how long the first block is waited for to find what was before it
 
 
 def numbered(path: Path, number: int) -> Path:
@@ -82,6 +88,10 @@ class Recorder:
             pass                               # what a recorder before this one left
         self._dropped_before = rack.audio.capture_dropped_frames
         rack.run.recording = 1
+        if (before := self._played_before()) is not None:
+            with contextlib.suppress(OSError):              # the thread that writes will meet it too, and say it
+                self.wave.write(before)
+                self.frames = len(before)
         self._threads = [threading.Thread(target=work, name=f"recorder {what}", daemon=True) for what, work in (("writes", self._work), ("keeps", self._keep))]
         for thread in self._threads:
             thread.start()
@@ -111,6 +121,28 @@ class Recorder:
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _played_before(self) -> np.ndarray | None:
+        """What the jack played just before the ring's first frame, float32 [n, 2]; None where that cannot be said for sure."""
+        ring, tape = self.rack.capture_ring, TapeView(self.rack.scope, table.SCOPE_FRAMES)
+        first, deadline = ring.tail_frames, time.monotonic() + FIRST_BLOCK_SECONDS
+        if self.rack.audio.blocks == 0:
+            return None
+        while ring.head_frames == first and time.monotonic() < deadline:
+            time.sleep(0.0005)
+        there = ring.head_frames - first
+        if not 0 < there < table.CAPTURE_CAPACITY_FRAMES:
+            return None
+        # The callback writes the tape before the ring, and both are looked at in the other order: the distance seen is right or a block too long.
+        begins = first + min(tape.section.head_frames - head for head in (ring.head_frames for _ in range(8)))
+        start = max(0, begins - BEFORE_FRAMES)
+        frames = tape.read(start)
+        if frames is None:
+            return None
+        before, after = frames[:begins - start], frames[begins - start:]
+        places = np.arange(first, first + min(there, len(after))) % table.CAPTURE_CAPACITY_FRAMES
+        same = len(places) > 0 and np.array_equal(ring.frames.reshape(-1, 2)[places], after[:len(places)])
+        return before if same else None
 
     # -- one thread pulls and writes
 

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from neurorack import control
+from neurorack.audio.recorder import BEFORE_FRAMES
 from neurorack.errors import NeurorackError
 from tests.play.runs import until
 
@@ -51,17 +52,28 @@ def undisturbed(playing, record) -> object:
 
 
 def test_takes_are_what_the_card_got(playing):
-    """On, off, on again: nothing of one is in the other, and not a sample is missing in either."""
+    """On, off, on again: not a sample is missing in either."""
     names = undisturbed(playing, lambda: [take(playing, seconds) for seconds in (0.5, 1.0)])
     heard, ends = playing.card.played().tobytes(), 0
     for name, seconds in zip(names, (0.5, 1.0)):
         audio = kept(playing, name)
         assert 0.8 * seconds < len(audio) / 48000 < seconds + 1.0 and abs(audio).max() > 0.3
         at = place(audio.tobytes(), heard)
-        assert at >= ends, "a take must be a piece of what was played, behind the one before"
+        assert at >= ends - BEFORE_FRAMES, "a take must be a piece of what was played, behind the one before but for its first moment"
         ends = at + len(audio)
     assert [re.fullmatch(NAME, name) is not None for name in names] == [True, True] and names == sorted(names)
     assert playing.run.rack.audio.capture_dropped_frames == 0 and not playing.run.rack.run.recording
+
+
+def test_a_take_begins_a_moment_before_it_was_asked_for(playing):
+    """Else the hit that asked for it would have lost its beginning. (That it is the sound of that moment, the test above says.)"""
+    audio = playing.run.rack.audio
+    until(lambda: audio.frames > 2 * BEFORE_FRAMES, 20, "enough to begin before")
+
+    def before():
+        captured = audio.captured_frames
+        return len(kept(playing, take(playing, 0.2))) - (audio.captured_frames - captured)
+    assert BEFORE_FRAMES in [before() for _ in range(3)]
 
 
 def test_the_list_tells_what_is_there_and_what_goes_on(playing):
