@@ -34,6 +34,13 @@ The socket ``PID.sock`` lies in the folder of the run files, for its owner alone
     {"do": "detect", "step": "begin", "jack": "all", "seconds": 5}   the jack detective; {"step": "keep", "jack": "cv1"} accepts what it found
     {"do": "hit", "gate": "gate1"}                 a trigger by hand; with "hold": true up, and down the next time
     {"do": "monitor", "db": -12}                   the audio input in the output; null: off; without "db": how it stands
+    {"do": "cables"}                               what is patched into simulated jacks, and what could be
+    {"do": "cable", "jack": "cv1", "from": {"kind": "lfo", "rate_hz": 0.5}}   a virtual source; null takes the cable out
+    {"do": "volts", "jack": "cv1", "volts": 2.5}   a knob's voltage, in place of the cable; {"do": "gate", "jack": "gate1", "high": true} beside it
+    {"do": "key", "note": 60, "high": true}        a key of the virtual keyboard
+    {"do": "log", "after": 0}                      the last 200 lines that were said, those after so many alone
+    {"do": "pairing"}                              the code that is shown now; {"do": "paired"} who may open the page; {"do": "unpair", "id": "all"}
+    {"do": "pairing_begin", "address": "..."}      the web process asks for a code to be shown; pairing_try (code) for a token
     {"do": "power", "what": "shutdown"}            or reboot; {"do": "release", "name": "..."} another installed release
 """
 

@@ -12,7 +12,6 @@ BODY_SECONDS = 15.0                 # a request's body, or the next piece of an 
 SEND_BUFFER_BYTES = 128 << 10       # of the kernel, for a live page
 SEND_SECONDS = 5.0                  # a page that takes nothing for so long is dropped
 MOST_MESSAGE_BYTES = 16 << 10       # of a page's message, and of a JSON body
-MOST_SCENE_BYTES = 1 << 20          # of a scene that is brought in
 MOST_MODEL_BYTES = 2 << 30          # of an upload
 MOST_UPLOADS = 2                    # at once
 WISHES_A_SECOND, WISHES_AT_ONCE = 60.0, 120.0       # of a live page; a knob that is turned sends 30 a second

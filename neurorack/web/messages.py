@@ -11,7 +11,7 @@ ALLOWED = frozenset((
     "status", "swap", "next", "load", "unload", "mix", "set", "route", "unroute", "level", "tap", "learn", "unlearn", "midi", "program",
     "scenes", "scene_save", "scene_recall", "scene_next", "scene_rename", "scene_copy", "scene_delete", "undo", "redo", "morph",
     "sources", "source", "record", "takes", "take_delete", "gate_action", "panel", "card", "preferences", "preference", "notices",
-    "notice_seen", "statistics", "cables", "cable", "volts", "gate", "key", "log",
+    "notice_seen", "statistics", "cables", "cable", "volts", "gate", "key", "log", "hit", "monitor",
     "jacks", "jack", "calibrate", "detect"))
 #: These wait for a model or a person; others are not kept waiting by them.
 SLOW = frozenset(("swap", "next", "load", "learn", "program", "scene_recall", "scene_next"))
