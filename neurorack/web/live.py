@@ -236,4 +236,9 @@ def still_takes(answer: dict) -> dict:
     return {key: value for key, value in answer.items() if key != "folder"} | {"free_bytes": free_bytes, "free_seconds": free_seconds}
 
 
-STILL = {"status": still, "sources": still_sources, "takes": still_takes}
+def still_panel(answer: dict) -> dict:
+    """Without the frame's number and the light, which ``now`` and the picture carry."""
+    return {key: value for key, value in answer.items() if key not in ("frame", "led", "light")}
+
+
+STILL = {"status": still, "panel": still_panel, "sources": still_sources, "takes": still_takes}
