@@ -190,11 +190,17 @@ def _route_good(route: dict, path: str, problems: list[str]) -> dict:
     return {**route, "low": 0.0, "high": 1.0}
 
 
+def _good_name(name) -> bool:
+    """One that stands in a line of text."""
+    return isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable()
+
+
 def _group(value, of, path: str, problems: list[str]) -> dict | None:
     """Known fields in their order, then the unknown ones as they are. None where a needed one is missing."""
     known, at = of if isinstance(of, tuple) else of.of, f"{path}." if path else ""
     if not isinstance(value, dict):
-        return _wrong(value, of, path, problems, "a mapping of names to values")
+        _wrong(value, of, path, problems, "a mapping of names to values")
+        return None if of.default is None else _group({}, of, path, problems)
     made = {}
     for field in known:
         if field.name in value:
@@ -208,7 +214,12 @@ def _group(value, of, path: str, problems: list[str]) -> dict | None:
             made[field.name] = got
     made = _route_good(made, path, problems) if known is ROUTE else made
     names = {field.name for field in known}
-    return made | {name: entry for name, entry in value.items() if name not in names and isinstance(name, str)}
+    for name, entry in value.items():
+        if name not in names and _good_name(name):
+            made[name] = entry
+        elif name not in names:
+            problems.append(f"{path or 'the patch'} has {_shown(name)} for a name; it is left out")
+    return made
 
 
 def _fresh(field: Field):
@@ -223,7 +234,7 @@ def _map(value, field: Field, path: str, problems: list[str]) -> dict:
         return _wrong(value, field, path, problems, f"a mapping of at most {MOST_ENTRIES} names to values") or {}
     made = {}
     for name, entry in sorted(value.items(), key=lambda item: str(item[0])):
-        if not isinstance(name, str) or not 0 < len(name) <= 200 or not name.isprintable():
+        if not _good_name(name):
             problems.append(f"{path} has {_shown(name)} for a name; it is left out")
             continue
         before = len(problems)

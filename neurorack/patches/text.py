@@ -20,6 +20,16 @@ _Loader.yaml_implicit_resolvers = {first: [(tag, pattern) for tag, pattern in fo
                                    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 
 
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):
+    """Text with line breaks or worse stays in its line."""
+
+    def ignore_aliases(self, data) -> bool:
+        return True
+
+
+_Dumper.add_representer(str, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if value.isprintable() else '"'))
+
+
 def _plain(value, room: list[int]):
     """Only what JSON has, too. Raises ``ValueError`` for too much of it: a few lines of aliases can stand for billions of values."""
     room[0] -= 1
@@ -48,7 +58,7 @@ def dumps(document: dict) -> str:
 
 
 def _flow(value) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, width=1 << 30, allow_unicode=True, sort_keys=False).removesuffix("\n").removesuffix("\n...")
+    return yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=1 << 30, allow_unicode=True, sort_keys=False).removesuffix("\n").removesuffix("\n...")
 
 
 def loads(data: bytes | str, where: str = "the patch", problems: list[str] | None = None) -> dict:
