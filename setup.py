@@ -54,7 +54,7 @@ setup(
         "midi": ["mido>=1.3", "python-rtmidi>=1.5", "python-osc>=1.8"],
         "lab": ["torch>=2.6,<2.14", "scipy>=1.11"],
         "test": ["pytest>=8", "pytest-timeout>=2.3", "pytest-rerunfailures>=16.6.1", "hypothesis>=6.100", "scipy>=1.11",
-                 "ziglang>=0.13", "safetensors>=0.4"],
+                 "ziglang>=0.13", "safetensors>=0.4", "selenium>=4.20"],
         "bench": ["onnx", "onnxruntime", "numba"],
     },
     entry_points={"console_scripts": ["neurorack=neurorack.cli:main"]},
