@@ -64,6 +64,10 @@ class Clock:
             self.pulses, self._counted, self._emitted = 1, 1, -1
             self.pulse_ns, self._stray_ns = float(before), None
             self.running = TAPPED
+        else:      # the hand says where the beat is, the count which one
+            beats = (self.pulses - 1 + (ns - self.pulse_ns) / self.period_ns) / self.settings.pulses_per_beat
+            self.pulses = round(beats) * self.settings.pulses_per_beat + 1
+            self._emitted = max(self._emitted, (self.pulses - 1) * self.settings.multiply)     # nobody plays a step by hand
         beat = (ns - before) / self.settings.pulses_per_beat
         self.period_ns = beat if self._counted < 2 else self.period_ns + 0.5 * (beat - self.period_ns)
         self._counted, self.pulse_ns = self._counted + 1, float(ns)

@@ -93,7 +93,10 @@ NR_EXPORT void nr_source_bank_run(nr_source_bank *b, const nr_beats *beats, doub
   memcpy(volts + NR_CV_JACKS, b->last, sizeof b->last);
   for (int i = 0; i < NR_MODULATORS; i++) {
     double v = b->set.kind[i] == NR_OFF ? 0 : nr_source_run(b, i, volts, dt, ns);
-    if (!isfinite(v)) v = at->origin[i] = at->target[i] = 0; /* whatever it listened to, it goes on */
+    if (!isfinite(v)) { /* whatever it listened to, or was left by a predecessor that died: it goes on */
+      v = at->origin[i] = at->target[i] = at->phase[i] = at->offset[i] = at->done[i] = 0;
+      at->began_ns[i] = (double)ns;
+    }
     v = v < -10 ? -10 : v > 10 ? 10 : v;
     if (leapt(&b->set, i, v - b->last[i])) nr_store(&at->leaps[i], at->leaps[i] + 1);
     volts[NR_CV_JACKS + i] = b->last[i] = v;

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from neurorack.inputs.clock import Clock
 from tests.sources.bench import SCAN, Bench
 
 
@@ -154,6 +155,18 @@ def test_a_clocked_walk_steps_with_the_pulses():
     times, volts = bench.run(14)
     changes = times[rising(volts[:, 0])]
     assert changes[changes > 3.1] == pytest.approx(np.arange(3.25, 14.1, 0.25), abs=0.003)
+
+
+def test_taps_say_where_the_beat_is():
+    bench = Bench(mod1={"kind": "lfo", "shape": "saw_up", "pace": "clock"}, mod2={"kind": "lfo", "shape": "saw_up", "pace": "clock", "divide": 4})
+    bench.clock = Clock()
+    bench.pulse = lambda ns: bench.clock.tap(ns)
+    taps = 0.3 + 0.5 * np.arange(14) + np.random.default_rng(0).uniform(-0.02, 0.02, 14)
+    bench.pulses = list(taps)
+    times, volts = bench.run(7)
+    late = taps[6:]
+    assert away(phase_of(at(times, volts[:, 0], late)), 0).max() < 0.1
+    assert away(phase_of(at(times, volts[:, 1], late)), np.arange(5, 13) / 4).max() < 0.05, "the second tap is the first beat"
 
 
 def test_midi_that_is_stopped_goes_on_telling_its_tempo_but_no_place():
