@@ -6,7 +6,7 @@
 
     {"id": 7, "do": "set", "control": "brightness", "value": 0.7}
 
-Requests of one page are done in their order; those that wait for a model (``messages.SLOW``) go beside them. Which requests a page
+Requests of one page are done in their order; those that wait for a model or the disk (``messages.SLOW``, ``PATIENT``) go beside them. Which requests a page
 may make is listed in ``messages.ALLOWED``. Each gets one answer::
 
     {"type": "answer", "id": 7, "ok": true, …fields}      {"type": "answer", "id": 7, "ok": false, "error": "one line"}

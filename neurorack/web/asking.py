@@ -8,10 +8,11 @@ import json
 import time
 
 from neurorack import control
-from neurorack.web.messages import SLOW
+from neurorack.web.messages import PATIENT, SLOW
 
 MOST_ANSWER_BYTES = 4 << 20
 SLOW_LINES = 2               # wishes that wait for a model, at once
+WISH_SECONDS = 20.0          # patience with the others
 
 
 class Line:
@@ -56,21 +57,21 @@ class Control:
 
     def __init__(self, supervisor_pid: int):
         path = control.socket_path(supervisor_pid)
-        self.wishes, self.looks = Line(path), Line(path)
-        self.slow, self._next = [Line(path) for _ in range(SLOW_LINES)], 0
+        self.wishes, self.patient, self.looks = Line(path), Line(path), Line(path)
+        self.slow = [Line(path) for _ in range(SLOW_LINES)]
 
     async def ask(self, request: dict) -> dict:
         """The answer, ``{"ok": …}``; never raises."""
         if request["do"] not in SLOW:
-            return await self.wishes.ask(request, 20.0)
+            return await (self.patient if request["do"] in PATIENT else self.wishes).ask(request, WISH_SECONDS)
         line = next((line for line in self.slow if not line.lock.locked()), None)
         if line is None:
             return {"ok": False, "error": f"{SLOW_LINES} such requests are being waited for already; try again when they are done"}
         return await line.ask(request, control.ANSWER_SECONDS)
 
     async def look(self, request: dict) -> dict:
-        return await self.looks.ask(request, 20.0)
+        return await self.looks.ask(request, WISH_SECONDS)
 
     def close(self) -> None:
-        for line in (self.wishes, self.looks, *self.slow):
+        for line in (self.wishes, self.patient, self.looks, *self.slow):
             line.close()

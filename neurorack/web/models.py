@@ -101,10 +101,12 @@ class Library:
             return refuse(413 if size else 400, f"the file has {size} bytes; from 1 to {limits.MOST_MODEL_BYTES} are taken")
         if len(self.uploading) >= limits.MOST_UPLOADS:
             return refuse(503, f"{limits.MOST_UPLOADS} uploads are going on; try again when they are done")
-        if name in self.uploading or await self.has(name):
-            return refuse(409, f"there is a model {name!r} already: remove it first, or give the file another name")
+        if name in self.uploading:
+            return refuse(409, f"{name!r} is being uploaded already")
         self.uploading.add(name)
         try:
+            if await self.has(name):
+                return refuse(409, f"there is a model {name!r} already: remove it first, or give the file another name")
             try:
                 await asyncio.to_thread(changes.make_room, 2 * size)       # the file, and what it is lifted to
             except NeurorackError as error:

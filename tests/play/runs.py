@@ -77,15 +77,16 @@ class Playing:
         options: of the command line, after ``play``.
         card: a ``FakeCard``, or None for ``--device null``; ``device`` overrules both ("" gives none).
         env: more environment.
+        page: with the page where the preferences say; else there is none without ``--web`` among the options.
     """
 
-    def __init__(self, folder, *options, card=None, device: str | None = None, env: dict | None = None, quiet: bool = False):
+    def __init__(self, folder, *options, card=None, device: str | None = None, env: dict | None = None, quiet: bool = False, page: bool = False):
         self.folder, self.card = Path(folder), card
         self.report_path, self.log = self.folder / "report.json", self.folder / "stderr.txt"
         device = device if device is not None else "rig" if card else "null"
         command = [sys.executable, "-m", "neurorack", "play", "--report", str(self.report_path), *map(str, options)]
         command += ["--device", device] if device else []
-        command += [] if "--web" in options else ["--web", "none"]
+        command += [] if page or "--web" in options else ["--web", "none"]
         self.env = {"XDG_STATE_HOME": str(self.folder / "state"), **os.environ, **(card.env if card else {}), **(env or {})}
         self.command = command + (["--quiet"] if quiet else [])
         self.began = time.monotonic()

@@ -12,7 +12,7 @@ from neurorack.web import PORT
 from neurorack.web.hand import parse_address
 from neurorack.web.process import open_door
 from tests.play.runs import Playing, until
-from tests.web.face import asks, free_port, playing
+from tests.web.face import Face, asks, free_port, playing
 
 
 @pytest.mark.parametrize("text, wanted", [(None, ("127.0.0.1", PORT, True)), ("none", None), ("9000", ("127.0.0.1", 9000, False)), ("0.0.0.0:80", ("0.0.0.0", 80, False)),
@@ -79,3 +79,22 @@ def test_without_aiohttp_it_is_said_and_the_music_plays(tmp_path):
         until(lambda: run.rack.run.restarts[6] >= 2, 30, "another try")
         assert run.said.count("pip install aiohttp") == 1 and run.said.count("the sound goes on") == 1
         assert run.rack.audio.blocks > blocks and run.process.poll() is None
+
+
+def test_the_page_follows_the_preferences(tmp_path):
+    port, state = free_port(), tmp_path / "state"
+    (state / "neurorack").mkdir(parents=True)
+    (state / "neurorack" / "preferences.yaml").write_text(f"kind: preferences\nformat: 1\nvalues: {{web.network: 'off', web.port: {port}}}\n")
+    own = {"XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(tmp_path / "run"), "XDG_DATA_HOME": str(tmp_path / "data")}
+    (tmp_path / "run").mkdir(mode=0o700)
+    with Playing(tmp_path, "--midi", "none", env=own, page=True) as run:
+        run.sounding()
+        face = Face(run, port, tmp_path)
+        assert face.ask({"do": "status"})["web"] == {"address": None, "listening": False, "network": False, "pages": 0}
+        for network, status in (("local", 200), ("network", 401)):
+            assert face.ask({"do": "preference", "name": "web.network", "value": network})["ok"]
+            until(lambda: (web := face.ask({"do": "status"})["web"])["listening"] and web["network"] == (network == "network"), 30, f"the page, {network}")
+            assert asks(face, "GET", "/api/status")[0] == status
+        assert face.ask({"do": "preference", "name": "web.network", "value": "off"})["ok"]
+        until(lambda: not face.ask({"do": "status"})["web"]["listening"], 10, "the end of the page")
+        assert "the web process" not in run.said, "it was asked to leave"
