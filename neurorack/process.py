@@ -56,11 +56,12 @@ def tell(text: str) -> None:
 
 
 class Child:
-    """The frame of a child process. ``leaving`` becomes true when it should go."""
+    """The frame of a child process. ``leaving`` becomes true when it should go; ``wake`` is called then, to end a wait of its own."""
 
     def __init__(self, role: str, config: dict):
         self.role, self.config = role, config
         self.leaving = False      # no Event: a signal's handler may not wait for a lock its own thread holds
+        self.wake = lambda: None
         self.rack = Rack.attach(config["rack_fd"])
         self.parent = self.rack.header.supervisor_pid
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -73,6 +74,7 @@ class Child:
 
     def leave(self) -> None:
         self.leaving = True
+        self.wake()
 
     @property
     def orphaned(self) -> bool:

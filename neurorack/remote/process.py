@@ -48,6 +48,9 @@ class Remote:
 
     # -- what is posted
 
+    def wake(self) -> None:
+        """It is time to leave."""
+
     def message(self, ns: int, port: str, message) -> None:
         self.section.messages = self.section.messages + 1
         self.midi.handle(port, message, ns)
@@ -126,6 +129,7 @@ def run(child: Child) -> None:
     section.ports = 0
     section.pid = os.getpid()
     remote = Remote(child)
+    child.wake = lambda: remote.post("wake")      # a signal may break off a SimpleQueue's wait in a way that it never ends (CPython)
     remote.out.rest(time.monotonic_ns())
     threads = []
     if config["osc"]:
