@@ -21,7 +21,7 @@ from neurorack.inputs import store
 from neurorack.patches.history import History
 
 PAUSE_SECONDS = 0.75            # between two writes: at most so old, and the time of one write, is what a power cut takes
-MOST_BYTES = 1 << 19            # then it is written anew
+MOST_BYTES = 1 << 18            # beyond that, and twice what it was when it was last written anew, that is done
 MOST_READ_BYTES = 1 << 24
 NAME = "patch.journal"
 
@@ -56,6 +56,7 @@ class Journal:
         self.waiting: list[bytes] = []
         self.anew = True             # the next write replaces the file
         self.failed = False
+        self._anew_bytes = 0
         self._come, self._end = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._lock = None
@@ -112,8 +113,9 @@ class Journal:
         with self.history.lock:
             lines, self.waiting = b"".join(self.waiting), []
             whole = None
-            if lines and (self.anew or not self.path.is_file() or self.path.stat().st_size + len(lines) > MOST_BYTES):
+            if lines and (self.anew or not self.path.is_file() or self.path.stat().st_size + len(lines) > max(MOST_BYTES, 2 * self._anew_bytes)):
                 whole = b"".join(map(line, self.history.operations()))
+                self._anew_bytes = len(whole)
         if not lines:
             return
         try:
