@@ -16,7 +16,7 @@ from PIL import Image
 
 from neurorack.panel.canvas import LARGE, SMALL, Layout
 from neurorack.panel.view import View
-from tools.draw import panel_script, panel_view
+from tools.draw import panel_script, panel_shots, panel_view
 from tools.draw.panel_view import BOTH, VIEW, with_answers
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "docs" / "panel"
@@ -28,7 +28,7 @@ MODEL = {"name": "birds", "notes": "a field recording of one morning", "line": "
 #: What is answered to a request, by its ``do``; SCREENS of others add theirs.
 ANSWERS = {"model": {"model": MODEL}, "bench": {"bench": {"blocks": [{"block_frames": 64, "median_us": 31.2, "load_p99": 0.0251},
                                                                       {"block_frames": 128, "median_us": 55.2, "load_p99": 0.0221}]}},
-           "scene_save": {"number": 3}}
+           "scene_save": {"number": 3}, **panel_shots.ANSWERS}
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ SHOTS: list[Shot] = [
     Shot("slot", "p 1 p p", BOTH, "What can be done with a model in a slot"),
     Shot("blend", "p 1 p 2 p", BOTH, "The crossfade by hand"),
     Shot("blend-fine", "p 1 p 2 p 5", BOTH, ""),
+    *(Shot(*one) for one in panel_shots.SHOTS),
 ]
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from neurorack.panel.canvas import Canvas
 from neurorack.panel.screen import Screen
 from neurorack.panel.screens.fields import shown, words
+from neurorack.panel.screens.jacks import LABELS, UNITS
 from neurorack.panel.view import View
 from neurorack.panel.widgets import Item, ListScreen, Text
 
@@ -51,7 +52,7 @@ class Calibration(Screen):
             self.panel.ask({"do": "calibrate", "step": "cancel"})
 
     def _take(self, answer: dict) -> None:
-        told = answer["calibration"]
+        told = answer.get("calibration")
         if told and (not self.told or self._place(told) >= self._place(self.told)):
             self.told = told
 
@@ -88,7 +89,7 @@ class Calibration(Screen):
 
     def _kept(self, answer: dict) -> None:
         self._take(answer)
-        self.panel.toast("kept: it holds within a second")
+        self.panel.toast("kept")
 
     def hold(self, stage: int) -> None:
         if stage == 2 and self.told.get("phase") == "patch":
@@ -159,7 +160,7 @@ class Detective(ListScreen):
         self.panel.ask({"do": "detect", "step": "begin", "jack": "all", "seconds": WATCH_SECONDS}, self._take)
 
     def _take(self, answer: dict) -> None:
-        self.told = answer["detective"] or {}
+        self.told = answer.get("detective") or self.told
 
     def items(self, view: View) -> list[Item]:
         latest = view.answer("detect").get("detective")
@@ -209,7 +210,7 @@ class Found(ListScreen):
         proposed = self.finding["settings"]
         items = [Item("accept", what=self._accept)] if proposed else []
         items.append(Item("why", "→", what=self._why))
-        return items + [Item(words(name), shown(value)) for name, value in proposed.items()]
+        return items + [Item(LABELS.get(name) or words(name), shown(value, UNITS.get(name, ""))) for name, value in proposed.items()]
 
     def _accept(self) -> None:
         self.panel.back()

@@ -117,7 +117,10 @@ class Name(Screen):
     """A name, letter by letter: turn for the letter, press for the next place."""
 
     name = "letters"
-    holds = ("delete", "keep", "cancel")
+
+    @property
+    def holds(self) -> tuple[str, str, str]:
+        return "delete" if self.text else "cancel", "keep" if self.text else "", "cancel"
 
     def __init__(self, title: str, text: str, keep: Callable[[str], None]):
         self.title, self._keep = title, keep
@@ -138,7 +141,9 @@ class Name(Screen):
 
     def hold(self, stage: int) -> None:
         if stage == 1:
-            if len(self.letters) > 1:
+            if not self.text:
+                self.panel.back()
+            elif len(self.letters) > 1:
                 self.letters.pop(self.at)
                 self.at = max(0, self.at - 1)
             else:

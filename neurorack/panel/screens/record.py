@@ -86,11 +86,9 @@ class Record(ListScreen):
         left = x + radius + 3 * lay.margin
         text = length(seconds) if on else "record"
         canvas.text(left, middle - canvas.font("big").cap // 2, text, "big", ink, width=canvas.width - left - lay.margin)
-        peak = max(view.meter)
         if on:
-            wide = canvas.width // 4
-            canvas.fill(canvas.width - lay.margin - wide, middle - lay.bar // 2, wide, 1, ink)
-            canvas.fill(canvas.width - lay.margin - wide, middle - lay.bar // 2, round(wide * min(1.0, peak)), lay.bar, ink)
+            wide = canvas.width - left - 2 * lay.margin
+            canvas.fill(left, y + high - lay.bar, round(wide * min(1.0, max(view.meter))), lay.bar - lay.line, ink)
 
     def _seconds(self, view: View, told: dict) -> float:
         """Of the take that goes on, smooth between two answers."""

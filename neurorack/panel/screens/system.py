@@ -26,6 +26,7 @@ docs/panel.md says what its colours mean."""
 HOW_TO_UPDATE = """Updates come from your computer, not over the air:
 # ./deploy.sh user@module
 The new release proves itself beside the old one; if it does not hold, the old one is back by itself. docs/deployment.md tells more."""
+END = 1 << 20
 HEAVY = 0.8                   # a load above it is shown in red
 
 
@@ -55,14 +56,22 @@ class Notices(ListScreen):
 
 
 class Log(Text):
-    """The last lines that were said, the newest at the end."""
+    """The last lines that were said; it stays at the newest, at its end, until it is turned."""
 
     name = "log"
     needs = ("log",)
 
     def __init__(self):
         super().__init__("Log", self._lines, "log")
-        self.top = 1 << 20       # its end
+        self.follows = True
+
+    def turn(self, steps: int, fine: bool = False) -> None:
+        self.follows = False
+        super().turn(steps)
+
+    def draw(self, canvas: Canvas, view: View) -> None:
+        self.top = END if self.follows else self.top
+        super().draw(canvas, view)
 
     @staticmethod
     def _lines(view: View) -> str:
@@ -142,7 +151,7 @@ class Updates(ListScreen):
 
     def _change(self, name: str) -> None:
         def change() -> None:
-            self.panel.ask({"do": "release", "name": name}, lambda answer: self.panel.toast(answer["text"]))
+            self.panel.ask({"do": "release", "name": name}, lambda answer: self.panel.toast(answer.get("text", "it starts now")))
         self.panel.push(Confirm(f"play {release(name)}?", change, "A second of silence; if it does not start, this one is back."))
 
     def _how(self) -> None:
@@ -174,13 +183,9 @@ class Goodbye(Screen):
     """The last picture; it stays on the display when this process ends."""
 
     name = "goodbye"
-    holds = ("", "", "")
 
     def __init__(self, what: str):
         self.what = what
-
-    def hold(self, stage: int) -> None:
-        """There is no way back from here, and none is needed."""
 
     def draw(self, canvas: Canvas, view: View) -> None:
         lay = canvas.layout
