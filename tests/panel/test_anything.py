@@ -6,7 +6,7 @@ import pytest
 
 from neurorack.panel.canvas import LARGE, SMALL
 from neurorack.panel.machine import DEEPEST
-from tools.draw import screens
+from tools.draw import panel_shots, screens
 from tools.draw.panel_script import Player
 
 EVENTS = 1000
@@ -26,7 +26,7 @@ def leads_home(player, word, most):
 @pytest.mark.parametrize("seed", range(4))
 def test_a_thousand_presses_and_turns(seed):
     rng = random.Random(seed)
-    layout, view = (SMALL, LARGE)[seed % 2], (screens.VIEW, screens.BOTH, screens.with_answers(waypoints=screens.PLACES))[seed % 3]
+    layout, view = (SMALL, LARGE)[seed % 2], (screens.VIEW, screens.BOTH, screens.with_answers(panel_shots.FACE, waypoints=screens.PLACES), panel_shots.MORPHING)[seed % 4]
     player = Player(layout, view, screens.ANSWERS)
     answers = {name: answer for name, answer in player.asker.canned.items()}
     seen = set()
