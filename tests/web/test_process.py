@@ -67,6 +67,7 @@ def test_a_taken_port_is_said_once_and_taken_when_it_is_free(tmp_path):
             assert run.said.count("cannot be listened at") == 1 and run.rack.audio.blocks > blocks
 
 
+@pytest.mark.soak
 def test_without_aiohttp_it_is_said_and_the_music_plays(tmp_path):
     hidden = tmp_path / "hidden" / "aiohttp"
     hidden.mkdir(parents=True)
