@@ -267,8 +267,7 @@ class Instrument:
         if self.wires is None:
             return
         if s.score:
-            self.sources.restore(s.score.sources)
-            self.hands.append(ScoreHand(s.score, self.wires, self.drive, self.wishes.from_a_hand))
+            self.hands.append(ScoreHand(s.score, self.wires, self.drive, self.wishes.from_a_hand, self._score_begun, self._tap))
         else:
             self.cables = Cables(self.wires, self.board["cv"]["jacks"], self.board["gates"]["jacks"], s.seed)
             self.cables.play_built_in(True)
@@ -278,6 +277,13 @@ class Instrument:
                 self.say(HELP)
         for hand in self.hands:
             hand.start()
+
+    def _score_begun(self) -> None:
+        """Its modulators begin with it."""
+        self.posted.put(lambda: self.sources.restore(self.settings.score.sources))
+
+    def _tap(self, ns: int) -> None:
+        self.rack.run.tap_ns = ns
 
     def drive(self, control: str, value: float) -> None:
         """Set one of the models' named controls absolutely, 0..1; from any thread."""

@@ -40,11 +40,12 @@ class Hand(threading.Thread):
 
 class ScoreHand(Hand):
     """A score in real time: its steps at their times, its curves every 4 ms, its controls driven in the patch, its wishes
-    (swaps, the mix) told to ``wish``."""
+    (swaps, the mix) told to ``wish``; ``begun`` is called as it begins, ``tap`` with the
+    times (CLOCK_MONOTONIC nanoseconds) of the taps that make its tempo."""
 
-    def __init__(self, score: Score, wires, drive=None, wish=None):
+    def __init__(self, score: Score, wires, drive=None, wish=None, begun=None, tap=None):
         super().__init__("score")
-        self.score, self.wires, self.drive, self.wish = score, wires, drive, wish
+        self.score, self.wires, self.drive, self.wish, self.begun, self.tap = score, wires, drive, wish, begun, tap
         self.edge_ns: list[int] = []    # when gate 1 really rose
         self.done = threading.Event()
 
@@ -81,11 +82,15 @@ class ScoreHand(Hand):
 
     def _begin(self) -> float:
         """When it begins: at once, or with the second of two taps that make its tempo."""
-        if self.score.tempo_bpm and self.wish:
-            self.wish({"do": "tap"})
-            self.wait_until(time.monotonic() + 60 / self.score.tempo_bpm)
-            self.wish({"do": "tap"})
-        return time.monotonic()
+        start_ns = time.monotonic_ns()
+        if self.score.tempo_bpm and self.tap:
+            self.tap(start_ns)
+            start_ns += round(60e9 / self.score.tempo_bpm)
+            self.wait_until(start_ns / 1e9)
+            self.tap(start_ns)
+        if self.begun:
+            self.begun()
+        return start_ns / 1e9
 
     def _move(self, at: float) -> None:
         for jack, volts in enumerate(self.score.cv_volts(np.array([at]))[0]):

@@ -100,6 +100,7 @@ NR_EXPORT void nr_source_bank_run(nr_source_bank *b, const nr_beats *beats, doub
     v = v < -10 ? -10 : v > 10 ? 10 : v;
     if (leapt(&b->set, i, v - b->last[i])) nr_store(&at->leaps[i], at->leaps[i] + 1);
     volts[NR_CV_JACKS + i] = b->last[i] = v;
+    b->fresh[i] = 0;
   }
   at->run_ns = ns;
   b->changes = 0;

@@ -44,6 +44,7 @@ typedef struct {
   uint32_t changes, lost_changes;
   double last[NR_MODULATORS];               /* volts of the last run */
   int settled;                              /* the settings in force are known: they were set before */
+  uint32_t fresh[NR_MODULATORS];            /* a new kind, in this run: a clocked cycle begins where the clock is */
   uint32_t rebase[NR_MODULATORS];           /* the next look at the clock tells no tick */
   /* the clock, as followed */
   uint64_t pulses;

@@ -62,7 +62,7 @@ static double turned(nr_source_bank *b, int i, double dt) {
   if (!b->set.pace[i] || !b->locked) return phase;
   if (b->began) at->offset[i] = 0;
   double away = fraction(b->beats * nr_source_ratio(&b->set, i) - at->offset[i] - phase + 0.5) - 0.5;
-  phase += away * (b->began ? 1 : 1 - exp(-2 * rate * dt)); /* so slowly that it never turns back */
+  phase += away * (b->began || b->fresh[i] ? 1 : 1 - exp(-2 * rate * dt)); /* so slowly that it never turns back */
   return phase < 0 ? phase + 1 : phase;
 }
 
@@ -294,6 +294,7 @@ void nr_source_become(nr_source_bank *b, int i, const nr_sources *set) {
     if (at->kind[i] == NR_ENVELOPE && b->settled && !same_envelope(&b->set, set, i)) envelope_becomes(b, i, set);
     return;
   }
+  b->fresh[i] = 1;
   at->kind[i] = set->kind[i];
   at->stage[i] = NR_REST;
   at->step[i] = -1;

@@ -106,6 +106,15 @@ def test_another_ratio_or_the_clock_itself_is_reached_without_a_leap():
     assert np.abs(np.diff(volts)).max() < 2 * 5 * 2 * np.pi * 6 * SCAN      # twice the quickest of them
 
 
+def test_a_new_cycle_begins_where_the_clock_is():
+    bench = Bench()
+    bench.clocked(0.5 * np.arange(1, 30))
+    bench.run(4.1)
+    bench.set(mod1={"kind": "lfo", "shape": "saw_up", "pace": "clock", "divide": 4})
+    times, volts = bench.run(1)
+    assert away(phase_of(volts[:, 0]), (times - 0.5) / 0.5 / 4).max() < 0.01
+
+
 @pytest.mark.parametrize("multiply, divide", [(1, 1), (4, 1), (1, 4), (3, 2)])
 def test_triggers_come_with_the_pulses_and_between_them(multiply, divide):
     bench = Bench(mod1={"kind": "steps", "steps": SIXTEEN, "trigger": "clock", "multiply": multiply, "divide": divide},

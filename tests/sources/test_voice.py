@@ -1,12 +1,14 @@
 """What modulators and routes do to a model's controls, through the compiled voice."""
 
 import dataclasses
+import time
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from neurorack.desk.hands import ScoreHand
 from neurorack.errors import PatchError, ScoreError
 from neurorack.inputs import quantise
 from neurorack.render import render
@@ -198,3 +200,12 @@ def test_a_scores_route_takes_the_place_of_the_models_own():
     own = Route("cv1", "a", 0.1)
     made = parse({"seconds": 1, "routes": [{"jack": "cv1", "control": "a"}, {"jack": "mod1", "control": "b"}]}).patched(patch)
     assert made.routes == [Route("cv2", "b"), own, Route("mod1", "b")] and dataclasses.asdict(own)["quantise"] == "off"
+
+
+def test_a_tempo_is_counted_in_by_two_taps_exactly_a_beat_apart():
+    taps, begun = [], []
+    hand = ScoreHand(parse({"seconds": 0.05, "tempo_bpm": 240}), None, tap=taps.append, begun=lambda: begun.append(time.monotonic_ns()))
+    hand.start()
+    assert hand.done.wait(10)
+    hand.finish()
+    assert np.diff(taps) == [250_000_000] and len(begun) == 1 and begun[0] >= taps[1]
