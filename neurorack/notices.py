@@ -25,6 +25,8 @@ MOST = 50                     # the oldest give way
 EXPECTED = "warning: NoBoard:"     # whoever looks at a simulated panel knows
 LOW_DISK_BYTES, FULL_DISK_BYTES = 500 << 20, 100 << 20
 CHIP_CALM_SECONDS = 6.0       # without a failed transfer for so long, the chips answer
+#: section of the shared block -> what its failed transfers mean
+CHIPS = {"inputs": "a converter or gate line of the board does not answer; its jacks hold their last values", "panel": "the display or the encoder does not answer"}
 #: cause of an underrun -> (in words, remedy)
 UNDERRUNS = {
     "slow": ("the model is too slow for this machine", "play a smaller model, or one with larger blocks"),
@@ -62,7 +64,8 @@ class Notices:
         self._lock = threading.Lock()
         self._notices: dict[str, Notice] = {}
         self._stop = threading.Event()
-        self._chip_errors, self._chip_at = None, 0.0
+        self._chip_errors: dict[str, int] = {}
+        self._chip_at: dict[str, float] = {}      # when a section last counted a failed transfer
         self._underruns = dict.fromkeys(UNDERRUNS, 0)
         self._slow_at, self._slow = -SLOW_LOOK_SECONDS, {}
 
@@ -151,13 +154,13 @@ class Notices:
         return found | self._slow
 
     def _chips(self, now: float):
-        errors = int(self.run.rack.inputs.chip_errors)
-        if self._chip_errors is not None and errors > self._chip_errors:
-            self._chip_at = now
-        self._chip_errors = errors
-        if self._chip_at and now - self._chip_at < CHIP_CALM_SECONDS:
-            yield "chip", ("a converter or gate line of the board does not answer; its jacks hold their last values",
-                           "look at its plug and wires; `neurorack doctor` names the chip", WARNING)
+        for section, words in CHIPS.items():
+            errors = int(getattr(self.run.rack, section).chip_errors)
+            if errors > self._chip_errors.get(section, errors):
+                self._chip_at[section] = now
+            self._chip_errors[section] = errors
+            if now - self._chip_at.get(section, -CHIP_CALM_SECONDS) < CHIP_CALM_SECONDS:
+                yield f"chip {section}", (words, "look at its plug and wires; `neurorack doctor` names the chip", WARNING)
 
     @staticmethod
     def _heat() -> dict:

@@ -138,12 +138,14 @@ def test_the_same_matter_is_one_notice(looked):
     assert [(one["text"], one["remedy"], one["count"]) for one in looked.told()] == [("cv1 is off by 3.9 V", "look at its plug", 2)]
 
 
-def test_a_silent_chip_is_told_while_it_is_silent(looked, monkeypatch):
-    monkeypatch.setattr(notices, "CHIP_CALM_SECONDS", 6.0)
-    assert not looked._look(100.0).get("chip")
+def test_a_silent_chip_is_told_while_it_is_silent(looked):
+    def silent(at):
+        return {name for name in looked._look(at) if name.startswith("chip")}
+    assert not silent(100.0)
     looked.run.rack.inputs.chip_errors = 4
-    assert "does not answer" in looked._look(102.0)["chip"][0]
-    assert looked._look(105.0).get("chip") and not looked._look(110.0).get("chip")
+    assert silent(102.0) == {"chip inputs"}
+    looked.run.rack.panel.chip_errors = 1
+    assert silent(105.0) == {"chip inputs", "chip panel"} and silent(110.0) == {"chip panel"} and not silent(112.0)
 
 
 def test_underruns_are_told_by_their_cause(looked):
