@@ -15,7 +15,7 @@ from neurorack.drivers.display import open_display
 
 PAGES, BANDS = 8, 12
 _COLUMNS, _PAGE_RANGE, _COLMOD, _RGB565 = 0x21, 0x22, 0x3A, 0x55
-FULL_CONTRAST, DIM_CONTRAST = 0xCF, 0x08
+UNDIMMED = 0.8                # from this brightness on an LCD shows its colours as they are
 
 
 class Oled:
@@ -63,7 +63,7 @@ class Oled:
 
 
 class Lcd:
-    """An ST7789. Its back light cannot be dimmed, so the picture is."""
+    """An ST7789. Its back light cannot be dimmed, so the picture is, below a brightness of 80 % (the default)."""
 
     def __init__(self, device):
         self._device, self.mode, self.size = device, device.mode, device.size
@@ -93,7 +93,7 @@ class Lcd:
         return sent
 
     def light(self, share: float) -> None:
-        self._share = share
+        self._share = min(1.0, share / UNDIMMED)
 
     def close(self) -> None:
         self._device.cleanup()
