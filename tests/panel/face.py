@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
+
+import pytest
+import yaml
 
 from neurorack.drivers import board as boards
 from neurorack.panel.asking import Asker
@@ -162,3 +166,43 @@ def _main():
     from neurorack.panel.screens import MainMenu
 
     return MainMenu()
+
+
+@pytest.fixture(scope="module")
+def instrument(tmp_path_factory):
+    """With a desk board whose jacks nobody moves."""
+    folder = tmp_path_factory.mktemp("every")
+    score = folder / "silent.yaml"
+    score.write_text(yaml.safe_dump({"seconds": 900, "events": []}))
+    before = {name: os.environ.get(name) for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_DATA_HOME")}
+    with Own(folder, "--score", score, "--seconds", 600, "--input") as run:
+        os.environ.update({name: run.env[name] for name in before})
+        try:
+            yield run.sounding()
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@pytest.fixture(scope="module")
+def seat(instrument):
+    return Face(instrument)
+
+
+@pytest.fixture
+def face(seat):
+    """At Home, with nothing refused yet."""
+    seat.home()
+    seat.asker.refused.clear()
+    seat.asker.requests.clear()
+    yield seat
+
+
+def patch(instrument) -> dict:
+    """What its status tells of the patch."""
+    return instrument.ask("status")["patch"]
+
+
+def route(instrument, jack: str, control: str) -> dict | None:
+    """One of its routes."""
+    return next((one for one in patch(instrument)["routes"] if (one["jack"], one["control"]) == (jack, control)), None)
