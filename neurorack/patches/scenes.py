@@ -239,8 +239,9 @@ class Scenes:
         found = found_models(document) if found is None else found
         missing = [model["name"] for letter, model in models.of(document).items() if letter not in found]
         way = self.run.call(self._leave_morph_and_go, document, found, arrival)
-        if request.get("wait", True):
-            way.ended.wait(WAIT_SECONDS)
+        if request.get("wait", True) and way.ended.wait(WAIT_SECONDS) and way.glides:
+            time.sleep(GLIDE_SECONDS)
+            self.run.call(lambda: None)          # and the loop has come round
         if way.error:
             raise PatchError(way.error)
         self._tell_missing(missing)
