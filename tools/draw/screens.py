@@ -1,4 +1,5 @@
-"""``python -m tools.draw.screens``: the pictures of ``docs/panel.md``, into ``docs/panel``. ``--check`` changes nothing and fails on a stale one.
+"""``python -m tools.draw.screens``: the pictures of ``docs/panel.md``, into ``docs/panel``, and their places in it. ``--check`` changes
+nothing and fails on what is stale. A document's ``<!-- shots map -->`` … ``<!-- /shots -->`` is filled with the shots ``map`` and ``map-…``.
 
 ``SHOTS`` is the list of screens; the tests keep a reference picture of each, at both sizes, under the same names
 (``tests/panel/reference``; ``pytest tests/panel --renew-references`` makes them anew).
@@ -6,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,6 +22,7 @@ from tools.draw import panel_script, panel_shots, panel_view
 from tools.draw.panel_view import BOTH, VIEW, with_answers
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "docs" / "panel"
+DOCUMENT = FOLDER.parent / "panel.md"
 SMALL_SCALE, GAP = 4, 16
 PLACES = {"points": [[0.2, 0.3], [0.8, 0.75], [0.35, 0.8]]}
 MODEL = {"name": "birds", "notes": "a field recording of one morning", "line": "plays: 4 % of one core, 43 ms, −18 LUFS", "author": "A. Musician", "licence": "CC-BY-4.0",
@@ -97,9 +100,24 @@ def made() -> dict[str, bytes]:
     return found
 
 
+def document(text: str) -> str:
+    """The document with its pictures in their places."""
+    def shots(found: re.Match) -> str:
+        mine = [shot for shot in SHOTS if shot.caption and (shot.name == found[2] or shot.name.startswith(f"{found[2]}-"))]
+        lines = [f"![{shot.caption}](panel/{shot.name}.png)\n\n*{shot.caption}.*\n" for shot in mine]
+        return f"{found[1]}\n" + "\n".join(lines) + f"\n{found[3]}"
+    return re.sub(r"(<!-- shots (\S+) -->)\n.*?(<!-- /shots -->)", shots, text, flags=re.DOTALL)
+
+
 def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     check, fresh = "--check" in sys.argv, made()
+    page = DOCUMENT.read_text()
+    if document(page) != page:
+        print(("stale: " if check else "made: ") + DOCUMENT.name)
+        if check:
+            return 1
+        DOCUMENT.write_text(document(page))
     stale = [name for name, data in fresh.items() if not (FOLDER / name).is_file() or (FOLDER / name).read_bytes() != data]
     gone = [path for path in FOLDER.glob("*.png") if path.name not in fresh]
     for name in stale + [path.name for path in gone]:
