@@ -19,7 +19,7 @@ may make is listed in ``messages.ALLOWED``. Each gets one answer::
             to requests without fields: ``status`` (without what moves by itself, which ``now`` carries; a slot's ``controls`` are the
             names in the order of ``now``), ``scenes``, ``sources``, ``takes``, ``cables``, ``notices``, ``preferences``, ``midi``,
             ``statistics``, ``panel``; and ``models``: the library as ``GET /api/models`` gives it. A part that this instrument does not
-            have never comes. After a request of this or another page the parts are looked at at once.
+            have never comes. What a page's request may have changed is looked at at once.
 ``now``     30 times a second, only what changed since the last one (the first has everything):
             ``cv`` [volts], ``mods`` [volts of mod1..mod8], ``gates`` [bool], ``hits`` [count of rising edges; a trigger may be over before the next ``now``],
             ``peak`` and ``rms`` [left, right] 0..1 since the last one, ``input`` [left, right], ``mix`` 0..1, ``load`` 0..1 of the busiest

@@ -19,7 +19,12 @@ TICK_SECONDS = 1 / 30
 #: Parts of the state, and how often each is looked at while a page is open; at once after a wish.
 PARTS = {"status": 0.5, "scenes": 1.0, "sources": 1.0, "takes": 1.0, "cables": 1.0, "notices": 1.0, "panel": 1.0, "midi": 3.0, "preferences": 2.0,
          "statistics": 2.0, "log": 0.5}
-SOON_SECONDS, ABSENT_SECONDS = 0.1, 15.0     # after a wish; for a part that was refused
+#: What a wish may have changed, looked at at once; "status" and "scenes" (what can be undone) where nothing is said.
+AFTER = {"gate": (), "hit": (), "tap": (), "key": ("cables",), "cable": ("cables",), "volts": ("cables",), "panel": ("panel",), "notice_seen": ("notices",),
+         "record": ("takes", "status"), "take_delete": ("takes",), "preference": ("preferences",), "midi": ("midi",), "learn": ("midi",), "unlearn": ("midi",),
+         "source": ("sources", "scenes"), "undo": ("status", "scenes", "sources"), "redo": ("status", "scenes", "sources"),
+         "scene_recall": ("status", "scenes", "sources"), "scene_next": ("status", "scenes", "sources"), "program": ("status", "scenes", "sources")}
+SOON_SECONDS, AGAIN_SECONDS, ABSENT_SECONDS = 0.05, 0.25, 15.0     # after a wish; since the last look at least; for a part there is none of
 MODELS_SECONDS = 1.0
 
 
@@ -34,7 +39,7 @@ class Hub:
                       "rate": self.rack.header.sample_rate_hz, "jacks": jacks}
         self.moving = Moving(self.rack, jacks["cv"], jacks["gate"])
         self.pages: set[Page] = set()
-        self.values, self.parts, self.due, self.frame = {}, {}, {}, {}
+        self.values, self.parts, self.due, self.looked, self.frame = {}, {}, {}, {}, {}
         self.lines: deque[str] = deque(maxlen=LOG_LINES)
         self.log_count = 0
         self.somebody = asyncio.Event()
@@ -69,6 +74,8 @@ class Hub:
                 self._take(page, message.data, asked)
                 if page.dropped:
                     break
+                if page.ignored:
+                    await asyncio.sleep(0)       # whoever floods gets its answers, and nobody waits for it
             if page.dropped:
                 await sender           # it says why
         finally:
@@ -133,7 +140,7 @@ class Hub:
             if request.get(key) and not await self.library.has(request[key]):
                 return {"ok": False, "error": f"the library has no model {request[key]!r}"}
         answer = await self.control.ask(request)
-        self.soon()
+        self.soon(AFTER.get(request["do"], ("status", "scenes")))
         return answer
 
     def drop_unpaired(self) -> None:
@@ -144,11 +151,12 @@ class Hub:
 
     # -- everybody
 
-    def soon(self) -> None:
-        """Something was asked for: look at every part at once."""
+    def soon(self, parts=PARTS) -> None:
+        """Look at these parts now, or as soon as they may be looked at again."""
         now = time.monotonic()
-        for part in PARTS:
-            self.due[part] = min(self.due.get(part, 0.0), now + SOON_SECONDS)
+        for part in parts:
+            at = max(now + SOON_SECONDS, self.looked.get(part, 0.0) + AGAIN_SECONDS)
+            self.due[part] = min(self.due.get(part, at), at)
 
     def tell(self, what: dict) -> None:
         for page in self.pages:
@@ -187,10 +195,11 @@ class Hub:
             part = min(PARTS, key=lambda part: self.due.get(part, 0.0))
             wait = self.due.get(part, 0.0) - now
             if wait > 0:
-                await asyncio.sleep(min(wait, SOON_SECONDS))
+                await asyncio.sleep(min(wait, SOON_SECONDS))      # a wish may come meanwhile
                 continue
             answer = await self.control.look({"do": part, "after": self.log_count} if part == "log" else {"do": part})
-            self.due[part] = time.monotonic() + (PARTS[part] if answer.get("ok") else ABSENT_SECONDS)
+            self.looked[part] = time.monotonic()
+            self.due[part] = self.looked[part] + (ABSENT_SECONDS if str(answer.get("error", "")).startswith("there is no request") else PARTS[part])
             if not answer.pop("ok", False):
                 continue
             if part == "log":
