@@ -178,6 +178,15 @@ class Reader:
         return self._values
 
 
+def markdown() -> str:
+    """The table, as it stands in ``docs/panel.md``."""
+    lines = ["| preference | values | unless said | what |", "|---|---|---|---|"]
+    for one in TABLE.values():
+        values = f"{one.low} … {one.high} {one.unit}".rstrip() if one.kind == "number" else ", ".join(one.choices) + (", a control" if one.kind == "name" else "")
+        lines.append(f"| `{one.name}` | {values} | {one.default} | {one.doc} |")
+    return "\n".join(lines)
+
+
 def told() -> dict:
     """All of them for the control socket."""
     values = load()[0]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -92,6 +93,11 @@ def test_every_default_is_one_that_may_be_set(one):
     assert one.check(one.default) == one.default
     with pytest.raises(PatchError, match=one.name):
         one.check("nonsense" * 20)
+
+
+def test_the_page_about_the_panel_lists_them():
+    page = (Path(preferences.__file__).resolve().parent.parent / "docs" / "panel.md").read_text()
+    assert preferences.markdown() in page
 
 
 # -- notices
