@@ -20,6 +20,7 @@ export class Cables {
     this.drawn = new Map();
     this.loose = null;
     rack.append(this.layer);
+    rack.addEventListener("scroll", () => this.draw(), { capture: true, passive: true });
     new ResizeObserver(() => this.draw()).observe(rack);
   }
 

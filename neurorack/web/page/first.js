@@ -5,10 +5,10 @@ import { watch } from "./live.js";
 
 const KEY = "neurorack-first";
 const STEPS = [
-  ["hit", ["Press ", "HIT", " and listen"]],
-  ["change", ["Move a ", "slider", ", or drag a source to a jack"]],
-  ["save", ["Keep it: ", "Scenes", ", Save; later Recall"]],
-  ["record", ["", "Record", ", play, Stop, download"]],
+  ["hit", ["Press ", "HIT", h("span", { class: "wide", text: " or the space bar" })]],
+  ["change", ["Move a ", "slider", "; drag a source to a jack"]],
+  ["save", ["Keep it in ", "Scenes", "; recall it later"]],
+  ["record", ["", "Record", " it, stop, download"]],
 ];
 
 const kept = () => { try { return localStorage.getItem(KEY); } catch { return null; } };

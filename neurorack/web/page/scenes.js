@@ -1,6 +1,6 @@
 // Scenes: save what sounds now, recall it, rename, copy, delete; undo and redo of every edit.
 
-import { h, $ } from "./dom.js";
+import { h, $, put } from "./dom.js";
 import { wish, watch, state } from "./live.js";
 import { toast } from "./toasts.js";
 
@@ -31,19 +31,28 @@ export class Scenes {
   #show({ scenes, current, changed, undo }) {
     const now = scenes.find((scene) => scene.number === current);
     this.current.textContent = now ? `Scene ${now.number}, ${now.name || "unnamed"}${changed ? ", changed since" : ""}.` : scenes.length ? "What sounds now is in no scene." : "No scenes yet: name the sound and save it.";
-    const key = JSON.stringify([scenes, current, changed]);
-    if (key === this.key || this.list.contains(document.activeElement) && $("input", this.list)) return;
+    const key = JSON.stringify(scenes);
+    if (key !== this.key && !$("input", this.list)) this.#rows(scenes, key);
+    for (const row of this.list.children) {
+      const here = Number(row.dataset.scene) === current;
+      row.classList.toggle("current", here);
+      put(row, "aria-current", here);
+      $(".tag", row).hidden = !(here && changed);
+    }
+  }
+
+  #rows(scenes, key) {
     this.key = key;
     const focused = this.list.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
-    this.list.replaceChildren(...scenes.map((scene) => this.#row(scene, scene.number === current, changed)));
+    this.list.replaceChildren(...scenes.map((scene) => this.#row(scene)));
     if (focused) this.list.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  #row(scene, current, changed) {
+  #row(scene) {
     const name = scene.name || `Scene ${scene.number}`, missing = scene.missing ?? [];
-    return h("li", { class: current ? "current" : "", "aria-current": current ? "true" : null },
+    return h("li", { data: { scene: scene.number } },
       button(String(scene.number), `Recall ${name}`, () => wish({ do: "scene_recall", number: scene.number }), { class: "number" }),
-      h("div", { class: "what" }, h("strong", { text: name }), current && changed ? h("span", { class: "tag", text: "changed" }) : null,
+      h("div", { class: "what" }, h("strong", { text: name }), h("span", { class: "tag", text: "changed", hidden: true }),
         h("small", { class: "soft", text: missing.length ? `waits for ${missing.join(", ")}, which the library does not have` : models(scene) })),
       h("div", { class: "buttons" },
         button("Recall", `Recall ${name} now`, () => wish({ do: "scene_recall", number: scene.number }), { class: "strong" }),

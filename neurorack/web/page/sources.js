@@ -80,7 +80,7 @@ export class Sources {
   }
 
   #say() {
-    say(this.hint, !this.simulated ? (state.cables ? "A real module: its jacks show what is in them." : "") : this.held ? `Now choose a jack for the ${this.held}. Esc: not now.` : "Drag a source to a jack, or click one, then the other.");
+    say(this.hint, !this.simulated ? (state.cables?.why ?? "") : this.held ? `Now choose a jack for the ${this.held}. Esc: not now.` : "Drag a source to a jack, or click one, then the other.");
   }
 
   choose(jack) {
