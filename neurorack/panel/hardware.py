@@ -85,8 +85,8 @@ class Controls:
         driver = self._part.get() if self._part else None
         return driver.poll_ms / 1000 if driver else 1.0
 
-    def read(self) -> list[Event]:
-        """Everything that came since the last call, in order of time."""
+    def read(self, direction: int = 1) -> list[Event]:
+        """Everything that came since the last call, in order of time. ``direction``: -1 where the encoder itself is the other way round."""
         events = []
         while True:
             try:
@@ -97,7 +97,7 @@ class Controls:
         driver = self._part.get() if self._part else None
         if driver:
             try:
-                events += driver.read()
+                events += [Event(event.ns, event.kind, direction * event.steps) for event in driver.read()]
                 self._part.worked()
             except OSError as error:
                 self._part.missed(error)

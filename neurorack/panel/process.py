@@ -9,6 +9,7 @@ import gc
 import os
 import select
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -62,11 +63,26 @@ class Panel:
         due = self.drawn_ns + self._pause() - now
         wait = min(WAIT_SECONDS, self.controls.poll_seconds, max(0.0, due / 1e9))
         select.select([*self.controls.fds, self.asker.fd], [], [], wait)
-        self._take()
-        self.asker.results()
-        now = time.monotonic_ns()
-        if now - self.drawn_ns >= self._pause():
-            self._draw(now)
+        try:
+            self._take()
+            self.asker.results()
+            now = time.monotonic_ns()
+            if now - self.drawn_ns >= self._pause():
+                self._draw(now)
+        except Exception as error:   # noqa: BLE001 - a screen with a mistake must not take the panel with it
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """Say it, and go on from Home; where Home itself fails there is nothing to go on with."""
+        name = self.machine.screen.name
+        if len(self.machine.stack) == 1 or isinstance(error, OSError):
+            raise error
+        place = error.__traceback__
+        while place.tb_next:
+            place = place.tb_next
+        self.child.say(f"warning: Panel: the screen {name!r} failed ({type(error).__name__}: {error}, {Path(place.tb_frame.f_code.co_filename).name} line {place.tb_lineno})")
+        self.machine.home()
+        self.machine.notice(f"the screen {name} failed", "the log says where; please report it")
 
     def _pause(self) -> int:
         """Nanoseconds from one drawing to the next."""
@@ -79,10 +95,9 @@ class Panel:
 
     def _take(self) -> None:
         """Turns and presses, in order."""
-        direction = -1 if self.preferences["encoder.direction"] == "left" else 1
-        for event in self.controls.read():
+        for event in self.controls.read(-1 if self.preferences["encoder.direction"] == "left" else 1):
             if event.kind == "turn":
-                self.machine.turn(direction * event.steps, event.ns)
+                self.machine.turn(event.steps, event.ns)
                 self.section.detents = self.section.detents + abs(event.steps)
             else:
                 getattr(self.machine, event.kind)(event.ns)
