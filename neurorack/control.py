@@ -19,6 +19,8 @@ The socket ``PID.sock`` lies in the folder of the run files, for its owner alone
     {"do": "scenes"}                               those saved, the current one, whether it was edited, what can be undone
     {"do": "scene_save", "number": 3, "name": "Dawn"}    (no number: the next free place), scene_recall, scene_next, scene_rename, scene_copy (to),
                                                    scene_delete, undo, redo; "program" recalls too
+    {"do": "morph", "from": 1, "to": 2, "value": 0.3}    from scene to scene (from null: as it is now), then {"do": "morph", "value": 0.5}, {"do": "morph", "beats": 8}
+                                                   by the clock to the other end (or to "value"), a route to the control "morph"; "to": null ends it
     {"do": "sources"}                             the modulators, where they stand, and all that can be set
     {"do": "source", "source": "mod1", "kind": "lfo", "rate_hz": 2, ...}   a modulator; fields that are not named stay
     {"do": "tap"}                                  a beat by hand: two make a tempo

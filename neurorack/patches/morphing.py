@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from dataclasses import dataclass, field
 
 from neurorack.errors import NeurorackError, PatchError
@@ -23,6 +24,7 @@ from neurorack.voice.patch import followed
 
 PLAY_SECONDS = 0.008         # between two steps of it
 SMOOTH_SECONDS = 0.015       # time constant of its way
+MOST_SECONDS = 1.0           # that the clock goes on while the machine stands still
 FINE = 1e-4
 HALF_WIDTH = 0.03            # models change over so far beyond the half, so that a voltage that rests there does not change them for ever
 
@@ -123,7 +125,7 @@ class Morphing:
         morph, slots = self.morph, self.run.slots
         if morph is None or self.scenes.way or slots.job or slots.emptying is not None or now - self._played < PLAY_SECONDS:
             return
-        since, self._played = min(now - self._played, 0.1), now
+        since, self._played = min(now - self._played, MOST_SECONDS), now
         if self.scenes.playing() != morph.playing:
             self.run.say("the morph ends: another model was chosen")
             self.end()
@@ -131,7 +133,7 @@ class Morphing:
         if morph.aim:
             self._by_clock(morph, since)
         target = followed(morph.knob, self._routes(), self.run.rack)
-        value = morph.value + (target - morph.value) * (1 - math.exp(-since / SMOOTH_SECONDS))
+        value = morph.value + (target - morph.value) * (1 - math.exp(-min(since, PLAY_SECONDS) / SMOOTH_SECONDS))      # late, it is late
         value = target if abs(target - value) < FINE else value
         if value != morph.value:
             morph.value = value
@@ -237,6 +239,7 @@ class Morphing:
         def arrival(way) -> None:
             turned = [mirrored(end) for end in (one, other)] if way.turned and pair else [one, other]
             self.morph = Morph(*turned, (first, to), names, value, value, not pair, found, second, playing=self.scenes.playing())
+            self._played = time.monotonic()
             self._remember(self.scenes.there(way))
             self.scenes.history.note(morph={"from": first, "to": to, "value": value} if first else None)
         self.scenes.travel(document, arrival, {**request, "wait": True}, found[second])

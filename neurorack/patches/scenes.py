@@ -20,6 +20,7 @@ from neurorack.patches.present import capture, patch_of, play_beside, unknown
 from neurorack.patches.recall import GLIDE_SECONDS, Wanted, Way
 from neurorack.patches.waking import Beginning, found_models
 
+LEAST_GLIDE_STEPS = 16
 LOOK_SECONDS, MORPH_LOOK_SECONDS = 0.1, 0.5      # between two looks for edits
 JOIN_SECONDS = 1.0           # edits of one thing that follow each other so soon are one step
 WAIT_SECONDS = 80.0
@@ -40,7 +41,8 @@ class Scenes:
         self.way: Way | None = None
         self._patched, self._before = False, {}
         self._arrival = None                     # what to do once there
-        self._glide: tuple[dict, dict, float] | None = None
+        self._glide: list | None = None          # from, to, how far, when last
+        self._glided = threading.Event()         # no glide is under way
         self.waiting: dict | None = None         # a document some of whose models are missing, and what plays instead
         self._instead: list | None = None
         self._missing: set[str] = set()          # slots of that document
@@ -98,6 +100,7 @@ class Scenes:
             if self.way:
                 self.way.end("something went wrong; the instrument's messages tell more")
             self.way = self._glide = self.morphing.morph = None
+            self._glided.set()
 
     def _tick(self, now: float) -> None:
         if self.way:
@@ -169,6 +172,7 @@ class Scenes:
             self.way.end("another patch was asked for")
         self.run.slots.give_up("another patch was asked for")
         self._glide = None
+        self._glided.set()
         self.way, self._arrival = Way(document, found, fade_ms), arrival
         self._patched = False
         return self.way
@@ -183,7 +187,8 @@ class Scenes:
         if way.patched and not self._patched:
             self._patched, self._before = True, self.now()
             if way.glides:
-                self._glide = self._before, way.here, now
+                self._glided.clear()
+                self._glide = [self._before, way.here, 0.0, now]
             else:
                 play_beside(self.run, way.here)
         if not way.ended.is_set():
@@ -205,11 +210,13 @@ class Scenes:
         self._key = None
 
     def _gliding(self, now: float) -> None:
-        one, other, began = self._glide
-        x = min(1.0, (now - began) / GLIDE_SECONDS)
+        one, other, x, last = self._glide
+        x = min(1.0, x + min(now - last, GLIDE_SECONDS / LEAST_GLIDE_STEPS) / GLIDE_SECONDS)     # late, it glides longer
+        self._glide[2:] = x, now
         self.play(between(one, other, x, self.defaults()))
         if x >= 1:
             self._glide = None
+            self._glided.set()
 
     def play(self, document: dict) -> None:
         """What of a document is no model and no mix, at once."""
@@ -240,8 +247,7 @@ class Scenes:
         missing = [model["name"] for letter, model in models.of(document).items() if letter not in found]
         way = self.run.call(self._leave_morph_and_go, document, found, arrival)
         if request.get("wait", True) and way.ended.wait(WAIT_SECONDS) and way.glides:
-            time.sleep(GLIDE_SECONDS)
-            self.run.call(lambda: None)          # and the loop has come round
+            self._glided.wait(1.0)
         if way.error:
             raise PatchError(way.error)
         self._tell_missing(missing)
