@@ -3,7 +3,7 @@
 Beside the tests of the ``FOLDERS`` runs a watcher (``rig/stalls.c``: a thread a core that wakes every 5 ms, less than a hundredth of it), and the kernel
 counts how long something waited for a core. A test that fails counts at once if the machine was calm meanwhile. If it was disturbed, by a
 stall of ``STALL_MS`` or longer, or something waiting for a core more than ``PRESSURE`` of the time, the test is repeated, at most ``REPEATS``
-times and within its time-out, everything but the session's fixtures set up anew; the end of the run names every test that was repeated and what the
+times and within its time-out, once the machine is calm (or does not become so), everything but the session's fixtures set up anew; the end of the run names every test that was repeated and what the
 machine did. The repeating is pytest-rerunfailures'; without it, and with ``--pdb``, nothing is repeated.
 """
 
@@ -24,6 +24,7 @@ FOLDERS = ("audio", "deploy", "drivers", "inputs", "library", "midi", "panel", "
 REPEATS = 2
 STALL_MS, INTERVAL_MS = 20.0, 5.0
 PRESSURE = 0.5
+CALM_SECONDS, PATIENCE_SECONDS = 1.0, 20.0      # a repeat waits for so long a calm, but no longer than that
 TOLD_SECONDS = 0.12          # the watcher tells of a stall so soon after it
 PRESSURE_FILE = Path("/proc/pressure/cpu")
 
@@ -59,6 +60,15 @@ class Machine:
 
     def stalls(self, start: Moment) -> list:
         return [stall for stall in self._log.so_far() if stall.start_ns + stall.us * 1e3 > start.ns] if self._log else []
+
+    def settle(self) -> None:
+        """Wait for a calm moment; for some time."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < end:
+            start = self.now()
+            time.sleep(CALM_SECONDS)
+            if not self.since(start):
+                break
 
     def close(self) -> None:
         if self._log:
@@ -107,6 +117,8 @@ class Repeats:
             return
         if self._machine is None:
             self._machine = self._make()
+        if item.execution_count > 1:
+            self._machine.settle()
         self._start, self._failed, self._why = self._machine.now(), False, None
 
     @pytest.hookimpl(wrapper=True)

@@ -25,6 +25,7 @@ CONFTEST = """
     class Machine:
         "A machine whose disturbances are written in a file; a line counts for one look."
         def now(self): return Moment(0, 0)
+        def settle(self): pass
         def close(self): pass
         def since(self, start):
             first, *rest = Path("machine").read_text().splitlines() or [""]
@@ -172,6 +173,13 @@ def test_a_crowd_at_the_cores_is_told(machine):
         one.kill()
         one.wait()
     assert "waited for a core" in machine.since(start)
+
+
+def test_a_repeat_waits_for_a_calm_moment_but_not_for_ever(machine, monkeypatch):
+    monkeypatch.setattr("tests.stalls.PATIENCE_SECONDS", 3.0)
+    began = time.monotonic()
+    machine.settle()
+    assert 1.0 <= time.monotonic() - began < 30
 
 
 def test_the_watcher_costs_less_than_a_hundredth_of_a_core():

@@ -124,17 +124,19 @@ def pitch(piece: np.ndarray, rate: int) -> float:
 
 @pytest.mark.parametrize("rate, block", [(44100, 128), (96000, 256), (48000, 32), (48000, 1024), (48000, 100), (44100, 480)])
 def test_every_rate_and_block(play, card, tone, tmp_path, rate, block):
-    score = write_score(tmp_path / "score.yaml", 1.3, hits(1.2, 0.2))
-    run = play("--model", tone, "--score", score, "--rate", rate, "--block", block, card=card)
-    report = run.finish()
+    score = write_score(tmp_path / "score.yaml", 60, hits(60, 0.2))
+    run = play("--model", tone, "--score", score, "--rate", rate, "--block", block, card=card).sounding()
+    until(lambda: len(onsets(card.played(), quiet_frames=rate // 32)) >= 6, 30, "six hits", every=0.1)
+    run.stop()
+    report, played = run.report, card.played()
     last = max(card.runs(), key=lambda one: one.frames)
     assert (last.rate, last.period_frames) == (rate, block) and (report["rate"], report["block"]) == (rate, block)
-    assert report["triggers"] == 6 and report["late_edges"] <= 1
-    played = card.played()
-    assert len(onsets(played, quiet_frames=rate // 32)) == 6
-    pitches = [pitch(played[first + rate // 100:first + rate // 25, 0], rate) for first in onsets(played, quiet_frames=rate // 32)]
+    assert report["triggers"] >= 6 and report["late_edges"] <= report["triggers"] // 2, "with the times wrong it would be all"
+    heard = onsets(played, quiet_frames=rate // 32)[:-1]      # the last one may have been cut short
+    pitches = [pitch(played[first + rate // 100:first + rate // 25, 0], rate) for first in heard]
     assert np.median(pitches) == pytest.approx(1000, abs=5), "a late block may tear one hit, not most"
-    assert report["blocks"] * block / rate == pytest.approx(1.3, abs=1.2)
+    assert np.median(np.diff(heard)) / rate == pytest.approx(0.2, abs=0.02)
+    assert report["blocks"] * block == pytest.approx(len(played), rel=0.2, abs=rate // 4)
 
 
 def test_the_shallowest_ring_still_plays(play, card, tone, tmp_path):
