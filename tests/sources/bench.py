@@ -10,7 +10,7 @@ from neurorack.inputs.sources import MODULATORS, parse
 from neurorack.inputs.sources_bank import Bank, Beats
 
 BEGIN_NS = 5_000_000_000
-SCAN = 0.0005
+SCAN = 0.001
 SETTLE = 0.001
 
 

@@ -141,7 +141,7 @@ def test_a_restarted_process_goes_on_where_the_last_one_was():
     assert move[0] <= 5 * 2 * np.pi * 0.5 * 0.21 and move[1] <= 0.2 * 2 * 1.01 and not move[[2, 3, 5]].any()
     phase = inputs.rack.modulators.phase
     assert phase[0] == pytest.approx((inputs.ns - BEGIN_NS - 1_000_000) * 0.5e-9 % 1, abs=1e-6), "as if it had not been away"
-    assert after[0, 4] == pytest.approx(before[-1, 4] + 5 * 0.2005 / 0.8)
+    assert after[0, 4] == pytest.approx(before[-1, 4] + 5 * (0.2 + SCAN) / 0.8)
     inputs.gate(True)
     assert inputs.rack.volts("mod3") == 4, "and so does its sequence"
 

@@ -24,6 +24,7 @@ def run(tmp_path_factory, own_run_files):           # noqa: F811
     score = write_score(folder / "score.yaml", 300, hits(300), curves={"cv2": [[0, 1.0], [300, 1.0]]}, sources={"mod7": {"kind": "lfo", "level_volts": 3}})
     with Playing(folder, "--model", folder / "probe.safetensors", "--score", score) as run:
         run.sounding()
+        until(lambda: control.request({"do": "sources"}, run.pid)["sources"][6]["kind"] == "lfo", 20, "the score's own modulator")
         yield run
 
 
@@ -32,7 +33,16 @@ def ask(run, do: str, **more) -> dict:
 
 
 def source(run, name: str, **fields) -> None:
+    """Set a modulator, and wait until the inputs process has taken it over."""
     ask(run, "source", source=name, **fields)
+    scans = run.rack.inputs.scans
+    until(lambda: run.rack.inputs.scans > scans + 2, 10, "the next scans")
+
+
+def taken(run) -> None:
+    """Wait until the synth has taken the patch over, and what follows it."""
+    blocks = run.rack.synth[0].blocks
+    until(lambda: run.rack.synth[0].blocks > blocks + 20, 10, "the next blocks")
 
 
 def watch(run, seconds: float, control_index: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -48,17 +58,17 @@ def watch(run, seconds: float, control_index: int = 0) -> tuple[np.ndarray, np.n
 def test_a_modulator_moves_a_control(run):
     source(run, "mod1", kind="lfo", rate_hz=1.5)
     ask(run, "route", jack="mod1", control="a", amount_per_volt=0.06, smooth_ms=0)
-    time.sleep(0.1)
+    taken(run)
     volts, values = watch(run, 1.5)
     assert volts.min() < -4.5 and volts.max() > 4.5
     assert np.corrcoef(volts, values)[0, 1] > 0.9 and values.min() < 0.25 and values.max() > 0.75
     ask(run, "route", jack="mod1", control="a", amount_per_volt=0.06, smooth_ms=0, low=0.4, high=0.6, quantise=3)
-    time.sleep(0.1)
+    taken(run)
     assert set(np.round(watch(run, 1.0)[1], 3)) <= {0.4, 0.5, 0.6}
     route = next(r for r in ask(run, "status")["patch"]["routes"] if r["jack"] == "mod1")
     assert (route["low"], route["high"], route["quantise"]) == (0.4, 0.6, 3)
     ask(run, "unroute", jack="mod1")
-    time.sleep(0.1)
+    taken(run)
     assert np.ptp(watch(run, 0.3)[1]) == 0
 
 
@@ -115,13 +125,12 @@ def remade(run, seconds: float = 1.5) -> int:
 def test_the_look_ahead_is_made_anew_for_a_leap_not_for_a_wave(run):
     source(run, "mod1", kind="lfo", shape="sine", pace="free", rate_hz=25)
     ask(run, "route", jack="mod1", control="a")
-    time.sleep(0.1)
+    taken(run)
     wave = remade(run)
     source(run, "mod1", shape="square")
-    time.sleep(0.1)
     square = remade(run)
     ask(run, "unroute", jack="mod1")
-    time.sleep(0.1)
+    taken(run)
     assert square > wave + 30 and remade(run) < wave + 20, "nothing follows it"
 
 
