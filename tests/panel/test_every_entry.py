@@ -2,11 +2,13 @@
 
 import pytest
 
-from neurorack.panel.canvas import LARGE
+from neurorack.panel.canvas import LARGE, SMALL
 from neurorack.panel.screens.modulators import Modulator
 from neurorack.panel.widgets import ListScreen
 from tests.panel.face import Face, face, instrument, patch, route, seat  # noqa: F401
 from tests.play.runs import until
+from tools.draw import panel_shots
+from tools.draw.panel_script import Player
 
 DEEPEST = 5
 #: Rows that are acted on by name below, because they take long or end something; the walk only sees that they lead somewhere.
@@ -228,3 +230,12 @@ def test_the_same_screens_in_colour(instrument):
     for path in (("Controls", "centroid"), ("Assign", "cv1"), ("Scenes",), ("Record",), ("Settings", "statistics"), ("Settings", "network")):
         face.menu(*path)
         assert face.draw().image.size == (240, 240)
+
+
+def test_a_learned_controller_is_told_and_the_control_shown_again():
+    """As on a machine with MIDI, which this one may not have."""
+    player = Player(SMALL, panel_shots.FACE, {"learn": {"text": "brightness: cc 21, channel 1"}})
+    player.play("p 2 p 1 p 7")
+    assert player.machine.screen.item.label == "learn MIDI"
+    player.play("p")
+    assert player.machine.screen.name == "control" and player.machine._toast == "brightness: cc 21, channel 1"
