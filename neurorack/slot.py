@@ -47,6 +47,7 @@ class Slot:
         self.leaving_at: float | None = None
         self.watch = causes.Watch(rack, index, throttle)
         self.revision = 0
+        self.places: dict[tuple[str, str], int] = {}      # of the routes in the shared block
         self.own: Patch | None = None        # a patch of its own, while a scene comes in over another
         self.faults: dict[str, int] = {}
 
@@ -63,7 +64,7 @@ class Slot:
         """The patch, or the one of its own, as this slot's model understands it."""
         own = fitted(self.own or patch, self.card, self.rack.header.input_channels > 0)
         own.revision = self.revision
-        own.publish(self.rack.patch[self.index], self.card["controls"])
+        own.publish(self.rack.patch[self.index], self.card["controls"], self.places)
         self.revision = own.revision
 
     def config(self, path: Path, settings, title: str, encoder: Path | None = None) -> dict:

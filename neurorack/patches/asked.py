@@ -11,6 +11,9 @@ from neurorack.patches import models, schema
 from neurorack.patches.present import OF_A_FILE, same
 
 
+SOUGHT_SECONDS = 2.0         # panels and pages ask often
+
+
 class Asked:
     """Of the ``Scenes`` of a run. ``requests``: name -> handler of ``Wishes``."""
 
@@ -18,6 +21,8 @@ class Asked:
         self.scenes, self.run, self.history, self.bank = scenes, scenes.run, scenes.history, scenes.bank
         self._towards_scene: int | None = None       # where the way that is gone leads, for who asks for the next one meanwhile
         self._towards_state: int | None = None
+        self._there: dict[tuple, bool] = {}          # which models are in the library
+        self._sought = 0.0
         self.requests = {"scenes": self._scenes, "scene_save": self._save, "scene_recall": self._recall, "scene_next": self._next,
                          "scene_rename": self._rename, "scene_copy": self._copy, "scene_delete": self._delete, "undo": self._undo, "redo": self._redo,
                          "program": self._recall}
@@ -27,8 +32,10 @@ class Asked:
         return self.history.notes.get("current")
 
     def _scenes(self, request: dict) -> dict:
-        there: dict[tuple, bool] = {}
         listed = []
+        if time.monotonic() - self._sought > SOUGHT_SECONDS:
+            self._there, self._sought = {}, time.monotonic()
+        there = self._there
         for place, (document, wrong) in self.bank.all().items():
             document = document or {"models": {}}
             entry = {"number": place, "name": document.get("name", f"Scene {place}"), "models": {}, "missing": [], "saved_at": document.get("saved_at")}

@@ -151,18 +151,21 @@ class History:
     def _note(self, operation: dict) -> None:
         self.notes = {**self.notes, **operation["what"]}
 
-    def operations(self) -> list[dict]:
-        """The shortest that lead here."""
+    def snapshot(self) -> Callable[[], list[dict]]:
+        """What tells the shortest operations that lead here; to be called without the lock, for it takes its time."""
         with self.lock:
-            if not self.steps:
-                return []
-            found: list[dict] = [{"op": "begin", "state": self.state(0)}]
-            before = self.state(0)
-            for index in range(1, len(self.steps)):
-                step, after = self.steps[index], self.state(index)
-                found.append({"op": "step", "label": step.label, "change": change(before, after), **({"bank": list(step.bank)} if step.bank else {})})
+            steps, at, notes = [(step.label, step.state, step.bank) for step in self.steps], self.at, dict(self.notes)
+
+        def operations() -> list[dict]:
+            found: list[dict] = []
+            before: dict = {}
+            for label, state, bank in steps:
+                after = json.loads(state)
+                found.append({"op": "step", "label": label, "change": change(before, after), **({"bank": list(bank)} if bank else {})} if found else
+                             {"op": "begin", "state": after})
                 before = after
-            return [*found, {"op": "move", "to": self.at}, {"op": "note", "what": self.notes}]
+            return [*found, {"op": "move", "to": at}, {"op": "note", "what": notes}] if found else []
+        return operations
 
 
 OPERATIONS = ("begin", "step", "join", "move", "amend", "note")

@@ -112,14 +112,15 @@ class Journal:
         """What waits goes to the disk. A disk that takes it not is tried again with the next edit."""
         with self.history.lock:
             lines, self.waiting = b"".join(self.waiting), []
-            whole = None
+            operations = None
             if lines and (self.anew or not self.path.is_file() or self.path.stat().st_size + len(lines) > max(MOST_BYTES, 2 * self._anew_bytes)):
-                whole = b"".join(map(line, self.history.operations()))
-                self._anew_bytes = len(whole)
+                operations = self.history.snapshot()
         if not lines:
             return
+        whole = b"".join(map(line, operations())) if operations else None
         try:
             if whole is not None:
+                self._anew_bytes = len(whole)
                 store.replace(self.path, whole)
             else:
                 with open(self.path, "ab") as file:

@@ -248,7 +248,15 @@ def _list(value, field: Field, path: str, problems: list[str]) -> list:
     if not isinstance(value, list) or len(value) > MOST_ENTRIES:
         return _wrong(value, field, path, problems, f"a list of at most {MOST_ENTRIES}") or []
     got = [_value(entry, field.of, f"{path}[{i + 1}]", problems) for i, entry in enumerate(value)]
-    return [entry for entry in got if entry is not None]
+    return _routes_once([entry for entry in got if entry is not None], path, problems) if field.of.of is ROUTE else [entry for entry in got if entry is not None]
+
+
+def _routes_once(routes: list[dict], path: str, problems: list[str]) -> list[dict]:
+    """One route from a jack to a control; the last one said holds."""
+    made = {(route["jack"], route["control"]): route for route in routes}
+    if len(made) < len(routes):
+        problems.append(f"{path} has more than one route from a jack to a control; the last one holds")
+    return list(made.values())
 
 
 _KINDS: dict[str, Callable] = {"number": _number, "switch": _switch, "choice": _choice, "text": _text, "quantise": _quantise, "source": _source, "group": _group, "map": _map, "list": _list}

@@ -153,8 +153,11 @@ class Patch:
                 raise PatchError(f"{gate} is {action!r}; it must be one of {', '.join(GATE_ACTIONS)}")
         return {**GATES, **self.gates}
 
-    def to_struct(self, controls: list[dict]) -> PatchStruct:
-        """For the model whose card lists these controls; names it does not have are left out, and wait for a model that does."""
+    def to_struct(self, controls: list[dict], places: dict[tuple[str, str], int] | None = None) -> PatchStruct:
+        """For the model whose card lists these controls; names it does not have are left out, and wait for a model that does.
+
+        ``places``: jack and control -> where the route lay when it was last asked; it stays there, so that the voice's smoothing of it goes on.
+        """
         names = [c["name"] for c in controls]
         out = PatchStruct(revision=self.revision & 0xFFFFFFFF, level_db=self.level_db)
         if not -90 <= self.level_db <= 12:
@@ -169,8 +172,11 @@ class Patch:
         known = [r for r in self.routes if r.control in names]
         if len(known) > table.ROUTES:
             raise PatchError(f"{len(known)} routes; at most {table.ROUTES} fit")
-        for i, route in enumerate(known):
+        places = {} if places is None else places
+        _keep_places(places, [(route.jack, route.control) for route in known])
+        for route in known:
             route.check()
+            i = places[route.jack, route.control]
             out.route_jack[i], out.route_control[i] = JACKS.index(route.jack), names.index(route.control)
             out.route_amount[i], out.route_offset[i], out.route_curve[i] = route.amount_per_volt, route.offset, route.curve
             out.route_smooth_ms[i], out.route_latched[i] = route.smooth_ms, int(route.latched)
@@ -178,11 +184,21 @@ class Patch:
             out.route_steps[i], out.route_scale[i], out.route_root[i] = quantise_numbers(route.quantise)
         return out
 
-    def publish(self, section, controls: list[dict]) -> None:
-        """Write into a slot's shared ``patch`` section (writer: the supervisor)."""
+    def publish(self, section, controls: list[dict], places: dict[tuple[str, str], int] | None = None) -> None:
+        """Write into a slot's shared ``patch`` section (writer: the supervisor). ``places``: as for ``to_struct``."""
         self.revision += 1
-        struct = self.to_struct(controls)
+        struct = self.to_struct(controls, places)
         quick("nr_patch_write", None, ctypes.c_void_p, ctypes.c_void_p)(section.address("seq"), ctypes.byref(struct))
+
+
+def _keep_places(places: dict[tuple[str, str], int], pairs: list[tuple[str, str]]) -> None:
+    """Those that are gone leave, new ones take the first free places."""
+    for gone in places.keys() - set(pairs):
+        del places[gone]
+    free = (i for i in range(table.ROUTES) if i not in set(places.values()))
+    for pair in pairs:
+        if pair not in places:
+            places[pair] = next(free)
 
 
 def default_patch(card: dict, listens: bool = False) -> Patch:

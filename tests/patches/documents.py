@@ -23,7 +23,7 @@ def value(field: schema.Field):
     kinds = {"switch": st.booleans, "text": lambda: NAMES, "quantise": lambda: st.sampled_from([schema.OFF, "minor", "D minor", 2, 7, 64]),
              "choice": lambda: st.sampled_from(field.choices), "number": lambda: st.one_of(numbers(field), *([st.sampled_from(field.choices)] if field.choices else [])),
              "group": lambda: group(field.of), "map": lambda: sources() if field.name == "sources" else st.dictionaries(NAMES, value(field.of), max_size=4),
-             "list": lambda: st.lists(value(field.of), max_size=4)}
+             "list": lambda: st.lists(value(field.of), max_size=4, unique_by=(lambda entry: (entry["jack"], entry["control"])) if field.name == "routes" else None)}
     return kinds[field.kind]()
 
 

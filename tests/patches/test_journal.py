@@ -66,7 +66,7 @@ def test_a_journal_repeats_its_history_and_so_does_the_shortest(acts):
     data = b"".join(map(line, written))
     assert replay(data, again) == len(data) and looks(again) == looks(history)
     short = History()
-    assert replay(b"".join(map(line, history.operations())), short) and looks(short) == looks(history)
+    assert replay(b"".join(map(line, history.snapshot()())), short) and looks(short) == looks(history)
 
 
 @OFTEN
@@ -151,7 +151,7 @@ def test_it_is_written_within_a_second_and_seldom_and_stays_small(tmp_path, monk
     assert writes <= 2 * (2.2 / journals.PAUSE_SECONDS + 1), "the file and its folder, when it is written anew"
     assert sorted(late)[len(late) // 2] <= 1.0 / 0.01
     journal.close()
-    shortest = sum(len(line(operation)) for operation in history.operations())
+    shortest = sum(len(line(operation)) for operation in history.snapshot()())
     assert (tmp_path / NAME).stat().st_size < 2.2 * shortest + 20000
     seen = History()
     replay((tmp_path / NAME).read_bytes(), seen)

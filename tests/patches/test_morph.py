@@ -101,3 +101,17 @@ def test_edits_are_called_as_a_musician_would():
         assert described(start, whole(**{**start, **changes}))[0] == label
     known = whole(**{**start, "models": {"A": {**A, "sha256": "other"}}})
     assert described(start, known) == ("", None), "nothing is heard of that"
+
+
+def test_a_route_keeps_its_place_in_the_synth_when_others_come_and_go():
+    """What is smoothed there belongs to the place."""
+    controls, places = [{"name": "a"}, {"name": "b"}], {}
+
+    def lie(*routes):
+        struct = patch_of(whole(routes=[{"jack": jack, "control": control} for jack, control in routes])).to_struct(controls, places)
+        return [(struct.route_jack[i], struct.route_control[i]) for i in range(3)]
+
+    assert lie(("cv1", "a"), ("cv2", "b")) == [(0, 0), (1, 1), (-1, 0)]
+    assert lie(("cv3", "a"), ("cv2", "b")) == [(2, 0), (1, 1), (-1, 0)]
+    assert lie(("cv2", "b"), ("cv1", "a"), ("cv3", "a")) == [(2, 0), (1, 1), (0, 0)]
+    assert lie() == [(-1, 0)] * 3
