@@ -155,6 +155,23 @@ def test_scenes_are_saved_and_recalled(page):
     until(lambda: page.face.ask({"do": "scenes"})["scenes"] == [], PATIENCE, "no scene", 0.1)
 
 
+def test_two_scenes_are_morphed(page):
+    from selenium.webdriver.common.keys import Keys
+
+    for number, value in ((1, 0.0), (2, 1.0)):
+        page.face.ask({"do": "set", "control": "sharpness", "value": value})
+        page.face.ask({"do": "scene_save", "number": number, "name": f"end {number}"})
+    way = page.named("Morph")
+    way.send_keys(Keys.END)
+    until(lambda: (page.face.ask({"do": "scenes"})["morph"] or {}).get("value") == 1, PATIENCE, "the morph's end", 0.1)
+    way.send_keys(Keys.HOME)
+    until(lambda: (page.face.ask({"do": "scenes"})["morph"] or {}).get("value") == 0, PATIENCE, "its beginning", 0.1)
+    page.named("End").click()
+    until(lambda: page.face.ask({"do": "scenes"})["morph"] is None, PATIENCE, "no morph", 0.1)
+    for number in (1, 2):
+        page.face.ask({"do": "scene_delete", "number": number})
+
+
 def test_a_take_is_recorded_and_downloaded(page):
     page.hear(1.0, lambda: hit(page, 2))
     page.tab("record")
@@ -166,7 +183,9 @@ def test_a_take_is_recorded_and_downloaded(page):
     assert rate == 48000 and 0.5 < len(sound) / rate < 30 and np.abs(sound).max() > 0.01
 
 
-def test_models_are_uploaded_and_judged(page, tmp_path):
+def test_models_are_uploaded_judged_swapped_and_mixed(page, tmp_path):
+    from selenium.webdriver.common.keys import Keys
+
     models.tone(tmp_path / "bell.safetensors")
     page.tab("models")
     page.js("document.getElementById('model-file').classList.remove('unseen')")
@@ -187,6 +206,15 @@ def test_models_are_uploaded_and_judged(page, tmp_path):
     until(lambda: page.text("#playing").startswith("bell"), PATIENCE, "its name at the top", 0.1)
     page.named("Crossfade to impacts").click()
     until(lambda: "impacts" in page.text("#playing"), PATIENCE, "the old one again", 0.1)
+    slots = until(lambda: sorted(page.face.ask({"do": "status"})["slots"].items(), key=lambda one: one[1] is not None) if None in page.face.ask({"do": "status"})["slots"].values() else None,
+                  PATIENCE, "an empty slot", 0.2)
+    page.named(f"Load into slot {slots[0][0]}: bell").click()
+    until(lambda: all(page.face.ask({"do": "status"})["slots"].values()), PATIENCE, "both slots", 0.1)
+    page.tab("play")
+    mix = page.named("Mix A – B")
+    for key, end in (("END", 1), ("HOME", 0)):
+        mix.send_keys(getattr(Keys, key))
+        until(lambda: page.face.ask({"do": "status"})["mix"] == end, PATIENCE, f"the mix at {end}", 0.1)
 
 
 def test_modulators_and_routes_are_made_from_what_is_declared(page):

@@ -64,9 +64,9 @@ matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => sco
 
 function build() {
   const { hello, panel: shown, cables: told } = state;
-  if (!hello) return;
+  if (!hello || !told) return;
   const [width, height] = shown?.size ?? [128, 64];
-  panel.build(hello.jacks.cv, width === height, told?.simulated ?? false);
+  panel.build(hello.jacks.cv, width === height, told.simulated);
   panel.named(state.status?.patch.gates);
 }
 watch("hello", (hello) => { scope.rate = hello.rate; build(); });
