@@ -103,8 +103,7 @@ class Guard:
             return refuse(403, "this request comes from another site's page")
         if not self.rates.take(request.remote or ""):
             return refuse(429, f"too many requests: at most {limits.REQUESTS_A_SECOND:g} a second")
-        request["token"] = self.token(request)
-        if self.tokens and not request["token"] and not getattr(handler, "open_to_all", False):
+        if self.tokens and not self.token(request) and not getattr(handler, "open_to_all", False):
             return refuse(401, "this browser is not paired: open the page and type the code that the display shows")
         try:
             return await handler(request)

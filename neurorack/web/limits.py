@@ -17,7 +17,7 @@ MOST_UPLOADS = 2                    # at once
 WISHES_A_SECOND, WISHES_AT_ONCE = 60.0, 120.0       # of a live page; a knob that is turned sends 30 a second
 MOST_WAITING = 32                   # wishes of a page that have not been answered yet
 MOST_IGNORED = 300                  # wishes beyond its rate after which a page is dropped
-REQUESTS_A_SECOND, REQUESTS_AT_ONCE = 20.0, 200.0   # HTTP, of an address; a page loads in thirty
+REQUESTS_A_SECOND, REQUESTS_AT_ONCE = 40.0, 600.0   # HTTP, of an address; a page loads in forty
 
 
 class Bucket:

@@ -15,25 +15,33 @@ OPEN = frozenset(("pair.html", "pair.js", "pair.css", "icon.svg"))
 
 
 class Files:
-    """Every file below the page's folder by its name there; read again when it has changed."""
+    """Every file below the page's folder by its name there, kept with its content's tag; read again when it has changed."""
 
     def __init__(self, folder: Path = FOLDER):
-        self.folder, self.known = folder, {}
+        self.folder = folder
+        self.paths: dict[str, Path] = {}
+        self.kept: dict[str, tuple[tuple, bytes, str]] = {}        # name -> stamp, content, tag
 
-    def _look(self) -> None:
-        self.known = {path.relative_to(self.folder).as_posix(): path for path in self.folder.rglob("*")
-                      if path.suffix in TYPES and path.is_file() and not path.name.startswith(".")}
+    def _path(self, name: str) -> Path | None:
+        if name not in self.paths or not self.paths[name].is_file():
+            self.paths = {path.relative_to(self.folder).as_posix(): path for path in self.folder.rglob("*")
+                          if path.suffix in TYPES and path.is_file() and not path.name.startswith(".")}
+        return self.paths.get(name)
+
+    def _content(self, name: str, path: Path) -> tuple[bytes, str]:
+        stat = path.stat()
+        stamp = stat.st_mtime_ns, stat.st_ino, stat.st_size
+        if name not in self.kept or self.kept[name][0] != stamp:
+            data = path.read_bytes()
+            self.kept[name] = stamp, data, f'"{hashlib.sha256(data).hexdigest()[:24]}"'
+        return self.kept[name][1:]
 
     def answer(self, name: str, request: web.Request) -> web.Response:
         """The file, or 304 where the browser has this very content; 404 for what is no file of the page."""
-        path = self.known.get(name)
-        if path is None or not path.is_file():
-            self._look()
-            path = self.known.get(name)
+        path = self._path(name)
         if path is None:
             raise web.HTTPNotFound(text="the page has no file of this name\n")
-        data = path.read_bytes()
-        tag = f'"{hashlib.sha256(data).hexdigest()[:24]}"'
+        data, tag = self._content(name, path)
         headers = {"ETag": tag, "Cache-Control": "no-cache"}
         if tag in request.headers.get("If-None-Match", ""):
             return web.Response(status=304, headers=headers)

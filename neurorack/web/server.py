@@ -75,20 +75,20 @@ class Server:
 
     @open_to_all
     async def page(self, request: web.Request) -> web.StreamResponse:
-        paired = request["token"] or not self.network
+        paired = self.guard.token(request) or not self.network
         return self.files.answer("index.html" if paired else "pair.html", request)
 
     @open_to_all
     async def file(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
-        if self.network and not request["token"] and name not in OPEN:
+        if self.network and not self.guard.token(request) and name not in OPEN:
             return refuse(401, "this browser is not paired: open the page and type the code that the display shows")
         return self.files.answer(name, request)
 
     @open_to_all
     async def paired(self, request: web.Request) -> web.Response:
         """Whether this browser may come in."""
-        return web.json_response({"ok": True, "needed": self.network, "paired": bool(request["token"]) or not self.network})
+        return web.json_response({"ok": True, "needed": self.network, "paired": bool(self.guard.token(request)) or not self.network})
 
     @open_to_all
     async def pair(self, request: web.Request) -> web.Response:
@@ -111,7 +111,7 @@ class Server:
     async def live(self, request: web.Request) -> web.StreamResponse:
         if len(self.hub.pages) >= limits.MOST_CLIENTS:
             return refuse(503, f"{limits.MOST_CLIENTS} pages are open already: close one")
-        return await self.hub.serve(request, request["token"])
+        return await self.hub.serve(request, self.guard.token(request))
 
     # -- requests
 

@@ -197,16 +197,3 @@ def test_broken_requests_harm_nobody(face):
     for data in (b"\x00" * 100, b"GET / HTTP/9.9\r\n\r\n", b"GET " + b"x" * 20000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 5000 + b"\r\n", b"POST /api/do HTTP/1.1\r\nContent-Length: -1\r\n\r\n"):
         assert not _raw(face, data).startswith(b"HTTP/1.1 2")
     assert json.loads(asks(face, "GET", "/api/status")[2])["ok"]
-
-
-def test_too_many_requests_of_one_address_are_refused(face):
-    async def flood():
-        import aiohttp
-        async with aiohttp.ClientSession() as session:
-            found = []
-            for _ in range(int(limits.REQUESTS_AT_ONCE) + 100):
-                async with session.get(face.url("/nothing")) as answer:
-                    found.append(answer.status)
-            return found
-    assert set(asyncio.run(flood())) == {404, 429}
-    until(lambda: asks(face, "GET", "/")[0] == 200, 10, "an answer again", every=0.2)
