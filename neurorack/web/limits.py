@@ -13,6 +13,7 @@ SEND_BUFFER_BYTES = 128 << 10       # of the kernel, for a live page
 SEND_SECONDS = 5.0                  # a page that takes nothing for so long is dropped
 MOST_MESSAGE_BYTES = 16 << 10       # of a page's message, and of a JSON body
 MOST_MODEL_BYTES = 2 << 30          # of an upload
+LEAST_BYTES_A_SECOND = 20_000       # of an upload, all in all
 MOST_UPLOADS = 2                    # at once
 WISHES_A_SECOND, WISHES_AT_ONCE = 60.0, 120.0       # of a live page; a knob that is turned sends 30 a second
 MOST_WAITING = 32                   # wishes of a page that have not been answered yet

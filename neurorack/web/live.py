@@ -39,6 +39,7 @@ class Hub:
                       "rate": self.rack.header.sample_rate_hz, "jacks": jacks}
         self.moving = Moving(self.rack, jacks["cv"], jacks["gate"])
         self.pages: set[Page] = set()
+        self.tasks: set[asyncio.Task] = set()
         self.values, self.parts, self.due, self.looked, self.frame = {}, {}, {}, {}, {}
         self.lines: deque[str] = deque(maxlen=LOG_LINES)
         self.log_count = 0
@@ -65,13 +66,12 @@ class Hub:
         self.soon()
         self.somebody.set()
         sender = asyncio.create_task(self._send(page))
-        asked: set[asyncio.Task] = set()
         try:
             async for message in socket:
                 if message.type is not WSMsgType.TEXT:
                     page.drop("a page sends text only")
                     break
-                self._take(page, message.data, asked)
+                self._take(page, message.data)
                 if page.dropped:
                     break
                 if page.ignored:
@@ -81,10 +81,9 @@ class Hub:
         finally:
             self.pages.discard(page)
             self.section.clients = len(self.pages)
-            for task in (sender, *asked):
-                task.cancel()
-            for request in page.held.values():       # a page that is gone holds nothing
-                asyncio.get_running_loop().create_task(self.control.ask(request))
+            sender.cancel()
+            for held in list(page.held):
+                self._let_go(page, held)
             if page.dropped:
                 self.section.dropped = self.section.dropped + 1
             if not self.pages:
@@ -102,7 +101,7 @@ class Hub:
             if page.transport and not page.socket.closed:
                 page.transport.abort()        # wakes the reader, whatever the other end does
 
-    def _take(self, page: Page, text: str, asked: set[asyncio.Task]) -> None:
+    def _take(self, page: Page, text: str) -> None:
         if not page.bucket.take():
             page.ignored += 1
             if page.ignored > limits.MOST_IGNORED:
@@ -117,10 +116,14 @@ class Hub:
         except messages.Refused as error:
             return page.event({"type": "answer", "id": error.id, "ok": False, "error": str(error)})
         page.waiting += 1
-        task = asyncio.create_task(self._ask(page, number, request))
-        asked.add(task)
-        task.add_done_callback(asked.discard)
+        self._begin(self._ask(page, number, request))
         return None
+
+    def _begin(self, work) -> None:
+        """Goes on even if its page goes: what was asked for is done."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def _ask(self, page: Page, number, request: dict) -> None:
         try:
@@ -132,7 +135,13 @@ class Hub:
             page.held.pop(held, None)
             if request["high"]:
                 page.held[held] = {**request, "high": False}
+                if page not in self.pages:
+                    self._let_go(page, held)
         page.event({"type": "answer", "id": number, **answer})
+
+    def _let_go(self, page: Page, held: tuple) -> None:
+        """A page that is gone holds no gate and no key."""
+        self._begin(self.control.ask(page.held.pop(held)))
 
     async def do(self, request: dict) -> dict:
         """What a page may ask for (it was checked), from wherever: the answer."""

@@ -62,8 +62,11 @@ class Library:
         stamp = await asyncio.to_thread(self._look)
         if stamp == self._stamp:
             return None
+        try:
+            rows = await asyncio.to_thread(self.rows)
+        except (OSError, NeurorackError):        # it is being changed, or cannot be read: at the next look
+            return None
         self._stamp = stamp
-        rows = await asyncio.to_thread(self.rows)
         for row in rows:
             if row["name"] in self.pending and row["verdict"]:
                 self.pending.discard(row["name"])
@@ -111,7 +114,8 @@ class Library:
                 await asyncio.to_thread(changes.make_room, 2 * size)       # the file, and what it is lifted to
             except NeurorackError as error:
                 return refuse(507, str(error))
-            await self._take(request, size, files.own() / f"{name}{suffix}")
+            async with asyncio.timeout(limits.BODY_SECONDS + size / limits.LEAST_BYTES_A_SECOND):
+                await self._take(request, size, files.own() / f"{name}{suffix}")
         finally:
             self.uploading.discard(name)
         self.pending.add(name)

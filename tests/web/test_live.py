@@ -76,6 +76,11 @@ def test_a_gate_click_reaches_the_light_and_is_let_go_with_its_page(face):
                 await page.ask(do="gate", jack="gate1", high=True)
                 await watching.until(lambda m: watching.now["gates"][0], what="the gate")
             await watching.until(lambda m: not watching.now["gates"][0], what="the end of a gate whose page is gone")
+            hits = watching.now["hits"][0]
+            async with live(face) as page:
+                await page.next()
+                await page.socket.send_str('{"do": "gate", "jack": "gate1", "high": true}')
+            await watching.until(lambda m: watching.now["hits"][0] > hits and not watching.now["gates"][0], what="the end of a gate whose page left at once")
             assert sorted(seconds)[2] < 0.3
     asyncio.run(work())
 
