@@ -22,7 +22,7 @@ DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 DESKTOP, PHONE = (1440, 880), (390, 844)
 LOUD = 0.25                        # of full scale: what the scope should show
 PATIENCE_SECONDS = 30.0
-CABLES = {"gate1": {"kind": "clock", "bpm": 104, "hits": 7}, "cv1": {"kind": "random", "rate_hz": 3.5}, "cv2": {"kind": "lfo", "rate_hz": 0.3, "volts": 2.0},
+CABLES = {"gate1": {"kind": "clock", "bpm": 104, "hits": 7, "gate_ms": 120}, "cv1": {"kind": "random", "rate_hz": 3.5}, "cv2": {"kind": "lfo", "rate_hz": 0.3, "volts": 2.0},
           "cv3": {"kind": "sequencer", "volts": [0.0, 2.0, 4.0, 1.0, 5.0, 3.0, -1.0, 2.5]}, "cv4": {"kind": "lfo", "rate_hz": 0.11}, "gate2": {"kind": "keyboard"}}
 SCENES = ("Dawn", "Rust", "Small bells")
 

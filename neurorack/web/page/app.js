@@ -66,7 +66,7 @@ function build() {
   const { hello, panel: shown, cables: told } = state;
   if (!hello || !told) return;
   const [width, height] = shown?.size ?? [128, 64];
-  panel.build(hello.jacks.cv, width === height, told.simulated);
+  if (panel.build(hello.jacks.cv, width === height, told.simulated)) sources.placed();
   panel.named(state.status?.patch.gates);
 }
 watch("hello", (hello) => { scope.rate = hello.rate; build(); });

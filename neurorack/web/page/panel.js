@@ -27,10 +27,10 @@ export class Panel {
     new ResizeObserver(() => this.#fit()).observe(this.element);
   }
 
-  /** Lay the panel out; does nothing if it is laid out so already. */
+  /** Lay the panel out; true if it was laid out otherwise before. */
   build(cvs, square, simulated) {
     const key = `${cvs} ${square} ${simulated}`;
-    if (key === this.key) return;
+    if (key === this.key) return false;
     this.key = key;
     this.places = layout(cvs, square);
     const { window, encoder: knob, button, jacks } = this.places, middle = { x: WIDTH / 2, y: jacks.gate1.y };
@@ -53,6 +53,7 @@ export class Panel {
         return name === "gate1" && simulated ? [jack, ...this.#pads(middle)] : [jack];
       }));
     this.#fit();
+    return true;
   }
 
   #push(art) {

@@ -51,7 +51,12 @@ export class Sources {
       if (event.key === "Delete" || event.key === "Backspace") { event.preventDefault(); this.unplug(name); }
     });
     this.#drag(button, () => (this.simulated ? { jack: name } : null));
-    if (state.cables) this.#show(state.cables);
+  }
+
+  /** The panel was laid out anew: all its jacks are in their places. */
+  placed() {
+    this.#show(state.cables);
+    this.choose(this.chosen);
   }
 
   #clicked(name) {
