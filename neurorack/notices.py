@@ -13,6 +13,7 @@ import re
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,8 +70,9 @@ class Notices:
         self._underruns = dict.fromkeys(UNDERRUNS, 0)
         self._slow_at, self._slow = -SLOW_LOOK_SECONDS, {}
 
-    def start(self) -> None:
-        threading.Thread(target=self._work, name="notices", daemon=True).start()
+    def start(self, beside: Callable[[], None] = lambda: None) -> None:
+        """``beside`` is called with each look."""
+        threading.Thread(target=self._work, args=(beside,), name="notices", daemon=True).start()
 
     def stop(self) -> None:
         self._stop.set()
@@ -125,7 +127,7 @@ class Notices:
 
     # -- looking
 
-    def _work(self) -> None:
+    def _work(self, beside: Callable[[], None]) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         before: set[str] = set()
         while not self._stop.wait(LOOK_SECONDS):
@@ -139,6 +141,7 @@ class Notices:
                 self.over(id)
             before = set(found)
             self._count_underruns()
+            beside()
 
     def _change(self, id: str, text: str, remedy: str) -> None:
         """A matter lasts: its words may change, but one that was seen stays away."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import threading
 import time
 
 from neurorack import power, preferences, statistics
@@ -25,6 +26,7 @@ class Upkeep:
         self.run = run
         self.notices = Notices(run)
         self.values, self.problems = preferences.load()
+        self._following = threading.Lock()
         self.held: dict[str, bool] = {}       # gates that a hand holds
         self.requests = {
             "preferences": lambda request: {"preferences": preferences.told()}, "preference": self._preference,
@@ -36,10 +38,9 @@ class Upkeep:
 
     def start(self) -> None:
         """Sound flows."""
-        self._hands = self.run.remote.sender()
         for problem in self.problems:
             self.run.say(f"warning: Preferences: {problem}")
-        self.notices.start()
+        self.notices.start(self.follow)
 
     # -- preferences
 
@@ -54,12 +55,23 @@ class Upkeep:
 
     def _preference(self, request: dict) -> dict:
         name = text(request, "name")
-        self.values = preferences.keep(name, request.get("value"))
-        if name.startswith(("osc.", "midi.")):
-            self.run.remote.restart()
-        if name.startswith("web."):
-            self.run.web.restart()
+        with self._following:
+            self._follow(preferences.keep(name, request.get("value")))
         return {"preferences": preferences.told()}
+
+    def follow(self) -> None:
+        """Take what was edited in the file. Called now and then in a thread."""
+        with self._following:
+            self._follow(preferences.load()[0])
+
+    def _follow(self, values: dict) -> None:
+        """Those who hear of a preference only at their start are started anew."""
+        changed = {name.partition(".")[0] for name, value in values.items() if value != self.values[name]}
+        self.values = values
+        if changed & {"osc", "midi"}:
+            self.run.remote.restart()
+        if "web" in changed:
+            self.run.web.restart()
 
     # -- jacks
 
@@ -99,13 +111,13 @@ class Upkeep:
         gate = request.get("gate", GATES[0])
         if gate not in GATES:
             raise PatchError(f"there is no gate {gate!r}; there are {', '.join(GATES)}")
-        index, now = GATES.index(gate), time.monotonic_ns()
+        index, now, hands = GATES.index(gate), time.monotonic_ns(), self.run.remote.sender()
         if request.get("hold"):
             self.held[gate] = not self.held.get(gate, False)
-            self._hands.send(now, index, self.held[gate])
+            hands.send(now, index, self.held[gate])
         else:
-            self._hands.send(now, index, True)
-            self._hands.send(now + HIT_NS, index, False)
+            hands.send(now, index, True)
+            hands.send(now + HIT_NS, index, False)
             self.held[gate] = False
         return {"high": self.held[gate]}
 

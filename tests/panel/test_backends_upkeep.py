@@ -58,6 +58,10 @@ def test_osc_is_opened_and_closed_by_preference(instrument):
     instrument.ask("preference", name="osc.network", value="off")
     until(lambda: "remote" not in [name for name in titles(instrument)], 10, "the end of the remote process")
     assert instrument.ask("status")["restarts"] == restarts, "a wish is no failure"
+    path = instrument.state / "preferences.yaml"
+    path.write_text(path.read_text().replace("17431", "17432\n  osc.network: local"))
+    until(lambda: "OSC in: 127.0.0.1:17432" in instrument.said, 15, "OSC, as an edited file says")
+    instrument.ask("preference", name="osc.network", value="off")
 
 
 def titles(instrument):
