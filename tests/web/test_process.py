@@ -4,12 +4,13 @@ import os
 import signal
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from neurorack.errors import NeurorackError
 from neurorack.web import PORT
-from neurorack.web.hand import parse_address
+from neurorack.web.hand import LOG_LINES, Web, parse_address
 from neurorack.web.process import open_door
 from tests.play.runs import Playing, until
 from tests.web.face import Face, asks, free_port, playing
@@ -36,6 +37,17 @@ def test_the_next_free_port_is_taken_where_none_was_asked_for():
             open_door("127.0.0.1", port)
         with open_door("127.0.0.1", port, any_port=True) as door:
             assert port < door.getsockname()[1] < port + 20
+
+
+def test_the_log_keeps_the_last_lines():
+    web = Web(SimpleNamespace())
+    for number in range(LOG_LINES + 50):
+        web.note(f"line {number}")
+    log = web.requests["log"]
+    told = log({})
+    assert told["count"] == LOG_LINES + 50 and len(told["lines"]) == LOG_LINES and told["lines"][-1].endswith(f"line {LOG_LINES + 49}")
+    assert [line.split()[-1] for line in log({"after": LOG_LINES + 47})["lines"]] == ["247", "248", "249"] and log({"after": LOG_LINES + 50})["lines"] == []
+    assert all(len(log({"after": after})["lines"]) == LOG_LINES for after in (0, -1, 10**6, "x", None))
 
 
 def test_a_killed_web_process_comes_back_and_the_sound_goes_on(tmp_path):
