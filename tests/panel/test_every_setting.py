@@ -5,6 +5,7 @@ import time
 import pytest
 import yaml
 
+from neurorack.panel.screens import calibrate
 from tests.panel.face import face, instrument, seat  # noqa: F401
 from tests.play.runs import until
 
@@ -96,7 +97,8 @@ def test_calibration_on_the_display(face, instrument):
     assert instrument.ask("calibrate")["calibration"]["phase"] == "over" and face.screen.name == "calibrate"
 
 
-def test_the_detective_on_the_display(face, instrument):
+def test_the_detective_on_the_display(face, instrument, monkeypatch):
+    monkeypatch.setattr(calibrate, "WATCH_SECONDS", 1.0)
     instrument.attach().desk.cv_wire_volts[0] = 2.5
     face.menu("Settings", "jacks", "detective")
     face.until(lambda: len(face.items()) == 6, "the findings", 20)
