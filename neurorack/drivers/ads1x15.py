@@ -8,7 +8,9 @@ pulses at each end of a conversion (8.3.8).
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
+import struct
 
 I2C_TIMEOUT, I2C_RDWR = 0x0702, 0x0707    # of linux/i2c-dev.h; the time-out in 10 ms: a bus that is held low must not hold us for a second
 CONVERSION, CONFIG, LOW_THRESHOLD, HIGH_THRESHOLD = range(4)
@@ -17,6 +19,7 @@ BITS = {"ads1015": 12, "ads1115": 16}
 FULL_SCALES = (6.144, 4.096, 2.048, 1.024, 0.512, 0.256)     # 8.6.3, PGA
 DIFFERENTIAL = {(0, 1): 0, (0, 3): 1, (1, 3): 2, (2, 3): 3}  # 8.6.3, MUX
 WAKE_SECONDS, SLOWEST = 30e-6, 1.1
+_signed, _ioctl = struct.Struct(">h").unpack, fcntl.ioctl
 EXCHANGE_CLOCKS = 87          # of the bus: 9 bytes of 9 clocks, 2 for each start and stop
 
 
@@ -35,14 +38,19 @@ class Ads1x15:
 
         self.rate_hz, self.continuous, self._address, self._message = RATE_HZ[kind], continuous, address, i2c_msg
         self.step_volts = full_scale_volts / (1 << 15)     # both keep their code in the upper bits
+        #: what a conversion takes at most, from the end of the transfer that started it
+        self.conversion_seconds = SLOWEST / self.rate_hz + WAKE_SECONDS
+        self.conversion_ns = round(1e9 * self.conversion_seconds)
         gain = FULL_SCALES.index(full_scale_volts)
         #: OS, gain, mode, fastest rate; comparator queue: after each conversion, or off
         self._base = 0x8000 | gain << 9 | (0 if continuous else 0x100) | 7 << 5 | (0 if continuous else 3)
         self._bus = SMBus(bus)
         self._result = i2c_msg.read(address, 2)
+        self._code = memoryview((ctypes.c_char * 2).from_address(ctypes.addressof(self._result.buf.contents)))
         self._point = i2c_msg.write(address, [CONVERSION])
         self._settings: dict[int, object] = {}
-        self._combined, self._exchanges = i2c_rdwr_ioctl_data.create, {}     # transfers made once, because they are made 3000 times a second
+        self._combined = i2c_rdwr_ioctl_data.create
+        self._exchanges: dict[int, tuple] = {}     # mux -> its transfer, and that as bytes: made once, because they are done 3000 times a second
         try:
             fcntl.ioctl(self._bus.fd, I2C_TIMEOUT, 3)
             if continuous:
@@ -53,11 +61,6 @@ class Ads1x15:
         except OSError:
             self._bus.close()
             raise
-
-    #: seconds a conversion takes at most, from the end of the transfer that started it
-    @property
-    def conversion_seconds(self) -> float:
-        return SLOWEST / self.rate_hz + WAKE_SECONDS
 
     @staticmethod
     def mux(plus: int, minus: int | None) -> int:
@@ -79,11 +82,12 @@ class Ads1x15:
 
     def exchange(self, next_mux: int) -> float:
         """Volts of the conversion that has ended; the next one (in continuous mode the one after it) is of ``next_mux``."""
-        transfer = self._exchanges.get(next_mux)
-        if transfer is None:
-            transfer = self._exchanges[next_mux] = self._combined(self._point, self._result, self._setting(next_mux))
-        fcntl.ioctl(self._bus.fd, I2C_RDWR, transfer)
-        return int.from_bytes(self._result.buf[0:2], "big", signed=True) * self.step_volts
+        made = self._exchanges.get(next_mux)
+        if made is None:
+            transfer = self._combined(self._point, self._result, self._setting(next_mux))
+            made = self._exchanges[next_mux] = bytearray(transfer), transfer       # which keeps its messages alive
+        _ioctl(self._bus.fd, I2C_RDWR, made[0])
+        return _signed(self._code)[0] * self.step_volts
 
     def close(self) -> None:
         self._bus.close()

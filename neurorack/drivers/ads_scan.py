@@ -1,12 +1,11 @@
-"""Keeps an ADS1015 or ADS1115 converting without a pause: a thread of the inputs process for each chip.
+"""Keeps an ADS1015 or ADS1115 converting without a pause: a thread of the inputs process for each chip whose ALERT/RDY pin is wired.
 
-With its ALERT/RDY pin wired to a line, the chip runs continuously: at the pin's edge after conversion k the thread takes
+The chip runs continuously: at the pin's edge after conversion k the thread takes
 its result and names the input of conversion k + 2, because k + 1 runs already. That reaches the chip's full rate. An
 edge answered too late to be sure which settings conversion k + 2 began with, or one that is missing, is answered by
 starting over.
 
-Without that wire, or on a bus too slow for it, it makes single shots and waits the longest time one may take: sure, but
-about half as fast.
+Without that wire, or on a bus too slow for it, ``ads_shots`` makes single shots: sure, but about half as fast.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ LATE_ERROR = "its ALERT/RDY pin does not move"
 class AdsScan(threading.Thread):
     """``publish(jack, volts, ns)`` is called for every conversion: volts at the pins, the time of its end.
 
-    ``order``: ``(jack, mux)`` in the order of conversion; ``open_ready`` gives the ``Lines`` of the ALERT/RDY pin, or is None.
+    ``order``: ``(jack, mux)`` in the order of conversion; ``open_ready`` gives the ``Lines`` of the ALERT/RDY pin.
     """
 
     def __init__(self, part: Part, order: Iterable[tuple[str, int]], publish: Callable[[str, float, int], None],
-                 open_ready: Callable | None = None):
+                 open_ready: Callable):
         super().__init__(name=part.name, daemon=True)
         self.part, self.order, self.publish, self._open_ready = part, list(order), publish, open_ready
         self.stopping = threading.Event()
@@ -46,10 +45,7 @@ class AdsScan(threading.Thread):
                 self.stopping.wait(max(0.001, self.part.again_at - time.monotonic()))
                 continue
             try:
-                if chip.continuous:
-                    self._continuous(chip)
-                else:
-                    self._single(chip)
+                self._continuous(chip)
             except OSError as error:
                 if not self.part.missed(error):
                     time.sleep(chip.conversion_seconds)
@@ -63,21 +59,6 @@ class AdsScan(threading.Thread):
         self.part.worked()
         self.conversions += 1
         self.publish(jack, volts, ns)
-
-    def _single(self, chip: Ads1x15) -> None:
-        inputs = cycle(self.order)
-        wait = chip.conversion_seconds
-        jack, mux = next(inputs)
-        chip.start(mux)
-        ready = time.monotonic() + wait
-        while not self.stopping.is_set():
-            time.sleep(max(0.0, ready - time.monotonic()))
-            following, mux = next(inputs)
-            ended = time.monotonic_ns()
-            volts = chip.exchange(mux)
-            ready = time.monotonic() + wait
-            self._took(jack, volts, ended)
-            jack = following
 
     def _continuous(self, chip: Ads1x15) -> None:
         lines = self._open_ready()

@@ -27,16 +27,18 @@ class ClassicBoard:
         self._rise, self._fall = gates["rise_volts"], gates["fall_volts"]
         self._high = [False] * gates["jacks"]
         self._volts = [math.nan] * settings["cv"]["jacks"]
+        self._cv = {f"cv{i + 1}": i for i in range(len(self._volts))}
+        self._gate = {f"gate{i + 1}": i for i in range(len(self._high))}
         self._edges: deque[tuple[int, int, bool]] = deque()
         self._lock, self._wakeup = threading.Lock(), Wakeup()
         self._converters = Converters(settings, note, count, self._converted)
 
     def _converted(self, jack: str, volts: float, ns: int) -> None:
         """From the chips' threads."""
-        number = int(jack[-1]) - 1
-        if jack.startswith("cv"):
-            self._volts[number] = volts
+        if jack in self._cv:
+            self._volts[self._cv[jack]] = volts
             return
+        number = self._gate[jack]
         high = volts > self._fall if self._high[number] else volts >= self._rise
         if high != self._high[number]:
             self._high[number] = high

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from neurorack.drivers.ads1x15 import Ads1x15, keeps_pace
 from neurorack.drivers.ads_scan import AdsScan
+from neurorack.drivers.ads_shots import AdsShots
 from neurorack.drivers.gpio import open_lines
 from neurorack.drivers.mcp3208 import CODES, Mcp3208
 from neurorack.drivers.part import Part
@@ -29,6 +30,10 @@ def continuous(converter: dict) -> bool:
     return "ready_line" in converter and keeps_pace(converter["chip"], converter["speed_hz"])
 
 
+def _ready(labels: list[str], line: int) -> Callable:
+    return lambda: open_lines(labels, [line], falling_only=True)
+
+
 class Converters:
     """``publish(jack, volts, ns)`` is told of every conversion in volts at the jack: from ``read`` (MCP3208), or from the
     threads that keep the ADS chips going."""
@@ -38,28 +43,28 @@ class Converters:
         self._zero, self._slope, self._publish = cv["zero_volts"], cv["volts_per_volt"], publish
         self.parts: list[Part] = []
         self._read: list[tuple[Part, list[str], float]] = []
-        self.scans: list[AdsScan] = []
+        self.scans: list[AdsScan | AdsShots] = []
+        shots: dict[int, list] = {}                  # by bus
+        zero, slope = self._zero, self._slope
+
+        def at_pin(jack: str, volts: float, ns: int) -> None:
+            publish(jack, (volts - zero) / slope, ns)
+
         for converter in settings["converters"]:
             part = Part(title(converter), opener(settings, converter), note, count)
             self.parts.append(part)
             if converter["chip"] == "mcp3208":
                 self._read.append((part, list(converter["inputs"]), converter["supply_volts"] / CODES))
+                continue
+            inputs, minus = converter["inputs"], converter.get("minus")
+            order = [(jack, Ads1x15.mux(inputs[jack], minus)) for jack in converter.get("sequence", inputs)]
+            if continuous(converter):
+                self.scans.append(AdsScan(part, order, at_pin, _ready(settings["gpio"], converter["ready_line"])))
             else:
-                self.scans.append(self._scan(part, settings["gpio"], converter))
+                shots.setdefault(converter["i2c"], []).append((part, order))
+        self.scans += [AdsShots(chips, at_pin) for chips in shots.values()]
         for scan in self.scans:
             scan.start()
-
-    def _scan(self, part: Part, labels: list[str], converter: dict) -> AdsScan:
-        inputs, minus = converter["inputs"], converter.get("minus")
-        order = [(jack, Ads1x15.mux(inputs[jack], minus)) for jack in converter.get("sequence", inputs)]
-        open_ready = None
-        if continuous(converter):
-            def open_ready():
-                return open_lines(labels, [converter["ready_line"]], falling_only=True)
-        return AdsScan(part, order, self._at_pin, open_ready)
-
-    def _at_pin(self, jack: str, volts: float, ns: int) -> None:
-        self._publish(jack, (volts - self._zero) / self._slope, ns)
 
     def read(self) -> None:
         """Convert what converts on demand, once."""
