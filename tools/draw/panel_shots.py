@@ -46,14 +46,16 @@ TAKES = {"recording": False, "take": None, "seconds": 0.0, "stopped": None, "fre
 STATISTICS = {
     "cores": [0.12, 0.34, 0.05, 0.88], "audio_load": 0.03, "synth_load": {"A": 0.012, "B": None}, "temperature_c": 52.0,
     "memory": {"ours_bytes": 110 << 20, "free_bytes": 3 << 30, "total_bytes": 4 << 30}, "disk": {"free_bytes": 20 << 30, "total_bytes": 32 << 30}, "host": "neurorack",
-    "addresses": {"wlan0": "192.168.1.23"}, "versions": {"neurorack": "0.2.0", "release": "20260501-201400-0.2.0-1773", "python": "3.11.2", "kernel": "6.6.31", "machine": "Raspberry Pi 5"},
-    "uptime_seconds": {"instrument": 4000, "machine": 90000}, "audio": {"device": "snd_rpi_hifiberry_dac", "rate_hz": 48000, "block_frames": 128, "input_channels": 2}, "board": "pi",
+    "addresses": {"wlan0": "192.168.1.23"}, "uptime_seconds": {"instrument": 4000, "machine": 90000}, "board": "pi",
+    "versions": {"neurorack": "0.2.0", "release": "20260501-201400-0.2.0-1773", "python": "3.11.2", "kernel": "6.6.31", "machine": "Raspberry Pi 5"},
+    "audio": {"device": "snd_rpi_hifiberry_dac", "rate_hz": 48000, "block_frames": 128, "input_channels": 2},
     "releases": [{"name": "20260501-201400-0.2.0-1773", "runs": True}, {"name": "20260401-101000-0.1.9-2291", "runs": False}], "power": ""}
 NOTICES = [{"id": "1", "text": "birds: plays: 4 % of one core, 43 ms, −18 LUFS", "remedy": "play it: Models", "level": "info", "at_ns": 1, "count": 1},
-           {"id": "2", "text": "a converter or gate line of the board does not answer; its jacks hold their last values", "remedy": "look at its plug and wires", "level": "warning",
-            "at_ns": 1, "count": 3}]
+           {"id": "2", "text": "a converter or gate line of the board does not answer; its jacks hold their last values", "remedy": "look at its plug and wires",
+            "level": "warning", "at_ns": 1, "count": 3}]
 MIDI = {"ports": ["Keystep 37"], "zones": {}, "learned": {"brightness": {"source": "cc 21, channel 1", "low": 0, "high": 1}},
-        "voice": {"channel": "all", "mode": "retrigger", "bend_semitones": 2.0, "mpe_members": 0, "pitch": "cv1", "velocity": "cv2", "pressure": "cv3", "wheel": "cv4", "pedal": "gate2"}}
+        "voice": {"channel": "all", "mode": "retrigger", "bend_semitones": 2.0, "mpe_members": 0, "pitch": "cv1", "velocity": "cv2", "pressure": "cv3", "wheel": "cv4",
+                  "pedal": "gate2"}}
 SCENES = [{"number": number, "name": name, "models": {"A": "impacts", "B": "birds"}, "missing": missing, "saved_at": "2026-05-02T06:40:00"}
           for number, name, missing in ((1, "Dusk", []), (2, "Low bells", []), (3, "Ice over water", ["birds"]), (5, "Storm", []))]
 LOG = ["20:14:07 impacts plays on snd_rpi_hifiberry_dac, 48000 Hz in blocks of 128, board pi", "20:14:07 it wakes as it was", "20:16:30 recording into take-2026-05-02-005.wav"]

@@ -53,7 +53,11 @@ class Scenes(ListScreen):
         if now["scenes"] or now.get("morph"):
             found.append(Item("morph", percent(now["morph"]["value"]) if now.get("morph") else "off", what=lambda: self.panel.push(Morph())))
         current = now.get("current")
-        return found + [Item(title_of(one), "model missing" if one["missing"] else "damaged" if one.get("wrong") else "", what=one, mark="●" if one["number"] == current else "○") for one in now["scenes"]]
+        return found + [Item(title_of(one), self._trouble(one), what=one, mark="●" if one["number"] == current else "○") for one in now["scenes"]]
+
+    @staticmethod
+    def _trouble(one: dict) -> str:
+        return "model missing" if one["missing"] else "damaged" if one.get("wrong") else ""
 
     def right(self, view: View) -> str:
         return "changed" if told(view).get("changed") else ""
