@@ -40,8 +40,7 @@ NR_EXPORT void nr_source_bank_set(nr_source_bank *b, const nr_sources *set) {
 }
 
 NR_EXPORT void nr_source_bank_gate(nr_source_bank *b, uint32_t gate, uint32_t high, int64_t ns) {
-  if (b->changes == NR_MOST_CHANGES) b->lost_changes++;
-  else b->change[b->changes++] = (nr_gate_change){ns, gate, high};
+  if (b->changes < NR_MOST_CHANGES) b->change[b->changes++] = (nr_gate_change){ns, gate, high}; /* no hand is so quick */
 }
 
 /* Where the clock stands, and what has happened to it. */

@@ -13,6 +13,8 @@
  * Random numbers are counted (`draws`) and depend on the seed, the modulator and that count alone. */
 #ifndef NR_INPUTS_SOURCES_H
 #define NR_INPUTS_SOURCES_H
+#include <math.h>
+
 #include "rack_table.h"
 #include "shm/atomics.h"
 
@@ -41,7 +43,7 @@ typedef struct {
   nr_sources set, scratch;
   nr_modulators *at, own;
   nr_gate_change change[NR_MOST_CHANGES];   /* since the last run, in order of time */
-  uint32_t changes, lost_changes;
+  uint32_t changes;
   double last[NR_MODULATORS];               /* volts of the last run */
   int settled;                              /* the settings in force are known: they were set before */
   uint32_t fresh[NR_MODULATORS];            /* a new kind, in this run: a clocked cycle begins where the clock is */
@@ -68,5 +70,12 @@ double nr_source_run(nr_source_bank *b, int i, const double *volts, double dt, i
 /* It becomes what `set` says: a new kind begins from its last volts, an envelope finds its place on the new curve. */
 void nr_source_become(nr_source_bank *b, int i, const nr_sources *set);
 
+int nr_source_ticks(nr_source_bank *b, int i); /* how often the clock has triggered since the last run */
+
+/* sources_envelope.c */
+double nr_source_envelope(nr_source_bank *b, int i, int64_t ns);
+void nr_source_envelope_becomes(nr_source_bank *b, int i, const nr_sources *set);
+
+static inline double nr_fraction(double x) { return x - floor(x); }
 static inline double nr_source_ratio(const nr_sources *set, int i) { return (double)set->multiply[i] / set->divide[i]; }
 #endif

@@ -4,12 +4,9 @@
 #include "inputs/sources.h"
 
 static const double MS = 1e6;                   /* in nanoseconds */
-static const double BEND = 5.0;                 /* of the fullest curve, in time constants */
 static const double SLEW_VOLTS = 5.0;           /* what a straight slew's times are for */
 static const double RESET_WINDOW_NS = 8e6;      /* a trigger so near to a reset belongs to it */
 enum { MOST_TICKS = 32, MOST_STEPS = 64 };      /* more at once are one: another clock, a long gap */
-
-static double fraction(double x) { return x - floor(x); }
 
 static uint64_t mixed(uint64_t x) { /* the finaliser of SplitMix64 (Steele, Lea, Flood 2014) */
   x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
@@ -33,7 +30,7 @@ static int64_t rise(const nr_source_bank *b, uint32_t gate, uint32_t *from) {
 }
 
 /* How often the clock has triggered since the last run. */
-static int ticks(nr_source_bank *b, int i) {
+int nr_source_ticks(nr_source_bank *b, int i) {
   if (!b->there) {
     b->at->ticks[i] = -1;      /* its first pulse will be a trigger */
     b->rebase[i] = 0;
@@ -61,7 +58,7 @@ static double turned(nr_source_bank *b, int i, double dt) {
   double rate = cycles_per_ns(b, i), phase = at->phase[i] + rate * dt;
   if (!b->set.pace[i] || !b->locked) return phase;
   if (b->began) at->offset[i] = 0;
-  double away = fraction(b->beats * nr_source_ratio(&b->set, i) - at->offset[i] - phase + 0.5) - 0.5;
+  double away = nr_fraction(b->beats * nr_source_ratio(&b->set, i) - at->offset[i] - phase + 0.5) - 0.5;
   phase += away * (b->began || b->fresh[i] ? 1 : 1 - exp(-2 * rate * dt)); /* so slowly that it never turns back */
   return phase < 0 ? phase + 1 : phase;
 }
@@ -69,7 +66,7 @@ static double turned(nr_source_bank *b, int i, double dt) {
 static double shape(const nr_sources *set, int i, double at, double random) {
   switch (set->shape[i]) {
     case NR_SINE: return sin(2 * M_PI * at);
-    case NR_TRIANGLE: return 1 - 4 * fabs(fraction(at + 0.25) - 0.5);
+    case NR_TRIANGLE: return 1 - 4 * fabs(nr_fraction(at + 0.25) - 0.5);
     case NR_SAW_UP: return 2 * at - 1;
     case NR_SAW_DOWN: return 1 - 2 * at;
     case NR_SQUARE: return at < set->width[i] ? 1 : -1;
@@ -88,9 +85,9 @@ static double lfo(nr_source_bank *b, int i, double dt, int64_t ns) {
     at->offset[i] = b->beats * nr_source_ratio(set, i) - phase;
     fresh = 1;
   }
-  at->phase[i] = fraction(phase);
+  at->phase[i] = nr_fraction(phase);
   if (fresh && set->shape[i] == NR_RANDOM) at->target[i] = 2 * draw(b, i) - 1;
-  double x = shape(set, i, fraction(phase + first), at->target[i]);
+  double x = shape(set, i, nr_fraction(phase + first), at->target[i]);
   return set->level_volts[i] * (set->polarity[i] ? 0.5 * (x + 1) : x);
 }
 
@@ -106,7 +103,7 @@ static double walk(nr_source_bank *b, int i, double dt) {
   const nr_sources *set = &b->set;
   double phase = turned(b, i, dt);
   for (int step = 0; phase >= 1 || !at->draws[i]; step++) {
-    if (phase >= 1) phase = step < MOST_STEPS ? phase - 1 : fraction(phase);
+    if (phase >= 1) phase = step < MOST_STEPS ? phase - 1 : nr_fraction(phase);
     at->origin[i] = at->target[i];
     at->target[i] = within(at->origin[i] + set->step_volts[i] * (2 * draw(b, i) - 1), set->low_volts[i], set->high_volts[i]);
   }
@@ -115,96 +112,14 @@ static double walk(nr_source_bank *b, int i, double dt) {
   return at->origin[i] + way * (at->target[i] - at->origin[i]);
 }
 
-/* ---- envelopes */
-
-/* How far after the share `done` of a stage's time, both 0..1. */
-static double bent(double curve, double done) {
-  double k = BEND * curve;
-  return fabs(k) < 1e-6 ? done : expm1(-k * done) / expm1(-k);
-}
-
-static double unbent(double curve, double level) {
-  double k = BEND * curve;
-  level = level < 0 ? 0 : level > 1 ? 1 : level;
-  return fabs(k) < 1e-6 ? level : -log1p(level * expm1(-k)) / k;
-}
-
-static double stage_ns(const nr_sources *set, int i, uint32_t stage) {
-  return MS * (stage == NR_ATTACK ? set->attack_ms[i] : stage == NR_DECAY ? set->decay_ms[i] : set->release_ms[i]);
-}
-
-static void stage(nr_modulators *at, int i, uint32_t stage, double from, double to, double done, double ns) {
-  at->stage[i] = stage;
-  at->origin[i] = from;
-  at->target[i] = to;
-  at->done[i] = done;
-  at->began_ns[i] = ns;
-}
-
-/* Its level at a time, 0..1; an attack that is over by then has become a decay. */
-static double level(nr_modulators *at, const nr_sources *set, int i, double ns) {
-  if (at->stage[i] == NR_REST) return 0;
-  if (at->stage[i] == NR_ATTACK) {
-    double ends = at->began_ns[i] + (1 - at->done[i]) * stage_ns(set, i, NR_ATTACK);
-    if (ns >= ends) stage(at, i, NR_DECAY, 1, set->stages[i] ? 0 : set->sustain[i], 0, ends);
-  }
-  double lasts = stage_ns(set, i, at->stage[i]), done = at->done[i] + (lasts > 0 ? (ns - at->began_ns[i]) / lasts : 1);
-  done = done < 0 ? 0 : done > 1 ? 1 : done;
-  return at->origin[i] + (at->target[i] - at->origin[i]) * bent(set->curve[i], done);
-}
-
-static void open_envelope(nr_source_bank *b, int i, double ns) {
-  double now = level(b->at, &b->set, i, ns);
-  stage(b->at, i, NR_ATTACK, 0, 1, unbent(b->set.curve[i], now), ns);
-}
-
-static void close_envelope(nr_source_bank *b, int i, double ns) {
-  double now = level(b->at, &b->set, i, ns);
-  if (!b->set.stages[i] && (b->at->stage[i] == NR_ATTACK || b->at->stage[i] == NR_DECAY)) stage(b->at, i, NR_RELEASE, now, 0, 0, ns);
-}
-
-static double envelope(nr_source_bank *b, int i, int64_t ns) {
-  if (b->set.trigger[i] == NR_BY_CLOCK) {
-    if (ticks(b, i)) open_envelope(b, i, (double)ns);
-    else if (!b->locked || fraction(b->beats * nr_source_ratio(&b->set, i)) >= 0.5) close_envelope(b, i, (double)ns);
-  } else {
-    for (uint32_t c = 0; c < b->changes; c++) {
-      if (b->change[c].gate != b->set.trigger[i]) continue;
-      if (b->change[c].high) open_envelope(b, i, (double)b->change[c].ns);
-      else close_envelope(b, i, (double)b->change[c].ns);
-    }
-  }
-  return b->set.level_volts[i] * level(b->at, &b->set, i, (double)ns);
-}
-
-/* From where it is to what the new settings make of its stage. */
-static void envelope_becomes(nr_source_bank *b, int i, const nr_sources *set) {
-  nr_modulators *at = b->at;
-  double ns = (double)at->run_ns, now = level(at, &b->set, i, ns), curve = set->curve[i];
-  if (at->stage[i] == NR_ATTACK) {
-    stage(at, i, NR_ATTACK, 0, 1, unbent(curve, now), ns);
-  } else if (at->stage[i] == NR_DECAY) {
-    double to = set->stages[i] ? 0 : set->sustain[i];
-    if (now >= to && to < 1) stage(at, i, NR_DECAY, 1, to, unbent(curve, (1 - now) / (1 - to)), ns);
-    else stage(at, i, NR_DECAY, now, to, 0, ns);
-  } else if (at->stage[i] == NR_RELEASE && at->origin[i] > 0) {
-    stage(at, i, NR_RELEASE, at->origin[i], 0, unbent(curve, 1 - now / at->origin[i]), ns);
-  }
-}
-
-static int same_envelope(const nr_sources *a, const nr_sources *z, int i) {
-  return a->stages[i] == z->stages[i] && a->attack_ms[i] == z->attack_ms[i] && a->decay_ms[i] == z->decay_ms[i] &&
-         a->sustain[i] == z->sustain[i] && a->release_ms[i] == z->release_ms[i] && a->curve[i] == z->curve[i];
-}
-
-/* ---- the others */
+/* ---- by triggers */
 
 /* Triggers since the last run; `ns`: the time of the last. One so near to a reset belongs to that. */
 static int triggers(nr_source_bank *b, int i, double *ns) {
   int count = 0;
   uint32_t from = 0;
   if (b->set.trigger[i] == NR_BY_CLOCK) {
-    count = ticks(b, i);
+    count = nr_source_ticks(b, i);
     return fabs(*ns - b->at->reset_ns[i]) < RESET_WINDOW_NS ? 0 : count;
   }
   for (int64_t at; (at = rise(b, b->set.trigger[i], &from));) {
@@ -279,7 +194,7 @@ static double steps(nr_source_bank *b, int i, int64_t ns) {
 double nr_source_run(nr_source_bank *b, int i, const double *volts, double dt, int64_t ns) {
   switch (b->set.kind[i]) {
     case NR_LFO: return lfo(b, i, dt, ns);
-    case NR_ENVELOPE: return envelope(b, i, ns);
+    case NR_ENVELOPE: return nr_source_envelope(b, i, ns);
     case NR_SAMPLE_HOLD: return sample_hold(b, i, volts, ns);
     case NR_SLEW: return slew(b, i, volts, dt);
     case NR_WALK: return walk(b, i, dt);
@@ -291,7 +206,7 @@ double nr_source_run(nr_source_bank *b, int i, const double *volts, double dt, i
 void nr_source_become(nr_source_bank *b, int i, const nr_sources *set) {
   nr_modulators *at = b->at;
   if (at->kind[i] == set->kind[i]) {
-    if (at->kind[i] == NR_ENVELOPE && b->settled && !same_envelope(&b->set, set, i)) envelope_becomes(b, i, set);
+    if (at->kind[i] == NR_ENVELOPE && b->settled) nr_source_envelope_becomes(b, i, set);
     return;
   }
   b->fresh[i] = 1;

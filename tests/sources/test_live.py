@@ -79,8 +79,9 @@ def test_they_are_told_with_all_that_can_be_set(run):
     assert told["kinds"]["lfo"]["fields"]["rate_hz"]["high"] == 50
 
 
-@pytest.mark.parametrize("request_, what", [({"source": "mod0"}, "no modulator"), ({"source": ["mod1"]}, "source is"), ({"source": "mod1", "kind": {}}, "kind is"),
-                                            ({"source": "mod2", "kind": "steps", "steps": "abc"}, "list of 1 to 16"), ({"source": "mod2", "kind": "lfo", "rate_hz": "fast"}, "rate_hz is 'fast'")])
+@pytest.mark.parametrize("request_, what", [
+    ({"source": "mod0"}, "no modulator"), ({"source": ["mod1"]}, "source is"), ({"source": "mod1", "kind": {}}, "kind is"),
+    ({"source": "mod2", "kind": "steps", "steps": "abc"}, "list of 1 to 16"), ({"source": "mod2", "kind": "lfo", "rate_hz": "fast"}, "rate_hz is 'fast'")])
 def test_what_cannot_be_is_refused_and_nothing_changes(run, request_, what):
     before = [{k: v for k, v in one.items() if k != "now_volts"} for one in ask(run, "sources")["sources"]]
     with pytest.raises(NeurorackError, match=what):
