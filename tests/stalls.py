@@ -24,7 +24,8 @@ FOLDERS = ("audio", "deploy", "drivers", "inputs", "library", "midi", "panel", "
 REPEATS = 2
 STALL_MS, INTERVAL_MS = 20.0, 5.0
 PRESSURE = 0.5
-CALM_SECONDS, PATIENCE_SECONDS = 1.0, 20.0      # a repeat waits for so long a calm, but no longer than that
+CALM_SECONDS, PATIENCE_SECONDS = 1.0, 20.0      # a repeat waits for so long a calm, but no longer than that;
+WHOLE_PATIENCE_SECONDS = 180.0                  # all repeats together no longer than that: some machines are never calm
 TOLD_SECONDS = 0.12          # the watcher tells of a stall so soon after it
 PRESSURE_FILE = Path("/proc/pressure/cpu")
 
@@ -38,6 +39,7 @@ class Machine:
     """What it did to the tests. ``close`` ends the watcher."""
 
     def __init__(self):
+        self._patience_seconds = WHOLE_PATIENCE_SECONDS
         self._log = StallLog(threshold_us=STALL_MS * 1e3, interval_us=INTERVAL_MS * 1e3, priority=0)
         try:
             self._log.__enter__()
@@ -63,12 +65,14 @@ class Machine:
 
     def settle(self) -> None:
         """Wait for a calm moment; for some time."""
-        end = time.monotonic() + PATIENCE_SECONDS
+        began = time.monotonic()
+        end = began + min(PATIENCE_SECONDS, self._patience_seconds)
         while time.monotonic() < end:
             start = self.now()
             time.sleep(CALM_SECONDS)
             if not self.since(start):
                 break
+        self._patience_seconds -= time.monotonic() - began
 
     def close(self) -> None:
         if self._log:

@@ -16,6 +16,7 @@ import yaml
 
 from neurorack.runfiles import started_at
 from neurorack.shm.rack import Rack
+from tests.stalls import waited_us
 
 START_SECONDS = 20.0      # patience on a busy machine; how fast a start is has a test of its own
 ROLES = ("audio", "synth", "inputs")
@@ -146,13 +147,13 @@ class Playing:
 
     # -- ending
 
-    def stop(self, number: int = signal.SIGTERM, patience: float = 10) -> float:
-        """End it by a signal; seconds it took."""
+    def stop(self, number: int = signal.SIGTERM, patience: float = 15) -> float:
+        """End it by a signal; seconds it took, without those in which something on this machine waited for a core."""
         self.seen.update(children(self.pid))
-        began = time.monotonic()
+        began, waited = time.monotonic(), waited_us() or 0
         self.process.send_signal(number)
         self.process.wait(patience)
-        return time.monotonic() - began
+        return time.monotonic() - began - ((waited_us() or 0) - waited) / 1e6
 
     def finish(self, patience: float = 60) -> dict:
         """Wait for its own end; the report."""

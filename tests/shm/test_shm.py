@@ -15,7 +15,7 @@ from neurorack.shm import table
 from neurorack.shm.rack import Rack
 from tests.shm.two_processes import pattern
 
-EVERYDAY_SECONDS, SOAK_SECONDS = 8.0, 1200.0     # three of them: half a minute, an hour
+EVERYDAY_SECONDS, SOAK_SECONDS = 5.0, 1200.0     # three of them: a quarter of a minute, an hour
 durations = pytest.mark.parametrize("seconds", [EVERYDAY_SECONDS, pytest.param(SOAK_SECONDS, marks=pytest.mark.soak)])
 
 
