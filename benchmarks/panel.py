@@ -81,17 +81,24 @@ def screen(rack, name: str, ask) -> None:
         time.sleep(0.5)
 
 
+def look(rack) -> frame.Frame:
+    """The frame; waits while it is being written."""
+    while (shown := frame.read(rack)) is None:
+        time.sleep(0.0005)
+    return shown
+
+
 def latencies(rack, turn) -> list[float]:
     """Milliseconds from a detent to the picture that shows it, in the menu."""
     found, rng = [], random.Random(1)
     for number in range(TURNS):
         time.sleep(rng.uniform(0.12, 0.2))
-        before = frame.read(rack)
+        before = look(rack)
         turn(1 if number % 2 == 0 else -1)
         deadline = time.monotonic() + 2
         while time.monotonic() < deadline:
-            shown = frame.read(rack)
-            if shown and shown.number != before.number and shown.event_ns > before.event_ns and not np.array_equal(shown.pixels, before.pixels):
+            shown = look(rack)
+            if shown.number != before.number and shown.event_ns > before.event_ns and not np.array_equal(shown.pixels, before.pixels):
                 found.append((shown.drawn_ns - shown.event_ns) / 1e6)
                 break
             time.sleep(0.001)

@@ -54,20 +54,20 @@ class Panel:
         self.machine = Machine(self.layout, home(), self.asker, now_ns=time.monotonic_ns())
         if not config.get("restarted"):
             self.machine.push(first(time.monotonic_ns() / 1e9))
-        self.drawn_ns, self.shown, self.dirty, self.moves = 0, b"", True, False
+        self.drawn_ns, self.changed_ns, self.shown, self.dirty, self.moves = 0, 0, b"", True, False
         self.picture, self.unsent = None, False
 
     def step(self) -> None:
         """Wait for something to do, and do it."""
         now = time.monotonic_ns()
-        due = self.drawn_ns + self._pause() - now
+        due = self._due_ns() - now
         wait = min(WAIT_SECONDS, self.controls.poll_seconds, max(0.0, due / 1e9))
         select.select([*self.controls.fds, self.asker.fd], [], [], wait)
         try:
             self._take()
             self.asker.results()
             now = time.monotonic_ns()
-            if now - self.drawn_ns >= self._pause():
+            if now >= self._due_ns():
                 self._draw(now)
         except Exception as error:   # noqa: BLE001 - a screen with a mistake must not take the panel with it
             self._failed(error)
@@ -84,14 +84,14 @@ class Panel:
         self.machine.home()
         self.machine.notice(f"the screen {name} failed", "the log says where; please report it")
 
-    def _pause(self) -> int:
-        """Nanoseconds from one drawing to the next."""
+    def _due_ns(self) -> int:
+        """When to draw next: after an event at once, if the picture did not change within the last frame's time."""
         machine = self.machine
-        if self.dirty or machine.held:
-            return FRAME_NS
-        if machine.light != self._full:
-            return DARK_NS
-        return FRAME_NS if machine.screen.moving or self.moves else CALM_NS
+        if self.dirty:
+            return self.changed_ns + FRAME_NS
+        if machine.light != self._full and not machine.held:
+            return self.drawn_ns + DARK_NS
+        return self.drawn_ns + (FRAME_NS if machine.screen.moving or self.moves or machine.held else CALM_NS)
 
     def _take(self) -> None:
         """Turns and presses, in order."""
@@ -141,7 +141,7 @@ class Panel:
         if key != self.shown:
             pixels = np.asarray(picture)
             self.writer.write(pixels.astype(np.uint8) * 255 if picture.mode == "1" else pixels, machine.screen.name, light, time.monotonic_ns(), machine.event_ns)
-            self.shown = key
+            self.shown, self.changed_ns = key, now
 
     def close(self) -> None:
         self.display.close()
