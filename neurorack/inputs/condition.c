@@ -68,15 +68,15 @@ static void keep_raw(nr_inputs *in, const nr_jack *jack, uint32_t jacks, const d
 }
 
 /* A whole scan: condition it, add what is played from afar, run the modulators, publish, keep it as it was converted.
- * `volts` [NR_ROUTED_JACKS]. Without `converted`, because the chip does not answer, the jacks hold and the modulators go on.
+ * `own` [jacks]: what each jack itself says, from scan to scan; `volts` [NR_ROUTED_JACKS]: what is published. Without `converted`, because the chip does not answer, the jacks hold and the modulators go on.
  * Writer: inputs. */
 NR_EXPORT void nr_inputs_scan(nr_rack *rack, nr_source_bank *sources, nr_jack *jack, uint32_t jacks, const double *converted,
-                              double *volts, uint32_t gates_high, int64_t ns) {
+                              double *own, double *volts, uint32_t gates_high, int64_t ns) {
   double added[NR_CV_JACKS];
   if (converted) {
-    nr_condition(jack, jacks, converted, volts, ns);
+    nr_condition(jack, jacks, converted, own, ns);
     nr_words_in(added, rack->remote.cv_volts, sizeof added);
-    for (uint32_t i = 0; i < NR_CV_JACKS; i++) volts[i] = (i < jacks ? volts[i] : 0) + added[i];
+    for (uint32_t i = 0; i < NR_CV_JACKS; i++) volts[i] = (i < jacks ? own[i] : 0) + added[i];
   }
   nr_source_bank_scan(sources, volts, ns);
   nr_controls_write(rack, volts, gates_high, converted ? ns : nr_peek(&rack->controls.scan_ns));

@@ -36,7 +36,7 @@ class Conditioner:
     def __init__(self, cv: dict):
         self.cv, self.jacks = cv, cv["jacks"]
         self._array = (JackStruct * table.CV_JACKS)()
-        self._converted, self._volts = (_D * table.CV_JACKS)(), (_D * table.ROUTED_JACKS)()
+        self._converted, self._own, self._volts = (_D * table.CV_JACKS)(), (_D * table.CV_JACKS)(), (_D * table.ROUTED_JACKS)()
         self._condition, self._scan = quick("nr_condition", None), quick("nr_inputs_scan", None)
         self._count, self._held = ctypes.c_uint32(self.jacks), False
         self.use([CvSettings()] * self.jacks, [Correction()] * self.jacks)
@@ -47,7 +47,7 @@ class Conditioner:
         for i, (one, correction) in enumerate(zip(settings, corrections)):
             state = {name: getattr(self._array[i], name) for name in _STATE}
             if not state["primed"] and not self._held:
-                self._volts[i] = one.normal_volts      # until its converter says something
+                self._own[i] = self._volts[i] = one.normal_volts      # until its converter says something
             low, high = RANGES[one.range] or board_range
             self._array[i] = JackStruct(
                 gain=correction.gain, offset_volts=correction.offset_volts, low_volts=low, high_volts=high, deadzone_volts=one.deadzone_volts,
@@ -57,8 +57,9 @@ class Conditioner:
                 scale=quantise.mask(one.scale), root=quantise.root(one.root), **state)
 
     def hold(self, volts: list[float]) -> None:
-        """Begin from these volts, as after a restart."""
-        self._volts[: self.jacks], self._held = volts[: self.jacks], True
+        """Begin from these volts of the jacks themselves, as after a restart."""
+        self._own[: self.jacks], self._held = volts[: self.jacks], True
+        self._volts[: self.jacks] = volts[: self.jacks]
 
     @property
     def volts(self) -> list[float]:
@@ -68,13 +69,13 @@ class Conditioner:
     def condition(self, converted: list[float], ns: int) -> list[float]:
         """One scan, published nowhere."""
         self._converted[: self.jacks] = converted
-        self._condition(self._array, self._count, self._converted, self._volts, ctypes.c_int64(ns))
-        return list(self._volts[: self.jacks])
+        self._condition(self._array, self._count, self._converted, self._own, ctypes.c_int64(ns))
+        return list(self._own[: self.jacks])
 
     def publish(self, base: ctypes.c_void_p, sources: ctypes.c_void_p, converted: list[float] | None, gates_high: int, ns: int) -> None:
         """One scan into the shared block at ``base``, with the modulators' bank. Without converted volts the jacks hold, and
         the modulators go on."""
         if converted is not None:
             self._converted[: self.jacks] = converted
-        self._scan(base, sources, self._array, self._count, None if converted is None else self._converted, self._volts,
+        self._scan(base, sources, self._array, self._count, None if converted is None else self._converted, self._own, self._volts,
                    ctypes.c_uint32(gates_high), ctypes.c_int64(ns))

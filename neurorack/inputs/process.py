@@ -46,7 +46,7 @@ class Scanner:
         self.period_ns = round(1e9 / board.scan_hz)
         last = child.rack.read_controls()
         if last and last[2]:
-            conditioner.hold(last[0])       # a restart holds the last values
+            conditioner.hold([volts - far for volts, far in zip(last[0], child.rack.remote.cv_volts)])   # a restart holds the last values
         self.lines = [Debouncer(high) for high in board.gate_levels()]
         self.roles = [settings.GateSettings() for _ in self.lines]
         self.clock, self.midi_clock = Clock(), MidiClock()

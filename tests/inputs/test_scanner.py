@@ -1,5 +1,6 @@
 """The scanner: CVs as one snapshot, edges with the CVs as they had settled, a bus that fails now and then."""
 
+import math
 import os
 from types import SimpleNamespace
 
@@ -107,3 +108,14 @@ def test_a_restart_holds_the_last_values(desk):
     again.scan(2 * MS)
     assert again.conditioner.volts[:4] == [1.0, 2.0, 3.0, 4.0]
     assert desk.rack.read_controls()[0][:4] == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_what_is_played_from_afar_is_added_once_to_a_jack_that_was_never_converted(desk):
+    desk.rack.remote.cv_volts[1] = 1.5
+    desk.board.volts = [0.0, math.nan, 2.0, 0.0]
+    for i in range(5):
+        desk.scanner.scan((1 + i) * MS)
+    assert desk.rack.read_controls()[0][:4] == [0.0, 1.5, 2.0, 0.0]
+    again = Scanner(SimpleNamespace(rack=desk.rack, say=desk.said.append), desk.board, Conditioner(CV))
+    again.scan(9 * MS)
+    assert desk.rack.read_controls()[0][:4] == [0.0, 1.5, 2.0, 0.0], "nor twice after a restart"
