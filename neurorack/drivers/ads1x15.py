@@ -1,9 +1,12 @@
-"""ADS1015 and ADS1115: one converter behind four inputs on I2C (Texas Instruments SBAS473E and SBAS444E; sections as there).
+"""ADS1015 and ADS1115: one converter behind four inputs on I2C.
 
-Registers (8.6): 0 conversion, 1 configuration, 2 and 3 thresholds. A single shot starts with the OS bit and takes the
-time of the rate plus 25 us to wake (8.4.2.1); the oscillator may be 10 % off (7.5). In continuous mode new settings
-hold from the next conversion on (8.4.2.2). With the high threshold's top bit set and the low one's clear, ALERT/RDY
-pulses at each end of a conversion (8.3.8).
+Texas Instruments SBAS473E (ADS1015) and SBAS444D (ADS1115), both of January 2018, whose section numbers are the same; SBAS444E
+(December 2024) has others. Registers (8.6): 0 conversion, 1 configuration, 2 and 3 thresholds. The code stands in the upper
+bits, two's complement (SBAS473E page 22, 8.5.4). A single shot starts with the OS bit, which has no effect while one runs
+(SBAS563 page 14), and takes the time of the rate, which may be 10 % off (SBAS563 page 3, "data rate variation"), and about
+25 us to wake (8.4.2.1; TI's support says to wait 1.1 / rate + 20 us). In continuous mode new settings hold from the next
+conversion on (8.4.2.2). With the high threshold's top bit set and the low one's clear, ALERT/RDY pulses at each end of a
+conversion (SBAS473E page 26, 8.6.4). SBAS563 is the ADS1115-Q1's sheet of 2011. 8.4.2 was not at hand when this was written.
 """
 
 from __future__ import annotations

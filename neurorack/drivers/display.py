@@ -1,7 +1,8 @@
 """The panel's display through luma: ``open_display(settings)`` gives a luma device, its ``mode`` and ``size`` say what it shows.
 
 On a Raspberry Pi the OLED shares its SPI bus with the CV converter. It is sent in pieces of 128 bytes (0.13 ms at
-8 MHz), between which a scan gets its turn.
+8 MHz), between which a scan gets its turn. An SSD1306 takes 10 MHz (rev 1.1, table 13-4: 100 ns a clock; the table was not at
+hand, a module's maker says the same), an SH1106 2 MHz by Linux' driver for it, which names the data sheet.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Pimoroni's IO expander with an RGB encoder (PIM522), a Nuvoton MS51 that counts the encoder itself.
 
-Registers as published with their library (github.com/pimoroni/ioe-python: ioexpander/ioe_regs.py, the encoder's pins in
-examples/rotary.py): slow reading loses no steps, because register 0x06 holds the detents since it was cleared.
+Registers as published with their library (github.com/pimoroni/ioe-python at 1970ad6: ioexpander/ioe_regs.py; the encoder's
+pins, its light's period and the interrupt's pin in examples/rotary.py): slow reading loses no steps, because register 0x06 holds the detents since it was cleared.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """MCP3208: eight 12-bit inputs on SPI (Microchip DS21298E).
 
-The clock may be 1 MHz at 2.7 V and 2 MHz at 5 V (section 1, table); a conversion takes 24 clocks in three bytes
-(section 6.1, figure 6-1): 0b000001 start and single-ended, three bits of channel, a null bit, twelve bits of code.
+100 000 samples a second at 5 V and 50 000 at 2.7 V (page 1), 20 clocks a sample: a clock of 2 MHz and of 1 MHz; nothing is promised
+between, so 1 MHz at 3.3 V. A conversion takes 24 clocks in three bytes (page 21, section 6.1 and figure 6-1): five zeros, start and
+single-ended, three bits of channel, three bits unknown, a null bit, twelve bits of code.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import fcntl
 
 CODES = 4096
 _BYTES = 3
-_NULL_BIT = 0x10              # of the second byte: low when a chip answers (figure 6-1)
+_NULL_BIT = 0x10              # of the second byte: low when a chip answers (page 21)
 
 
 class _Transfer(ctypes.Structure):
@@ -42,7 +43,7 @@ class Mcp3208:
             transfer.tx_buf = ctypes.addressof(self._out) + 3 * i
             transfer.rx_buf = ctypes.addressof(self._in) + 3 * i
             transfer.len, transfer.speed_hz, transfer.bits_per_word = _BYTES, speed_hz, 8
-            transfer.cs_change = i < count - 1       # each conversion begins with a falling select (section 5)
+            transfer.cs_change = i < count - 1       # each conversion begins with a falling select (page 19, section 5.0)
         self._request = 0x40006B00 | ctypes.sizeof(self._transfers) << 16     # SPI_IOC_MESSAGE(count)
 
     def read(self) -> list[int]:

@@ -1,7 +1,8 @@
-/* ADS1015 (12 bit, 3300 conversions a second) and ADS1115 (16 bit, 860), Texas Instruments SBAS473E and SBAS444E.
+/* ADS1015 (12 bit, 3300 conversions a second) and ADS1115 (16 bit, 860), Texas Instruments SBAS473E and SBAS444D
+ * (January 2018; drivers/ads1x15.py says which of their pages were at hand).
  *
  * Registers (section 8.6): 0 conversion, 1 configuration, 2 and 3 comparator thresholds. One conversion at a time: a
- * single shot starts with a write of OS = 1 (25 us to wake, 8.4.2.1); in continuous mode one follows the other, and new
+ * single shot starts with a write of OS = 1 (about 25 us to wake, 8.4.2.1); in continuous mode one follows the other, and new
  * settings hold from the next one on (8.4.2.2). Time is worked out when somebody looks; only the ALERT/RDY pin needs a
  * clock of its own (the ticker), because its edges come by themselves.
  */
@@ -52,7 +53,7 @@ static void compare(struct sim *sim, struct sb_chip *chip, int64_t ns)
     int16_t value = chip->word[CONVERSION], high = chip->word[HIGH], low = chip->word[LOW];
     if (queue == 3)
         return;
-    if (ready_mode(chip)) { /* 8.3.8: a pulse in continuous mode, a level after a single shot */
+    if (ready_mode(chip)) { /* page 26, 8.6.4: a pulse in continuous mode, the OS bit in single shots; 8 us long by 8.3.8, not at hand */
         alert(sim, chip, 1, ns);
         if (!(config & 0x100))
             alert(sim, chip, 0, ns + READY_PULSE_NS);

@@ -1,9 +1,9 @@
 /* MCP3208, eight 12-bit inputs on SPI (Microchip DS21298E).
  *
- * Section 5, figure 5-1: after the start bit come SGL/DIFF, D2, D1, D0; the input is sampled for 1.5 clocks more; a null
- * bit, twelve bits from the highest, then the same from the lowest, then zeros. Until the null bit DOUT floats (read as 0
- * here). Section 1: the clock may be 1 MHz at 2.7 V and 2 MHz at 5 V; a faster one leaves the sampling capacitor short
- * of its voltage. Modes 0,0 and 1,1 (section 6.1).
+ * Page 19, section 5.0: after the start bit come SGL/DIFF, D2, D1, D0; the input is sampled from the fourth rising edge
+ * after it to the falling edge of the fifth clock; a null bit, twelve bits from the highest, then the same from the lowest, then zeros. Until the null bit DOUT floats (read as 0
+ * here). Page 1: 50 000 samples a second at 2.7 V and 100 000 at 5 V, of 20 clocks: 1 MHz and 2 MHz; a faster clock
+ * leaves the sampling capacitor short of its voltage. Modes 0,0 and 1,1 (page 21, section 6.1).
  */
 #include "simbus.h"
 

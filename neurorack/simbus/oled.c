@@ -1,7 +1,7 @@
-/* SSD1306 (Solomon Systech, rev 1.1, section 9) and SH1106 (Sino Wealth, version 2.3): what their memories hold.
+/* SSD1306 (Solomon Systech, rev 1.1 of April 2008, sections 9 and 10) and SH1106 (Sino Wealth, version 2.3): what their memories hold.
  *
  * Both keep pages of eight rows, a byte for each column, bit 0 on top. The SSD1306 has 128 columns and three ways to
- * go on after a byte (9.1.3); the SH1106 has 132 columns, of which a 128-pixel panel shows 2 to 129, and goes on
+ * go on after a byte (10.1.3); the SH1106 has 132 columns, of which a 128-pixel panel shows 2 to 129, and goes on
  * within its page only. Display memory: 132 bytes a page for both.
  */
 #include "simbus.h"

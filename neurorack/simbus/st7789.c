@@ -1,4 +1,4 @@
-/* ST7789V (Sitronix, version 1.4, chapter 9): the pixels as addressed by CASET, RASET and RAMWR.
+/* ST7789V (Sitronix, version 1.3 of March 2014, section 9.1; pages 158 to 254 of the ST7789V2's version 1.0): the pixels as addressed by CASET, RASET and RAMWR.
  *
  * Display memory: 240 columns by 320 rows of red, green, blue, 8 bits each, at the column and row the program wrote to
  * (what MADCTL then turns and mirrors is kept in byte[0x36], but not done). 16 and 18 bits a pixel (COLMOD 0x3A).

@@ -3,7 +3,7 @@
     jack --- 8.06 M ---+--- 402 k --- 1.241 V reference (IN3);   IN0, IN1, IN2 at the middle
 
 The divider's values are those its maker's library computes with. The ADS1015's own differential input resistance at
-±0.512 V is 710 k (SBAS473E, section 7.5, typical) and loads the divider's 383 k.
+±0.512 V is 710 k (SBAS473E, section 7.5, typical; that table was not at hand) and loads the divider's 383 k.
 """
 
 from __future__ import annotations

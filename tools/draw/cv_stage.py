@@ -7,7 +7,8 @@
     pin = bias (1 + g) - g jack,   g = feedback / 100 k,   bias = 3.3 V bottom / (top + bottom)
 
 Converter, op-amp and bias share one 3.3 V, so its error is a gain error only: the code at 0 V does not move with it.
-Datasheets: MCP6004 (Microchip DS21733, table 1-1), MCP1700 (DS20001826, section 1), MCP3208 (DS21298, section 1).
+Datasheets: MCP6004 (Microchip DS21733, table 1-1), MCP1700 (DS20001826, section 1), MCP3208 (DS21298E, section 1).
+Of these only DS21298E was at hand; the MCP6004's 2 mA is what the sheets of its relatives say (MCP6041, DS21669D page 2).
 """
 
 from __future__ import annotations

@@ -5,8 +5,9 @@
     out --- 100 k --- (+);   3.3 V --- 10 k --- out --- 1 k --- GPIO
 
 Supply and pull-ups are the computer's own 3.3 V: nothing can drive a line of a computer that is off.
-Datasheet: LM393 (Texas Instruments SLCS005): inputs work to 1.5 V below the supply at 25 degrees (2 V over all), and the
-output stays right when only one of them is beyond; saturation below 0.2 V at the 0.36 mA it sinks here.
+Datasheet: LM393 (Texas Instruments SNOSBJ6E, page 5, notes 4 and 5): inputs work to 1.5 V below the supply at 25 degrees (2 V over
+all), and the output stays right when only one of them is beyond; below 0.4 V at 4 mA (STMicroelectronics 2164 rev 14, page 6), so well
+below it at the 0.36 mA it sinks here.
 """
 
 from __future__ import annotations

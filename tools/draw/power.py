@@ -17,9 +17,9 @@ COMPUTERS = {"Raspberry Pi 4": (3.0, 0.6, 1.5), "Raspberry Pi 5": (5.0, 0.8, 2.5
 ANALOG = (
     ("two TL072 (four amplifiers)", "+12 V and −12 V", 10.0, "2.5 mA an amplifier at most (Texas Instruments SLOS080)"),
     ("two MCP6004 (eight amplifiers)", "3V3A", 1.4, "0.17 mA an amplifier at most (DS21733, table 1-1)"),
-    ("MCP3208 with its reference", "3V3A", 0.6, "0.4 mA and 0.15 mA at most (DS21298, section 1, at 5 V)"),
+    ("MCP3208 with its reference", "3V3A", 0.6, "0.4 mA and 0.15 mA at most (DS21298E, page 1: 0.4 mA at 5 V; the reference from section 1)"),
     ("bias divider", "3V3A", 0.1, "3.3 V over 23 k"),
-    ("LM393 with its pull-ups", "3.3 V", 2.0, "1 mA (SLCS005) and two times 0.36 mA"),
+    ("LM393 with its pull-ups", "3.3 V", 2.0, "1 mA at most at 5 V (STMicroelectronics 2164 rev 14, page 6) and two times 0.36 mA"),
     ("OLED, all pixels lit", "3.3 V", 30.0, "assumed of a 1.3 inch module; measure yours"),
     ("PCM5102A module", "5 V", 35.0, "about 30 mA at 48 kHz (SLASE12) and its regulator"),
 )
