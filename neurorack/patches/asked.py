@@ -87,10 +87,10 @@ class Asked:
         document = {key: value for key, value in document.items() if key not in OF_A_FILE}
         self._towards_scene, self._towards_state = place, None
 
-        def arrival(way) -> None:
+        def heard(way) -> None:
             self.history.step(f"recall {name}", self.scenes.there(way))
             self.history.note(current=place)
-        return {"number": place, "name": name, **self.scenes.travel(document, arrival, request)}
+        return {"number": place, "name": name, **self.scenes.travel(document, request, heard)}
 
     def _next(self, request: dict) -> dict:
         places = self.bank.numbers()
@@ -154,10 +154,10 @@ class Asked:
             place, before, after = step.bank
             self.bank.write(place, before if by < 0 else after)
 
-        def arrival(way) -> None:
+        def heard(way) -> None:
             history.do(op="move", to=to)
             history.amend(self.scenes.there(way))
-        return {"undone" if by < 0 else "redone": step.label, **self.scenes.travel(document, arrival, request)}
+        return {"undone" if by < 0 else "redone": step.label, **self.scenes.travel(document, request, heard)}
 
 
 def scene_name(name) -> str:

@@ -154,7 +154,7 @@ class Morphing:
         if morph.flips and second != morph.second:
             morph.second = second
             end = morph.other if second else morph.one
-            self.scenes.go({**document, "models": end["models"], "mix": end["mix"]}, morph.found[second], self._flipped)
+            self.scenes.go({**document, "models": end["models"], "mix": end["mix"]}, morph.found[second], arrival=self._flipped)
             return
         self.scenes.play(document)
         if all(slot.holds for slot in self.run.slots.slots) and not morph.flips:
@@ -242,7 +242,7 @@ class Morphing:
             self._played = time.monotonic()
             self._remember(self.scenes.there(way))
             self.scenes.history.note(morph={"from": first, "to": to, "value": value} if first else None)
-        self.scenes.travel(document, arrival, {**request, "wait": True}, found[second])
+        self.scenes.travel(document, {**request, "wait": True}, arrival=arrival, found=found[second])
 
     def again(self, noted: dict) -> None:
         """As it was when the instrument was switched off; from a thread of its own."""

@@ -40,7 +40,7 @@ class Scenes:
             play_beside(run, {**beginning.document, **monitor})
         self.way: Way | None = None
         self._patched, self._before = False, {}
-        self._arrival = None                     # what to do once there
+        self._heard = self._arrival = None       # what to do once it is heard, and once there
         self._glide: list | None = None          # from, to, how far, when last
         self._glided = threading.Event()         # no glide is under way
         self.waiting: dict | None = None         # a document some of whose models are missing, and what plays instead
@@ -66,7 +66,7 @@ class Scenes:
             self.history.note(current=None, morph=None)
             self.history.step(start.label, self.now())
         if start.document and start.document["models"]:
-            self.go(start.document, start.found, self._woken)
+            self.go(start.document, start.found, arrival=self._woken)
             self._tell_missing([model["name"] for letter, model in models.of(start.document).items() if letter not in start.found])
 
     def _woken(self, way: Way) -> None:
@@ -166,14 +166,14 @@ class Scenes:
             self.history.step(label, document)
         self._key, self._edited = key, now
 
-    def go(self, document: dict, found: dict[str, Wanted], arrival, fade_ms: float = 50.0) -> Way:
-        """Set out for a document; ``arrival(way)`` is called once there."""
+    def go(self, document: dict, found: dict[str, Wanted], heard=None, arrival=None) -> Way:
+        """Set out for a document; ``heard(way)`` is called once it begins to be heard, ``arrival(way)`` once there."""
         if self.way and not self.way.ended.is_set():
             self.way.end("another patch was asked for")
         self.run.slots.give_up("another patch was asked for")
         self._glide = None
         self._glided.set()
-        self.way, self._arrival = Way(document, found, fade_ms), arrival
+        self.way, self._heard, self._arrival = Way(document, found), heard, arrival
         self._patched = False
         return self.way
 
@@ -191,6 +191,10 @@ class Scenes:
                 self._glide = [self._before, way.here, 0.0, now]
             else:
                 play_beside(self.run, way.here)
+            self.more = unknown(way.document)
+            if self._heard:
+                self._heard(way)
+            self._key = None
         if not way.ended.is_set():
             return
         self.way = None
@@ -199,14 +203,16 @@ class Scenes:
                 play_beside(self.run, self._before)
             self._missing -= way.models.keys()       # one that came and cannot be played is not tried again
             return
-        self.more = unknown(way.document)
         for slot in self.run.slots.slots:
             for letter, wanted in way.models.items():
                 if wanted.lies_in(slot):
                     self.names.learn(slot.path, slot.title, way.document["models"][letter])
         self._missing = models.of(way.document).keys() - way.models.keys()
         self.waiting, self._instead = (way.document, self.playing()) if self._missing else (None, None)
-        self._arrival(way)
+        if self._heard:
+            self.history.amend(self.there(way))
+        if self._arrival:
+            self._arrival(way)
         self._key = None
 
     def _gliding(self, now: float) -> None:
@@ -241,11 +247,11 @@ class Scenes:
 
     # -- recall, in the asker's thread
 
-    def travel(self, document: dict, arrival, request: dict, found: dict[str, Wanted] | None = None) -> dict:
+    def travel(self, document: dict, request: dict, heard=None, arrival=None, found: dict[str, Wanted] | None = None) -> dict:
         """Go there and wait for the arrival, unless told not to. The answer's fields. Raises ``NeurorackError``."""
         found = found_models(document) if found is None else found
         missing = [model["name"] for letter, model in models.of(document).items() if letter not in found]
-        way = self.run.call(self._leave_morph_and_go, document, found, arrival)
+        way = self.run.call(self._leave_morph_and_go, document, found, heard, arrival)
         if request.get("wait", True) and way.ended.wait(WAIT_SECONDS) and way.glides:
             self._glided.wait(1.0)
         if way.error:
@@ -273,5 +279,5 @@ class Scenes:
                 found = found_models(document)
                 if came := self._missing & found.keys():
                     self.run.say(f"{', '.join(found[letter].name for letter in came)}: there now")
-                    self.run.call(self.go, document, found, lambda way: self.history.amend(self.now()))
+                    self.run.call(self.go, document, found, lambda way: None)
         self._searching = False
