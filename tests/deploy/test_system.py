@@ -82,17 +82,23 @@ def test_a_model_is_taken_in_by_the_services_account(board, tmp_path):
 
 def test_the_panel_changes_the_release(board):
     """The way of shutdown and reboot too: a file, the path unit, power.sh as root."""
-    before, other = board.base.current(), "00000000-copy"
+    def current():
+        return board.system.run("readlink", "/opt/neurorack/current").stdout.strip().removeprefix("releases/")
+
+    def statistics():
+        return json.loads(board.system.run("neurorack", "ctl", "statistics", "--json").stdout or "{}")
     well(board)
-    assert board.system.run("cp", "-a", str(board.base.release(before)), str(board.base.release(other))).returncode == 0
-    told = json.loads(board.system.run("neurorack", "ctl", "statistics", "--json").stdout)
+    before, other = current(), "00000000-copy"
+    assert board.system.run("cp", "-a", f"/opt/neurorack/releases/{before}", f"/opt/neurorack/releases/{other}").returncode == 0
+    told = statistics()
     assert {"name": before, "runs": True} in told["releases"] and {"name": other, "runs": False} in told["releases"] and not told["power"]
     done = board.system.run("neurorack", "ctl", "release", other, "--yes")
     assert done.returncode == 0, done.stderr
-    until(lambda: board.base.current() == other, 20, "the change")
-    until(lambda: json.loads(board.system.run("neurorack", "ctl", "statistics", "--json").stdout or "{}").get("versions", {}).get("release") == other, 60, "the other", every=0.3)
-    assert well(board)["slots"]["A"]["playing"] and board.base.trial() == {"new": other, "old": before}
-    until(lambda: board.system.run("cat", "/var/lib/neurorack/good-release").stdout.strip() == other, 40, "a release that held", every=0.5)
+    until(lambda: current() == other, 20, "the change")
+    assert board.system.run("cat", "/opt/neurorack/trial").stdout.split() == [f"new={other}", f"old={before}"]
+    until(lambda: statistics().get("versions", {}).get("release") == other, 60, "the other", every=0.3)
+    assert well(board)["slots"]["A"]["playing"]
+    until(lambda: board.system.run("cat", "/var/lib/neurorack/good-release").stdout.strip() == other, 60, "a release that held", every=0.5)
 
 
 def test_a_restart_of_the_board_plays(board):

@@ -107,7 +107,7 @@ class Calibration(Screen):
             self._verify(canvas, y, foot)
             hint = "press: keep   hold: throw away" if phase == "verify" else "kept   press: back"
         elif phase == "over":
-            lines = [*(f"{jack}: {why}" for jack, why in told["failed"].items()), told["error"] or told["line"]]
+            lines = [why if jack in why else f"{jack}: {why}" for jack, why in told["failed"].items()] or [told["error"] or told["line"]]
             canvas.lines(lay.margin, y + lay.gap, "\n".join(filter(None, lines)) or "Nothing was changed.", "regular", most=(foot - y) // (canvas.font("regular").height + 2))
             hint = "old values stay   press: back"
         elif phase == "patch":
