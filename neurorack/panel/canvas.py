@@ -106,10 +106,14 @@ class Canvas:
         self.draw.point([(at, y) for at in range(x, x + width, step)], fill=self.ink(colour))
 
     def ring(self, x: int, y: int, radius: int, share: float, colour: str = "fg", width: int | None = None) -> None:
-        """A part of a circle, from the top to the right."""
-        if share > 0:
-            self.draw.arc((x - radius, y - radius, x + radius, y + radius), -90, -90 + 360 * min(1.0, share),
-                          fill=self.ink(colour), width=width or 2 * self.layout.line)
+        """A part of a circle, from the top to the right: on an OLED a slice in a circle, else an arc on a faint one."""
+        box, end = (x - radius, y - radius, x + radius, y + radius), -90 + 360 * min(1.0, share)
+        if self.layout.colour:
+            self.draw.arc(box, 0, 360, fill=self.ink("faint"), width=width or 2 * self.layout.line)
+            self.draw.arc(box, -90, end, fill=self.ink(colour), width=width or 2 * self.layout.line)
+        else:
+            self.draw.ellipse(box, outline=self.ink(colour))
+            self.draw.pieslice(box, -90, end, fill=self.ink(colour))
 
     def bar(self, x: int, y: int, width: int, height: int, value: float, colour: str = "fg", origin: float = 0.0, mark: float | None = None) -> None:
         """A value from 0 to 1 in its track, filled from ``origin``; ``mark``: a second value, a line across."""

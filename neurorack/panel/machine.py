@@ -228,7 +228,6 @@ class Machine:
         width = max(canvas.text_width(label), canvas.text_width(f"→ {follows}", "tiny") if follows else 0) + 2 * radius + 6 * lay.margin
         x, y, width, height = canvas.box(min(width, canvas.width), 2 * radius + 4 * lay.margin, "accent")
         middle = y + height // 2
-        canvas.dot(x + radius, middle, radius, "faint" if lay.colour else "dim", filled=False)
         canvas.ring(x + radius, middle, radius, (seconds - start) / (end - start), "accent")
         at = x + 2 * radius + 2 * lay.margin
         space = canvas.font("tiny").cap + lay.margin + canvas.font("regular").cap if follows else canvas.font("regular").cap

@@ -130,7 +130,7 @@ class Home(Screen):
     @staticmethod
     def _label(view: View, jack: str, moves: dict[str, list[str]]) -> str:
         names = moves.get(jack, [])
-        return names[0] + (f" +{len(names) - 1}" if len(names) > 1 else "") if names else "–"
+        return names[0] + (f" +{len(names) - 1}" if len(names) > 1 else "") if names else jack
 
     @staticmethod
     def _share(view: View, jack: str) -> float:
