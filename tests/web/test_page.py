@@ -78,6 +78,10 @@ def test_a_cable_is_drawn_heard_and_taken_out(page):
     page.drag(page.find(".source[data-kind=clock]"), page.find(".jack[data-jack=gate1]"))
     until(lambda: page.face.ask({"do": "cables"})["jacks"]["gate1"]["from"], PATIENCE, "the cable", 0.05)
     until(lambda: page.js("return document.querySelectorAll('.cables > g.wire-clock').length") == 1, PATIENCE, "the drawn cable", 0.05)
+    ends = page.js("""
+        const middle = (one) => { const box = one.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; };
+        return [...document.querySelectorAll('.cables > g > .plug')].map(middle).concat([...document.querySelectorAll('.source[data-kind=clock] .out-jack, .jack[data-jack=gate1]')].map(middle));""")
+    assert np.abs(np.sort(ends[:2], 0) - np.sort(ends[2:], 0)).max() < 2, "a cable ends in its jacks"
     heard = page.hear(1.6)
     assert np.abs(heard).max() > 0.01 and len(onsets(heard, threshold=0.02, quiet_frames=200)) >= 1
     jack = page.find(".jack[data-jack=gate1]")
