@@ -44,6 +44,9 @@ class Board(Protocol):
         """Every CV jack in volts, as converted now or last, NaN where it never was; raises ``OSError`` on a bus error (of a board that does not
         watch its chips itself)."""
 
+    # oldest_cv_ns(now_ns) -> int, of boards whose chips convert by themselves: when the conversion ended that is longest ago, of the
+    # last ones of all jacks (CLOCK_MONOTONIC)
+
     def close(self) -> None: ...
 
 

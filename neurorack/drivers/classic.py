@@ -13,7 +13,7 @@ import math
 import threading
 from collections import deque
 
-from neurorack.drivers.converters import Converters
+from neurorack.drivers.converters import Converters, oldest
 from neurorack.drivers.part import ErrorCount
 from neurorack.drivers.wakeup import Wakeup
 
@@ -27,6 +27,7 @@ class ClassicBoard:
         self._rise, self._fall = gates["rise_volts"], gates["fall_volts"]
         self._high = [False] * gates["jacks"]
         self._volts = [math.nan] * settings["cv"]["jacks"]
+        self._at_ns = [0] * len(self._volts)
         self._cv = {f"cv{i + 1}": i for i in range(len(self._volts))}
         self._gate = {f"gate{i + 1}": i for i in range(len(self._high))}
         self._edges: deque[tuple[int, int, bool]] = deque()
@@ -36,7 +37,7 @@ class ClassicBoard:
     def _converted(self, jack: str, volts: float, ns: int) -> None:
         """From the chips' threads."""
         if jack in self._cv:
-            self._volts[self._cv[jack]] = volts
+            self._volts[self._cv[jack]], self._at_ns[self._cv[jack]] = volts, ns
             return
         number = self._gate[jack]
         high = volts > self._fall if self._high[number] else volts >= self._rise
@@ -64,6 +65,10 @@ class ClassicBoard:
     def read_cv(self) -> list[float]:
         """Volts at the jacks as last converted, NaN where one never was."""
         return list(self._volts)
+
+    def oldest_cv_ns(self, now_ns: int) -> int:
+        """When the jack that waits longest was converted."""
+        return oldest(self._at_ns, now_ns)
 
     def errors(self) -> dict[str, str]:
         return {part.name: part.failing for part in self._converters.parts if part.failing}

@@ -11,6 +11,8 @@ from neurorack.drivers.gpio import open_lines
 from neurorack.drivers.mcp3208 import CODES, Mcp3208
 from neurorack.drivers.part import Part
 
+STILL_NS = 30_000_000      # a chip that has converted nothing for so long is not waited for
+
 
 def title(converter: dict) -> str:
     """What people are told: "ADS1015 at 0x48", "MCP3208 at spidev0.0"."""
@@ -88,3 +90,9 @@ class Converters:
             scan.close()
         for part, _, _ in self._read:
             part.close()
+
+
+def oldest(ends_ns: list[int], now_ns: int) -> int:
+    """The end of the conversion that is longest ago, of each jack's last; chips that convert at ``read``, or have not for
+    ``STILL_NS``, do not count. ``now_ns`` where none does."""
+    return min((ns for ns in ends_ns if ns > now_ns - STILL_NS), default=now_ns)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from neurorack.drivers.converters import Converters
+from neurorack.drivers.converters import Converters, oldest
 from neurorack.drivers.gpio import open_lines
 from neurorack.drivers.part import ErrorCount, Part
 from neurorack.drivers.wakeup import Wakeup
@@ -24,6 +24,7 @@ class PiBoard:
         self._wakeup = Wakeup()
         self._lines = Part("the gates' GPIO", lambda: self._open_lines(settings["gpio"], gates), note, count)
         self._volts = [math.nan] * settings["cv"]["jacks"]
+        self._at_ns = [0] * len(self._volts)
         self._jack = {f"cv{i + 1}": i for i in range(len(self._volts))}
         self._converters = Converters(settings, note, count, self._cv)
         self._lines.get()
@@ -35,7 +36,7 @@ class PiBoard:
         return lines
 
     def _cv(self, jack: str, volts: float, ns: int) -> None:
-        self._volts[self._jack[jack]] = volts
+        self._volts[self._jack[jack]], self._at_ns[self._jack[jack]] = volts, ns
 
     def gate_fd(self) -> int:
         return self._wakeup.fd
@@ -62,6 +63,10 @@ class PiBoard:
         NaN where it never did."""
         self._converters.read()
         return list(self._volts)
+
+    def oldest_cv_ns(self, now_ns: int) -> int:
+        """When the jack that waits longest was converted."""
+        return oldest(self._at_ns, now_ns)
 
     def errors(self) -> dict[str, str]:
         """Parts that fail now, and why."""

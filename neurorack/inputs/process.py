@@ -26,6 +26,8 @@ FIFO_PRIORITY = 60
 _PR_SET_TIMERSLACK = 29
 HEARTBEAT_NS = 20_000_000
 RETRY_NS = 100_000_000      # pause after a failed scan
+STAND_NS = 1_000_000           # so long after its gate's edge a sequencer's CV stands
+LOOK_AGAIN_NS = 300_000        # at a converter that has not yet come round
 LOOK_NS = 1_000_000_000     # between two looks for changed settings
 HIT_NS = 5_000_000          # length of the gate that a clock's step stands for
 
@@ -52,6 +54,8 @@ class Scanner:
         self.clock, self.midi_clock = Clock(), MidiClock()
         self.remote: wire.Receiver | None = None            # what is played over MIDI and OSC
         self.settling: list[tuple[int, int, bool]] = []     # a heap by time
+        self.look_again_ns = 0                              # at edges whose CVs are still to be converted
+        self._oldest_cv_ns = getattr(board, "oldest_cv_ns", None)
         self.next_scan = self.next_run = time.monotonic_ns()
         self.failing = False
         self._gates_high, self._bounces, self._tap_ns = 0, 0, child.rack.run.tap_ns
@@ -158,6 +162,9 @@ class Scanner:
     def publish_settled(self, now: int) -> None:
         settled = []
         while self.settling and now >= self.settling[0][0] + self.settle_ns:
+            if not self._converted_since(self.settling[0][0], now):
+                self.look_again_ns = now + LOOK_AGAIN_NS
+                break
             settled.append(heapq.heappop(self.settling))
             edge_ns, gate, level = settled[-1]
             self.sources.gate(gate, level, edge_ns)
@@ -167,6 +174,15 @@ class Scanner:
         for edge_ns, gate, level in settled:
             self.rack.publish_edge(gate, level, edge_ns, self.conditioner.volts)
             self.section.edges = self.section.edges + 1
+
+    def _converted_since(self, edge_ns: int, now: int) -> bool:
+        """Each CV was converted after it stood; waited for only so long, for the sound must not.
+
+        A converter that runs by itself may have begun anew, and then needs longer than its board file's ``settle_us``.
+        """
+        if self._oldest_cv_ns is None or now >= edge_ns + 2 * self.settle_ns:
+            return True
+        return self._oldest_cv_ns(now) >= edge_ns + min(STAND_NS, self.settle_ns // 2)
 
     # -- now and then
 
@@ -197,7 +213,7 @@ class Scanner:
             if (due := line.waiting_until) is not None:
                 at = min(at, due)
         if self.settling:
-            at = min(at, self.settling[0][0] + self.settle_ns)
+            at = min(at, max(self.settling[0][0] + self.settle_ns, self.look_again_ns))
         due = self.clock.next_step_ns
         return at if due is None else min(at, due)
 
