@@ -97,7 +97,7 @@ def test_the_panel_changes_the_release(board):
     until(lambda: current() == other, 20, "the change")
     assert board.system.run("cat", "/opt/neurorack/trial").stdout.split() == [f"new={other}", f"old={before}"]
     until(lambda: statistics().get("versions", {}).get("release") == other, 60, "the other", every=0.3)
-    assert well(board)["slots"]["A"]["playing"]
+    until(lambda: well(board)["slots"]["A"]["playing"], 30, "its sound", every=0.3)
     until(lambda: board.system.run("cat", "/var/lib/neurorack/good-release").stdout.strip() == other, 60, "a release that held", every=0.5)
 
 
