@@ -17,7 +17,7 @@ def register(request) -> None:
     learn.add_argument("--seconds", type=float, default=15.0, help="wait so long for a controller (default 15)")
     request("unlearn", "forget a control's MIDI controller").add_argument("control")
     midi = request("midi", "show MIDI ports, settings and learned controllers, or change settings")
-    midi.add_argument("change", nargs="*", metavar="NAME=VALUE", help="mode=legato, channel=3, bend_semitones=12, pitch=cv5 ...")
+    midi.add_argument("change", nargs="*", metavar="NAME=VALUE", help="mode=legato, channel=3, bend_semitones=12, pitch=cv5, takeover=scale ...")
 
 
 def read(args) -> dict | None:
@@ -45,5 +45,6 @@ def page(answer: dict) -> str | None:
     if told["zones"]:
         lines.append("MPE: " + ", ".join(f"manager channel {manager}, {members} members" for manager, members in told["zones"].items()))
     for name, one in told["learned"].items():
-        lines.append(f"{name}: {one['source']}, {one['low']:g} to {one['high']:g}")
+        waits = f"; it stands at {one['waits']['at']:.2f}, the control at {one['waits']['for']:.2f}" if "waits" in one else ""
+        lines.append(f"{name}: {one['source']}, {one['low']:g} to {one['high']:g}{waits}")
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from neurorack.remote import wire
 from neurorack.remote.midi import NEXT
 from neurorack.remote.ports import unavailable
 from neurorack.remote.settings import parse_voice
+from neurorack.remote.takeover import Takeover
 from neurorack.slot import MIX, MORPH
 from neurorack.watched import Watched
 
@@ -33,6 +34,7 @@ class Remote:
         self._numbers = 0
         self._listens = False
         self._lock = threading.Lock()
+        self._takeover = Takeover(self._stands)
         #: what the control socket can ask for: name -> handler of ``Wishes``
         self.requests = {"learn": self._learn, "unlearn": self._unlearn, "midi": self._midi}
 
@@ -109,10 +111,33 @@ class Remote:
         if request["do"] == "hold":
             self._let_go(request["jack"])
         elif request["do"] == "set":
-            with contextlib.suppress(NeurorackError, TimeoutError):      # a fader would say it a hundred times a second
-                self.run.wishes.handle(request)
+            self._set(request["control"], request["value"])
+        elif request["do"] == "move":
+            value = self._takeover.moved(request["control"], request["value"], request["low"], request["high"], request["takeover"])
+            if value is not None:
+                self._set(request["control"], value)
+        elif request["do"] == "learned":
+            self._takeover.take(request["control"])
         else:
             threading.Thread(target=self.run.wishes.from_a_hand, args=(request,), daemon=True).start()   # finding a model may take a while
+
+    def _set(self, name: str, value: float) -> None:
+        with contextlib.suppress(NeurorackError, TimeoutError):      # a fader would say it a hundred times a second
+            self.run.wishes.handle({"do": "set", "control": name, "value": value})
+
+    def _stands(self, name: str) -> float | None:
+        """Where a control's knob stands: as set, else as the card of what is heard says; None for one it does not have."""
+        run = self.run
+        if name == MIX:
+            return run.slots.knob
+        if name == MORPH:
+            morph = run.scenes.morphing.morph
+            return morph and morph.knob
+        if name in run.patch.knobs:
+            return run.patch.knobs[name]
+        card = run.slots.slots[run.slots.heard].card or {}
+        own = (card.get("patch") or {}).get("knobs") or {}
+        return next((own.get(name, one.get("default", 0.5)) for one in card.get("controls", []) if one["name"] == name), None)
 
     def _let_go(self, jack: int) -> None:
         """The built-in patch leaves a jack that is played from afar."""
@@ -158,11 +183,17 @@ class Remote:
     def _unlearn(self, request: dict) -> dict:
         from neurorack.wishes import text
 
-        return self._ask({"do": "unlearn", "control": text(request, "control")}, ANSWER_SECONDS)
+        answer = self._ask({"do": "unlearn", "control": text(request, "control")}, ANSWER_SECONDS)
+        self._takeover.forget(request["control"])
+        return answer
 
     def _midi(self, request: dict) -> dict:
         voice = request.get("voice") or {}
         if not isinstance(voice, dict):
             raise NeurorackError(f"voice is {voice!r}; it must be settings by their names")
         parse_voice(voice)
-        return self._ask({"do": "midi", "voice": voice}, ANSWER_SECONDS)
+        answer = self._ask({"do": "midi", "voice": voice}, ANSWER_SECONDS)
+        for name, one in answer.get("midi", {}).get("learned", {}).items():
+            if waits := self._takeover.waits(name):
+                one["waits"] = {"at": round(waits[0], 4), "for": round(waits[1], 4)}
+        return answer

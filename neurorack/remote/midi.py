@@ -27,7 +27,8 @@ class Midi:
     """All ports together.
 
     Args:
-        out: ``gate(gate, high, ns)``, ``volts(name, jack, volts)``, ``clock(what, ns)``, ``control(name, value)`` and ``wish(request)``.
+        out: ``gate(gate, high, ns)``, ``volts(name, jack, volts)``, ``clock(what, ns)``, ``controller(name, value, low, high, takeover)`` and
+            ``wish(request)``.
     """
 
     def __init__(self, out, kept: Kept):
@@ -119,7 +120,7 @@ class Midi:
                 continue
             taken = True
             if name != NEXT:
-                self.out.control(name, learned.value(moved))
+                self.out.controller(name, learned.value(moved), learned.low, learned.high, self.kept.voice.takeover)
             elif moved < 0.5:
                 self._pressed.discard(source)
             elif source not in self._pressed:
@@ -148,6 +149,8 @@ class Midi:
         if learning.enough_ns is not None and now >= learning.enough_ns:
             self.learning, source = None, chosen(learning.moved)
             self.kept.controls[learning.control] = Learned(source, learning.low, learning.high)
+            if learning.control != NEXT:
+                self.out.wish({"do": "learned", "control": learning.control})
             self._saved(learning.done, f"{learning.control} follows {title(source)}, from {learning.low:g} to {learning.high:g}")
         elif now >= learning.until_ns:
             self.learning = None

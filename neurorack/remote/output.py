@@ -22,7 +22,7 @@ class Output:
 
     def __init__(self, section, edges: socket.socket, talk: socket.socket):
         self.section, self.sender, self.talk = section, wire.Sender(edges), talk
-        self.pending: dict[str, float] = {}        # control -> its newest value, not yet told
+        self.pending: dict[str, dict] = {}         # control -> the newest wish for it, not yet told
         self._added: dict[str, tuple[int, float]] = {}    # what adds to a jack: name -> (jack, volts)
         self._touched: set[int] = set()
         section.cv_volts = 0.0
@@ -59,12 +59,16 @@ class Output:
 
     def control(self, name: str, value: float) -> None:
         """Told with the next ``flush``: a controller that floods costs no more than one that moves slowly."""
-        self.pending[name] = value
+        self.pending[name] = {"do": "set", "control": name, "value": value}
+
+    def controller(self, name: str, value: float, low: float, high: float, takeover: str) -> None:
+        """As ``control``, from a controller with ends, which may have to wait until it stands where its control stands."""
+        self.pending[name] = {"do": "move", "control": name, "value": value, "low": low, "high": high, "takeover": takeover}
 
     def flush(self) -> None:
         while self.pending:
             name = next(iter(self.pending))
-            if not self.wish({"do": "set", "control": name, "value": self.pending[name]}):
+            if not self.wish(self.pending[name]):
                 return      # the supervisor is busy; the newest values wait
             del self.pending[name]
 

@@ -4,7 +4,8 @@
 
     kind: midi
     format: 1
-    voice: {channel: all, mode: retrigger, bend_semitones: 2, mpe_members: 0, pitch: cv1, velocity: cv2, pressure: cv3, wheel: cv4, pedal: gate2}
+    voice: {channel: all, mode: retrigger, bend_semitones: 2, mpe_members: 0, pitch: cv1, velocity: cv2, pressure: cv3, wheel: cv4, pedal: gate2,
+            takeover: pickup}
     controls:
       brightness: {source: cc, channel: 1, number: 21, low: 0, high: 1}
 """
@@ -23,6 +24,7 @@ import yaml
 from neurorack.errors import PatchError
 from neurorack.inputs import store
 from neurorack.remote.controllers import KINDS, Source
+from neurorack.remote.takeover import MODES
 from neurorack.shm import table
 
 FORMAT = 1
@@ -42,6 +44,7 @@ class VoiceSettings:
     pressure: str = "cv3"
     wheel: str = "cv4"
     pedal: str = "gate2"
+    takeover: str = "pickup"          # of learned controllers that do not stand where their control stands
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Learned:
         return (1 - moved) * self.low + moved * self.high      # the ends exactly
 
 
-_CHOICES = {"channel": ("all", *range(1, 17)), "mode": ("retrigger", "legato"), "pedal": ("gate1", "gate2", OFF),
+_CHOICES = {"channel": ("all", *range(1, 17)), "mode": ("retrigger", "legato"), "pedal": ("gate1", "gate2", OFF), "takeover": MODES,
             **dict.fromkeys(("pitch", "velocity", "pressure", "wheel"), (*JACKS, OFF))}
 _NUMBERS = {"bend_semitones": (0, 96), "mpe_members": (0, 15)}
 

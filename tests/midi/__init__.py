@@ -21,5 +21,8 @@ class Heard:
     def control(self, name, value):
         self.controls[name] = round(value, 6)
 
+    def controller(self, name, value, low, high, takeover):
+        self.control(name, value)
+
     def wish(self, request):
         self.wishes.append(request)

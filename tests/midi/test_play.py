@@ -38,7 +38,8 @@ def playing(server, tone, tmp_path_factory):
         osc = free.getsockname()[1]
     keys, state = Keys("keys"), folder / "state"
     state.mkdir()
-    (state / "midi.yaml").write_text("kind: midi\nformat: 1\ncontrols:\n  sharpness: {source: cc, channel: 4, number: 74, high: 0.75}\n")
+    (state / "midi.yaml").write_text("kind: midi\nformat: 1\ncontrols:\n  sharpness: {source: cc, channel: 4, number: 74, high: 0.75}\n"
+                                     "  a knob: {source: cc, channel: 6, number: 74}\n")
     with Playing(folder, "--model", str(tone), "--score", str(score), "--midi", "keys", "--osc", str(osc), env={"STATE_DIRECTORY": str(state)}) as run:
         run.keys, run.state, run.osc = keys, state, ("127.0.0.1", osc)
         run.sounding()
@@ -119,6 +120,30 @@ def test_learning_by_moving(playing):
     refused = ctl(playing, "learn", "no such control")
     assert refused.returncode == 2 and name in refused.stderr and refused.stderr.count("\n") == 1
     assert ctl(playing, "unlearn", name).returncode == 0
+
+
+def test_a_learned_controller_does_not_make_its_control_jump(playing):
+    """It was moved by another hand: the fader is followed once it gets there, or (scale) from where it stands."""
+    def ask(**what):
+        return control.request(what, playing.pid)
+
+    def move(*values):
+        for value in values:
+            messages = playing.rack.remote.messages
+            playing.keys.send("control_change", control=74, channel=5, value=value)
+            until(lambda: playing.rack.remote.messages > messages, 5, "the message")
+            time.sleep(0.1)
+        return ask(do="status")["patch"]["knobs"]["a knob"]
+
+    ask(do="set", control="a knob", value=0.5)
+    assert move(10, 20, 30) == 0.5 and "the control at 0.50" in ctl(playing, "midi").stdout
+    assert move(70) == pytest.approx(70 / 127) and move(127) == 1.0, "it has passed, and is followed"
+    ask(do="set", control="a knob", value=0.2)
+    ask(do="midi", voice={"takeover": "scale"})
+    assert 0.1 < move(120, 64) < 0.2 and move(0) == 0.0 and move(127) == 1.0
+    ask(do="set", control="a knob", value=0.5)
+    ask(do="midi", voice={"takeover": "jump"})
+    assert move(0) == 0.0
 
 
 def test_osc_plays_the_same_things(playing):
