@@ -66,13 +66,18 @@ def test_a_jack_is_routed_and_every_field_of_the_route_edited(face, instrument):
 
 
 def test_a_jack_is_learned_by_moving_it(face, instrument):
+    wires = instrument.attach().desk.cv_wire_volts
     face.menu("Controls", "booming", "learn a jack")
     face.draw()
-    instrument.attach().desk.cv_wire_volts[2] = 2.0
+    wires[0] = 4.0                           # moves by itself
+    began = face.view.now
+    face.until(lambda: face.view.now > began + 0.7, "a quiet moment")
+    assert face.screen.name == "learn-jack"
+    wires[2] = 2.0
     face.until(lambda: face.screen.name == "route", "the route")
     face.settled()
     assert route(instrument, "cv3", "booming")
-    instrument.attach().desk.cv_wire_volts[2] = 0.0
+    wires[0] = wires[2] = 0.0
     face.choose("remove")
     face.settled()
 

@@ -14,7 +14,7 @@ from neurorack.panel.widgets import Choice, Item, ListScreen, Value
 from neurorack.voice.patch import MODULATORS, MOST_STEPS, ROUTE_LIMITS
 
 MOVED_VOLTS = 0.7             # a jack that moved so far while one is learned is the one
-LEARN_SECONDS = 15.0
+LEARN_SECONDS, BUSY_SECONDS, PATIENT_SECONDS = 15.0, 0.6, 3.0     # in all; a jack that moves in the first of them moves by itself; then that one, too
 AMOUNT = "amount_per_volt"
 #: field -> label, and the rest of its declaration; the limits are those of the request.
 FIELDS = {
@@ -190,14 +190,15 @@ class Origins(ListScreen):
 
 
 class LearnJack(Screen):
-    """Waits until somebody moves a jack, and takes it."""
+    """Waits until somebody moves a jack, and takes it. A jack that moved by itself from the first, an LFO's say, gives way to one that begins to."""
 
     name = "learn-jack"
     holds = ("cancel", "", "home")
 
     def __init__(self, control: str):
         self.control = control
-        self._first: dict[str, float] = {}
+        self._spans: dict[str, tuple[float, float]] = {}
+        self._busy: set[str] = set()
         self._until = None
 
     def draw(self, canvas: Canvas, view: View) -> None:
@@ -216,10 +217,17 @@ class LearnJack(Screen):
             self.panel.toast("no jack moved")
             self.panel.back()
             return
+        waited = view.now - self._until + LEARN_SECONDS
         for at in range(view.cv_jacks):
-            jack, volts = f"cv{at + 1}", view.cv_volts[at]
-            if abs(volts - self._first.setdefault(jack, volts)) > MOVED_VOLTS:
-                self.panel.back()
-                self.panel.toast(f"{jack} moves {self.control}")
-                new_route(self.panel.screen, jack, self.control)
-                return
+            volts = view.cv_volts[at]
+            low, high = self._spans.get(f"cv{at + 1}", (volts, volts))
+            self._spans[f"cv{at + 1}"] = min(low, volts), max(high, volts)
+        moved = {jack: high - low for jack, (low, high) in self._spans.items() if high - low > MOVED_VOLTS}
+        if waited < BUSY_SECONDS:
+            self._busy = set(moved)
+        quiet = [jack for jack in moved if jack not in self._busy]
+        if quiet or moved and waited > PATIENT_SECONDS:
+            jack = max(quiet or moved, key=moved.get)
+            self.panel.back()
+            self.panel.toast(f"{jack} moves {self.control}")
+            new_route(self.panel.screen, jack, self.control)
