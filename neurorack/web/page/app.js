@@ -103,7 +103,7 @@ function light(i) { panel.light(`gate${i + 1}`, now.gates?.[i] || performance.no
 const CLOCKS = ["", "clock", "tapped", "MIDI"];
 watch("status", ({ slots }) => say($("#playing"), Object.values(slots).filter(Boolean).map((slot) => slot.model).join(" + ") || "no model"));
 setInterval(() => {
-  const parts = [now.load !== undefined && `${Math.round(100 * now.load)} % load`, now.clock?.[0] && `${now.clock[1].toFixed(1)} BPM ${CLOCKS[now.clock[0]]}`, now.underruns > 0 && `${now.underruns} underruns`];
+  const parts = [now.load !== undefined && `${Math.round(100 * now.load)} % load`, now.clock?.[0] && `${now.clock[1].toFixed(1)} BPM ${CLOCKS[now.clock[0]]}`, now.underruns > 0 && `${now.underruns} underrun${now.underruns > 1 ? "s" : ""}`];
   say($("#figures"), parts.filter(Boolean).join("  ·  "));
 }, 500);
 const undo = $("#undo");

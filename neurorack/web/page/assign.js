@@ -1,7 +1,8 @@
 // The patch: which jack moves which control, by how much; what the gates do. One row a route, each opened for its details.
 
-import { h, put, plain, figures } from "./dom.js";
+import { h, put, say, plain, figures } from "./dom.js";
 import { wish, watch, state } from "./live.js";
+import { label } from "./routes.js";
 import { slider, select, toggle } from "./form.js";
 
 const SCALES = ["chromatic", "major", "minor", "harmonic-minor", "dorian", "phrygian", "lydian", "mixolydian", "major-pentatonic", "minor-pentatonic", "blues", "whole-tone", "fifths", "octaves"];
@@ -27,8 +28,9 @@ class Row {
     this.parts = Object.fromEntries(NUMBERS.map((field) => [field.name, slider({ ...field, value: route[field.name] }, (value) => this.changed(field.name, value))]));
     this.parts.quantise = select({ name: "quantise", choices: this.#quantises(route.quantise), value: route.quantise }, (value) => this.changed("quantise", value));
     this.parts.latched = toggle({ name: "latched", label: "read at each hit only", doc: "as a sample and hold", value: route.latched }, (value) => this.changed("latched", value));
+    this.control = h("b", { text: label(control) });
     this.amount = h("span", { class: "figure soft" });
-    const details = h("details", {}, h("summary", { "aria-label": `${plain(jack)} to ${control}: details` }, h("b", { class: `chip ${jack.slice(0, 2)}`, text: plain(jack) }), h("span", { "aria-hidden": "true", class: "arrow", text: "→" }), h("b", { text: control }), this.amount),
+    const details = h("details", {}, h("summary", { "aria-label": `${plain(jack)} to ${control}: details` }, h("b", { class: `chip ${jack.slice(0, 2)}`, text: plain(jack) }), h("span", { "aria-hidden": "true", class: "arrow", text: "→" }), this.control, this.amount),
       h("div", { class: "fields" }, Object.values(this.parts).map((part) => part.element),
         h("button", { type: "button", class: "danger", text: "Take this route away", on: { click: () => wish({ do: "unroute", jack, control }) } })));
     this.details = details;
@@ -68,6 +70,7 @@ export class Assign {
       h("section", { class: "card" }, h("h2", { text: "Gates" }), h("div", { class: "two" }, this.gates.gate1.element, this.gates.gate2.element)));
     watch("hello", ({ jacks }) => this.#jacks(jacks.cv));
     watch("status", (status) => this.#show(status));
+    watch("labels", () => { this.key = null; for (const row of this.rows.values()) say(row.control, label(row.value.control)); if (state.status) this.#show(state.status); });
   }
 
   /** Choose a jack for a new route, and show its first one. */
@@ -87,7 +90,7 @@ export class Assign {
     if (key !== this.key) {
       this.key = key;
       const before = this.control.value;
-      this.control.replaceChildren(...names.map((name) => h("option", { value: name, text: name })));
+      this.control.replaceChildren(...names.map((name) => h("option", { value: name, text: label(name).toLowerCase() === name ? label(name) : `${label(name)} (${name})` })));
       if (names.includes(before)) this.control.value = before;
     }
     const seen = new Set();

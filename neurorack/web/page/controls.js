@@ -1,7 +1,7 @@
 // The controls of the models that play: a slider for each knob, under it what the control is at this moment with its CVs added.
 
 import { h, put, clamp } from "./dom.js";
-import { ask, wish, watch, state, now } from "./live.js";
+import { announce, ask, wish, watch, state, now } from "./live.js";
 import { slider } from "./form.js";
 import { moved } from "./routes.js";
 import { Plane } from "./plane.js";
@@ -39,6 +39,7 @@ export class Controls {
 
   #described(card, names) {
     this.card = card;
+    announce("labels", { ...state.labels, ...Object.fromEntries((card.controls ?? []).map((one) => [one.name, one.label ?? one.name])) });
     this.about.textContent = card.description ?? "";
     this.#build(names);
     this.#knobs(state.status.patch);

@@ -34,6 +34,12 @@ export function ask(what) {
   });
 }
 
+/** A part that the page itself finds out, kept and told as those of the instrument. */
+export function announce(part, value) {
+  state[part] = value;
+  tell(part, value);
+}
+
 let complain = () => {};
 /** Where the one line of a refused wish goes. */
 export function onRefusal(call) { complain = call; }

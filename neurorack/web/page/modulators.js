@@ -3,6 +3,7 @@
 import { h, say, plain, figures, clamp } from "./dom.js";
 import { wish, watch, state, now as live } from "./live.js";
 import { select } from "./form.js";
+import { movers } from "./routes.js";
 import { form } from "./fields.js";
 
 class Card {
@@ -29,10 +30,14 @@ class Card {
       this.element.classList.toggle("off", now.kind === "off");
     }
     this.form.set(now);
-    const to = routes.filter((route) => route.jack === this.name).map((route) => route.control).join(", ");
     this.to.hidden = now.kind === "off";
-    say(this.to, to ? `moves ${to}` : "Route it …");
+    this.routed(routes);
     this.swing(live.mods?.[Number(this.name.slice(3)) - 1] ?? 0);
+  }
+
+  routed(routes) {
+    const to = movers(routes, this.name);
+    say(this.to, to ? `→ ${to}` : "Route it …");
   }
 
   swing(volts) {
@@ -56,6 +61,7 @@ export class Modulators {
         this.cards.get(one.name).show(one, state.status?.patch.routes ?? []);
       }
     });
+    for (const part of ["status", "labels"]) watch(part, () => { for (const card of this.cards.values()) card.routed(state.status?.patch.routes); });
     watch("now", (changed) => { changed.mods?.forEach((volts, i) => this.cards.get(`mod${i + 1}`)?.swing(volts)); });
   }
 }

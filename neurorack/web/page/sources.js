@@ -35,7 +35,7 @@ export class Sources {
     this.element = h("section", { class: "sources", "aria-label": "Sources" }, h("h2", { text: "SOURCES" }), this.hint, this.list, this.looked, this.keys.element);
     addEventListener("keydown", (event) => { if (event.key === "Escape") { this.#hold(null); if (narrow.matches) this.choose(null); } });
     watch("cables", (told) => this.#show(told));
-    watch("status", () => this.#moves());
+    for (const part of ["status", "labels"]) watch(part, () => this.#moves());
     watch("now", (changed) => { if (changed.cv && this.chosen) this.#volts(); });
     this.#say();
   }
@@ -179,6 +179,7 @@ export class Sources {
   /** Say of each jack what is in it and what it moves. */
   #moves() {
     const { patch } = state.status ?? {}, cables = state.cables?.jacks ?? {};
+    if (this.to && this.chosen) say(this.to, `→ ${(isGate(this.chosen) ? patch?.gates?.[this.chosen] : movers(patch?.routes, this.chosen)) || "nothing yet"}`);
     for (const [name, button] of this.jacks) {
       const kind = cables[name]?.from?.kind, does = isGate(name) ? patch?.gates?.[name] : movers(patch?.routes, name);
       put(button, "aria-label", `${plain(name)}${kind ? `, ${kind} plugged in` : ""}${does ? `, ${isGate(name) ? "does" : "moves"} ${does}` : ""}`);
@@ -202,9 +203,9 @@ export class Sources {
   #open(jack, from, told) {
     this.volt = h("output", { class: "figure soft" });
     const close = h("button", { type: "button", class: "icon", "aria-label": "Close", text: "×", on: { click: () => { const button = this.jacks.get(jack); this.choose(null); button?.focus(); } } });
-    const routes = h("button", { type: "button", class: "quiet", text: isGate(jack) ? "What it does …" : "What it moves …", on: { click: () => this.assign(jack) } });
+    this.to = h("button", { type: "button", class: "quiet", title: "What it moves: see Patch", on: { click: () => this.assign(jack) } });
     this.made = this.source = null;
-    const parts = [h("div", { class: "head" }, h("h3", { text: plain(jack) }), this.volt, close)];
+    const parts = [h("div", { class: "head" }, h("h3", { text: plain(jack) }), this.to, this.volt, close)];
     if (this.simulated) {
       this.source = select({ name: "from", label: "Plugged in", choices: [["", "nothing"], ...Object.keys(this.kinds).map((kind) => [kind, kind])], value: from?.kind ?? "" }, (kind) => (kind ? this.plug(jack, kind) : this.unplug(jack)));
       parts.push(this.source.element);
@@ -216,7 +217,8 @@ export class Sources {
         parts.push(knob({ name: "volts", label: "volts by hand", low: -10, high: 10, value: told.volts ?? 0, fallback: 0, unit: "V" }, (volts) => wish({ do: "volts", jack, volts })).element);
       }
     }
-    this.looked.replaceChildren(...parts, routes);
+    this.looked.replaceChildren(...parts);
+    this.#moves();
   }
 
   #volts() {
