@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from neurorack.errors import NeurorackError, PatchError
 from neurorack.patches import schema
 from neurorack.patches.asked import number as place
-from neurorack.patches.history import change
 from neurorack.patches.morph import between
-from neurorack.patches.present import OF_A_FILE, mirrored, route_document
+from neurorack.patches.present import OF_A_FILE, mirrored
 from neurorack.patches.recall import Wanted
+from neurorack.patches.turned import Turned
 from neurorack.patches.waking import found_models
 from neurorack.slot import MORPH
 from neurorack.voice.patch import followed
@@ -43,22 +43,7 @@ class Morph:
     found: tuple[dict[str, Wanted], dict[str, Wanted]] = ({}, {})     # models of the two
     second: bool = False                     # the second one's models play
     aim: tuple[float, float] | None = None   # by the clock: where to, and change of the knob a beat
-    hand: dict[tuple, object] = field(default_factory=dict)           # path in the document -> as it was turned meanwhile
     playing: list = field(default_factory=list)
-
-    def document(self, defaults: dict[str, float], routes: list) -> dict:
-        """At ``value``. ``routes``: those that move the morph itself, which stay as they are."""
-        made = between(self.one, self.other, self.value, defaults)
-        made = {**made, "knobs": dict(made["knobs"]), "drives": dict(made["drives"]), "routes": [
-            *(route for route in made["routes"] if route["control"] != MORPH), *map(route_document, routes)]}
-        for path, value in self.hand.items():
-            if path == ("routes",):
-                made["routes"] = [*value, *map(route_document, routes)]
-            elif len(path) == 1:
-                made[path[0]] = value
-            else:
-                made[path[0]][path[1]] = value
-        return made
 
 
 def together(one: dict, other: dict) -> tuple[dict, dict] | None:
@@ -93,8 +78,7 @@ class Morphing:
         self.scenes, self.run = scenes, scenes.run
         self.morph: Morph | None = None
         self._played = 0.0
-        self._signed: tuple = ()
-        self._document: dict = {}
+        self._turned = Turned(scenes, morphs=True)
         #: what the control socket can ask for
         self.requests = {"morph": self._morph}
 
@@ -147,10 +131,9 @@ class Morphing:
             morph.aim = None if morph.knob == aim else morph.aim
 
     def _play(self, morph: Morph) -> None:
-        if self._sign() != self._signed:
-            self._turned_by_hand(morph)
+        self._turned.look()
         second = morph.value > 0.5 + (-HALF_WIDTH if morph.second else HALF_WIDTH)
-        document = morph.document(self.scenes.defaults(), self._routes())
+        document = self._turned.on(between(morph.one, morph.other, morph.value, self.scenes.defaults()))
         if morph.flips and second != morph.second:
             morph.second = second
             end = morph.other if second else morph.one
@@ -159,33 +142,13 @@ class Morphing:
         self.scenes.play(document)
         if all(slot.holds for slot in self.run.slots.slots) and not morph.flips:
             self.run.slots.knob = document["mix"]
-        self._remember(document)
+        self._turned.remember(document)
 
     def _flipped(self, way) -> None:
         """The other models play; the morph goes on."""
         if self.morph:
             self.morph.playing = self.scenes.playing()
-            self._remember(self.scenes.now())
-
-    def _remember(self, document: dict) -> None:
-        self._signed, self._document = self._sign(), document
-
-    def _sign(self) -> tuple:
-        """Quick to compare: tells whether somebody else changed the patch."""
-        patch = self.run.patch
-        return (dict(patch.knobs), dict(patch.drives), tuple(patch.routes), patch.level_db, dict(patch.gates), set(patch.left_free),
-                self.run.sources.settings, self.run.slots.knob)
-
-    def _turned_by_hand(self, morph: Morph) -> None:
-        """What differs from what was played last stays as it is from now on."""
-        before, now = schema.cleaned(self._document), self.scenes.now()
-        own = [[route for route in document["routes"] if route["control"] != MORPH] for document in (before, now)]
-        for path, *_ in change({**before, "mix": now["mix"], "routes": own[0]}, {**now, "routes": own[1]}):
-            if path[0] in ("knobs", "drives"):
-                if path[-1] in now[path[0]]:
-                    morph.hand[tuple(path)] = now[path[0]][path[-1]]
-            elif path[0] in self._document and path[0] not in ("models", "kind", "format"):
-                morph.hand[path[0],] = own[1] if path[0] == "routes" else now[path[0]]
+            self._turned.remember(self.scenes.now())
 
     # -- the request, in the asker's thread
 
@@ -240,7 +203,8 @@ class Morphing:
             turned = [mirrored(end) for end in (one, other)] if way.turned and pair else [one, other]
             self.morph = Morph(*turned, (first, to), names, value, value, not pair, found, second, playing=self.scenes.playing())
             self._played = time.monotonic()
-            self._remember(self.scenes.there(way))
+            self._turned = Turned(self.scenes, morphs=True)
+            self._turned.remember(self.scenes.now())
             self.scenes.history.note(morph={"from": first, "to": to, "value": value} if first else None)
         self.scenes.travel(document, {**request, "wait": True}, arrival=arrival, found=found[second])
 

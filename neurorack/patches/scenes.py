@@ -18,6 +18,7 @@ from neurorack.patches.morph import between
 from neurorack.patches.morphing import Morphing
 from neurorack.patches.present import capture, patch_of, play_beside, unknown
 from neurorack.patches.recall import GLIDE_SECONDS, Wanted, Way
+from neurorack.patches.turned import Turned
 from neurorack.patches.waking import Beginning, found_models
 
 LEAST_GLIDE_STEPS = 16
@@ -40,8 +41,10 @@ class Scenes:
             play_beside(run, {**beginning.document, **monitor})
         self.way: Way | None = None
         self._patched, self._before = False, {}
+        self._gone = False                       # somewhere, ever
         self._heard = self._arrival = None       # what to do once it is heard, and once there
         self._glide: list | None = None          # from, to, how far, when last
+        self._turned = Turned(self)
         self._glided = threading.Event()         # no glide is under way
         self.waiting: dict | None = None         # a document some of whose models are missing, and what plays instead
         self._instead: list | None = None
@@ -60,13 +63,14 @@ class Scenes:
         start = self.beginning
         for words in start.words:
             self.run.say(words)
-        if self.way:
+        if self._gone:               # somebody was quicker
             return
         if start.label:
             self.history.note(current=None, morph=None)
             self.history.step(start.label, self.now())
         if start.document and start.document["models"]:
-            self.go(start.document, start.found, arrival=self._woken)
+            document = {**self.now(), "models": start.document["models"], "mix": start.document["mix"]}      # with what was edited meanwhile
+            self.go(document, start.found, arrival=self._woken)
             self._tell_missing([model["name"] for letter, model in models.of(start.document).items() if letter not in start.found])
 
     def _woken(self, way: Way) -> None:
@@ -126,10 +130,14 @@ class Scenes:
 
     def meant(self) -> dict:
         """As ``now``, once all that is on its way has come. In the supervisor's loop."""
-        if self.way:
-            return self.there(self.way)
-        now = self.now()
-        return {**self._glide[1], "models": now["models"], "mix": now["mix"]} if self._glide else now
+        if self.way and not self.way.patched:
+            return self.way.here
+        now = end = self.now()
+        if self._glide:
+            self._turned.look()
+            end = self._turned.on(self._glide[1])
+        at = self.way.here if self.way else now
+        return schema.cleaned({**end, "models": at["models"], "mix": at["mix"]})
 
     def there(self, way: Way) -> dict:
         """The document that was gone for, as it lies in the slots."""
@@ -171,7 +179,7 @@ class Scenes:
         if self.way and not self.way.ended.is_set():
             self.way.end("another patch was asked for")
         self.run.slots.give_up("another patch was asked for")
-        self._glide = None
+        self._glide, self._gone = None, True
         self._glided.set()
         self.way, self._heard, self._arrival = Way(document, found), heard, arrival
         self._patched = False
@@ -188,6 +196,8 @@ class Scenes:
             self._patched, self._before = True, self.now()
             if way.glides:
                 self._glided.clear()
+                self._turned = Turned(self)
+                self._turned.remember(self._before)
                 self._glide = [self._before, way.here, 0.0, now]
             else:
                 play_beside(self.run, way.here)
@@ -217,9 +227,11 @@ class Scenes:
 
     def _gliding(self, now: float) -> None:
         one, other, x, last = self._glide
+        self._turned.look()
         x = min(1.0, x + min(now - last, GLIDE_SECONDS / LEAST_GLIDE_STEPS) / GLIDE_SECONDS)     # late, it glides longer
         self._glide[2:] = x, now
-        self.play(between(one, other, x, self.defaults()))
+        self.play(document := self._turned.on(between(one, other, x, self.defaults())))
+        self._turned.remember(document)
         if x >= 1:
             self._glide = None
             self._glided.set()

@@ -15,7 +15,7 @@ from neurorack.inputs import store
 from neurorack.patches import models, schema, text
 from neurorack.patches.history import History
 from neurorack.patches.journal import NAME, Journal
-from neurorack.patches.present import heard_slot
+from neurorack.patches.present import OF_A_FILE, heard_slot
 from neurorack.patches.recall import Wanted
 from neurorack.voice.card import check_card
 
@@ -105,7 +105,8 @@ def heard_model(document: dict, file: Path) -> str | None:
 
 def _document(settings, history: History, words: list[str]) -> tuple[dict | None, str]:
     if settings.patch:
-        return load_document(settings.patch), f"play {Path(settings.patch).name}"
+        document = load_document(settings.patch)
+        return {key: value for key, value in document.items() if key not in OF_A_FILE}, f"play {Path(settings.patch).name}"
     if settings.fresh or settings.model or settings.score or not history.now:
         return None, "start anew"
     try:

@@ -116,6 +116,17 @@ def test_a_gesture_is_one_step_and_undo_and_redo_lead_back_and_forth(run):
     until(lambda: run.ask("scenes")["redo"] is None and run.ask("scenes")["undo"] == "set level", 5, "another way")
 
 
+def test_a_knob_turned_while_the_others_still_glide_stays_where_it_was_turned(run):
+    run.ask("set", control="level", value=0.95)
+    run.ask("scene_recall", number=1, wait=False)
+    until(lambda: run.plays()[-1] not in (0.95, 0.2), 5, "the glide", every=0.001)
+    run.ask("set", control="level", value=0.55)
+    run.ask("scene_save", number=40)
+    time.sleep(0.5)
+    assert run.plays()[-1] == 0.55 and text.read(run.state / "scenes" / "40.yaml")["knobs"]["level"] == 0.55
+    run.ask("scene_delete", number=40)
+
+
 def test_a_model_that_is_missing_is_waited_for_and_taken_when_it_comes(run, files):
     run.ask("scene_recall", number=1)
     scene = yaml.safe_load((run.state / "scenes" / "01.yaml").read_text())
