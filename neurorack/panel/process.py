@@ -19,6 +19,7 @@ from neurorack.process import Child
 
 FRAME_NS = 33_400_000             # not more than 30 frames a second
 CALM_NS, DARK_NS = 100_000_000, 250_000_000       # where nothing moves; while the display is dim or dark
+MOST_SHARE = 0.07                 # of a core for what moves by itself: a slow board draws it less often, turns and presses as ever
 NICE = 10
 SHIFT_SECONDS, SHIFTS = 60, ((0, 0), (1, 0), (1, 1), (0, 1))     # of an OLED's picture, against burning in
 DIM_SHARE = 0.12
@@ -55,7 +56,7 @@ class Panel:
         if not config.get("restarted"):
             self.machine.push(first(time.monotonic_ns() / 1e9))
         self.drawn_ns, self.changed_ns, self.shown, self.dirty, self.moves = 0, 0, b"", True, False
-        self.picture, self.unsent = None, False
+        self.cost_ns, self.unsent = 0.0, False          # processor time of a picture, smoothed
 
     def step(self) -> None:
         """Wait for something to do, and do it."""
@@ -68,7 +69,9 @@ class Panel:
             self.asker.results()
             now = time.monotonic_ns()
             if now >= self._due_ns():
+                began = time.thread_time_ns()
                 self._draw(now)
+                self.cost_ns += 0.1 * (time.thread_time_ns() - began - self.cost_ns)
         except Exception as error:   # noqa: BLE001 - a screen with a mistake must not take the panel with it
             self._failed(error)
 
@@ -91,7 +94,8 @@ class Panel:
             return self.changed_ns + FRAME_NS
         if machine.light != self._full and not machine.held:
             return self.drawn_ns + DARK_NS
-        return self.drawn_ns + (FRAME_NS if machine.screen.moving or self.moves or machine.held else CALM_NS)
+        moves = machine.screen.moving or self.moves or machine.held
+        return self.drawn_ns + (max(FRAME_NS, round(self.cost_ns / MOST_SHARE)) if moves else CALM_NS)
 
     def _take(self) -> None:
         """Turns and presses, in order."""
