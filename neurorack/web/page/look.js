@@ -49,7 +49,7 @@ function knob({ x, y }) {
 
 /** The panel's drawing for a layout. */
 export function draw(places) {
-  const { window, encoder, button, jacks, dense } = places;
+  const { window, encoder, button, jacks, square, dense } = places;
   const above = dense ? 5.6 : 6;
   const art = s("svg", { class: "art", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true", focusable: "false" },
     s("defs", {}, shade("face", "face-a", "face-b"), shade("cap", "cap-a", "cap-b", "radialGradient", { cx: 0.38, cy: 0.3, r: 0.85 }),
@@ -60,7 +60,7 @@ export function draw(places) {
     label(WIDTH / 2, 11.4, "NEURORACK", "title"),
     s("rect", { x: window.x - 1, y: window.y - 1, width: window.width + 2, height: window.height + 2, rx: 1.6, class: "bezel" }),
     s("rect", { ...window, rx: 0.7, class: "glass" }),
-    knob(encoder), label(encoder.x, encoder.y + 11.8, "TURN · PRESS", "small"),
+    knob(encoder), square ? "" : label(encoder.x, encoder.y + (dense ? 10.9 : 11.8), "TURN · PRESS", "small"),
     s("g", { transform: `translate(${button.x} ${button.y})`, class: "push-art" }, s("circle", { r: 5.1, class: "well" }), s("circle", { r: 4.1, class: "push" })),
     s("rect", { x: 30.4, y: jacks.out_l.y - 9.1, width: 27.8, height: 15.4, rx: 1.6, class: "outputs" }));
   const names = { in_l: "IN L", in_r: "IN R", out_l: "OUT L", out_r: "OUT R" };
