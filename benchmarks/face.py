@@ -73,7 +73,8 @@ async def page(port: int, seconds: float) -> dict:
                             clicked = None
                         hits = told["hits"][0]
                 messages[kind] = messages.get(kind, 0) + 1
-    return {"lights_ms": lights, "kilobytes_a_second": round(bytes_in / 1000 / seconds, 1), "messages_a_second": {kind: round(count / seconds, 1) for kind, count in messages.items()}}
+    return {"lights_ms": lights, "kilobytes_a_second": round(bytes_in / 1000 / seconds, 1),
+            "messages_a_second": {kind: round(count / seconds, 1) for kind, count in messages.items()}}
 
 
 def a_round(face: bool, seconds: float, block: int) -> dict:

@@ -66,7 +66,8 @@ async def _listen(child: Child, server) -> None:
     port = door.getsockname()[1]
     child.rack.web.port = port
     if not child.config.get("restarted"):
-        child.say(f"the page is at http://{shown(address)}:{port}/" + (" and on every other address of this machine; browsers are paired with a code" if address == "0.0.0.0" else ""))
+        child.say(f"the page is at http://{shown(address)}:{port}/"
+                  + (" and on every other address of this machine; browsers are paired with a code" if address == "0.0.0.0" else ""))
     await server.Server(child, address, port).serve(door)
 
 

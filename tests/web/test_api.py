@@ -18,7 +18,8 @@ from tests.web.face import asks, live, told
 # ---- who is answered
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "localhost.evil.example:{port}", "127.0.0.1:{port}x", "", "[::1", "127.0.0.1.:99999999999999999999"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1",
+                                  "localhost.evil.example:{port}", "127.0.0.1:{port}x", "", "[::1", "127.0.0.1.:99999999999999999999"])
 def test_a_name_that_is_not_ours_is_refused(face, host):
     for path in ("/", "/api/status", "/live"):
         assert asks(face, "GET", path, headers={"Host": host.format(port=face.port)})[0] in (400, 421)
@@ -29,7 +30,8 @@ def test_a_name_that_is_not_ours_is_refused(face, host):
 def test_another_sites_page_is_refused(face, headers):
     headers = {name: value.format(port=face.port) for name, value in headers.items()}
     assert asks(face, "POST", "/api/do", headers=headers, json={"do": "tap"})[0] == 403
-    assert asks(face, "GET", "/live", headers={**headers, "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x" * 22 + "=="})[0] == 403
+    assert asks(face, "GET", "/live", headers={**headers, "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                                                         "Sec-WebSocket-Key": "x" * 22 + "=="})[0] == 403
 
 
 def test_our_own_page_and_programs_are_answered(face):
@@ -61,7 +63,8 @@ def test_files_of_the_page_by_their_content(face):
 
 def test_status_log_and_statistics(face):
     status, answer = told(face, "GET", "/api/status")
-    assert status == 200 and answer["pid"] == face.run.pid and answer["web"] == {"address": f"http://127.0.0.1:{face.port}/", "listening": True, "network": False, "pages": answer["web"]["pages"]}
+    assert status == 200 and answer["pid"] == face.run.pid
+    assert answer["web"] == {"address": f"http://127.0.0.1:{face.port}/", "listening": True, "network": False, "pages": answer["web"]["pages"]}
     lines = told(face, "GET", "/api/log")[1]["lines"]
     assert any("plays on" in line for line in lines)
     assert told(face, "GET", "/api/statistics")[1]["cores"]
@@ -194,6 +197,7 @@ def test_an_upload_that_is_cut_leaves_nothing(face, reset):
 
 
 def test_broken_requests_harm_nobody(face):
-    for data in (b"\x00" * 100, b"GET / HTTP/9.9\r\n\r\n", b"GET " + b"x" * 20000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 5000 + b"\r\n", b"POST /api/do HTTP/1.1\r\nContent-Length: -1\r\n\r\n"):
+    for data in (b"\x00" * 100, b"GET / HTTP/9.9\r\n\r\n", b"GET " + b"x" * 20000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 5000 + b"\r\n",
+                 b"POST /api/do HTTP/1.1\r\nContent-Length: -1\r\n\r\n"):
         assert not _raw(face, data).startswith(b"HTTP/1.1 2")
     assert json.loads(asks(face, "GET", "/api/status")[2])["ok"]

@@ -79,7 +79,8 @@ def test_a_bug_in_a_handler_is_an_error_and_no_more():
     assert status == 500 and "a bug" not in text
 
 
-@pytest.mark.parametrize("host, wanted", [("a.b", ("a.b", 80)), ("A.b.:8042", ("a.b", 8042)), ("[::1]:9", ("::1", 9)), ("[::1]", ("::1", 80)), ("127.0.0.1:8042", ("127.0.0.1", 8042))])
+@pytest.mark.parametrize("host, wanted", [("a.b", ("a.b", 80)), ("A.b.:8042", ("a.b", 8042)), ("[::1]:9", ("::1", 9)), ("[::1]", ("::1", 80)),
+                                          ("127.0.0.1:8042", ("127.0.0.1", 8042))])
 def test_hosts(host, wanted):
     assert split_host(host) == wanted
 

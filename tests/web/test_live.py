@@ -124,7 +124,8 @@ def test_the_scope_shows_what_sounds(face):
         async with live(face) as page:
             for high in (True, False):
                 await page.ask(do="gate", jack="gate1", high=high)
-            return await page.until(lambda m: m if isinstance(m, bytes) and m[0] == 2 and np.abs(np.frombuffer(m[4:], "<i2").astype(int)).max() > 300 else None, what="a loud scope")
+            return await page.until(lambda m: m if isinstance(m, bytes) and m[0] == 2 and np.abs(np.frombuffer(m[4:], "<i2").astype(int)).max() > 300 else None,
+                                    what="a loud scope")
     found = np.frombuffer(asyncio.run(work())[4:], "<i2")
     assert found.size == 1024
 
@@ -132,8 +133,8 @@ def test_the_scope_shows_what_sounds(face):
 # ---- clients that behave badly
 
 
-@given(st.lists(st.text(max_size=60) | st.binary(max_size=40) | st.dictionaries(st.sampled_from(("id", "do", "jack", "high", "value", "from")), st.none() | st.booleans() | st.integers()
-                | st.text(max_size=6) | st.sampled_from(("tap", "gate", "cable", "volts", "status")), max_size=5).map(json.dumps), min_size=1, max_size=10))
+@given(st.lists(st.text(max_size=60) | st.binary(max_size=40) | st.dictionaries(st.sampled_from(("id", "do", "jack", "high", "value", "from")),
+                st.none() | st.booleans() | st.integers() | st.text(max_size=6) | st.sampled_from(("tap", "gate", "cable", "volts", "status")), max_size=5).map(json.dumps), min_size=1, max_size=10))
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_nonsense_is_answered_and_the_page_lives_on(face, messages):
     async def work():

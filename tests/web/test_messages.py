@@ -27,7 +27,8 @@ def test_every_message_is_a_request_or_refused_in_one_line(text):
     assert all(request.get(key) is None or plain_name(request[key]) for key in NAMES)
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", "7", "{", "{}", '{"do": 7}', '{"do": "pairing_try", "code": "000000"}', '{"do": "unpair", "id": "all"}', '{"do": "power", "what": "shutdown"}',
+@pytest.mark.parametrize("text", ["", "null", "[]", "7", "{", "{}", '{"do": 7}', '{"do": "pairing_try", "code": "000000"}', '{"do": "unpair", "id": "all"}',
+                                  '{"do": "power", "what": "shutdown"}',
                                   '{"do": "swap", "model": "/etc/passwd"}', '{"do": "swap", "model": "../x"}', '{"do": "load", "slot": "B", "model": "x", "encoder": "a/b"}',
                                   '{"do": "take_delete", "take": ".."}', '{"do": "swap", "model": ["x"]}', '{"do": "tap", "id": [1]}', '{"do": "tap", "id": 1e400}', "[" * 5000,
                                   json.dumps({"do": "set", **{f"x{i}": 0 for i in range(100)}}), json.dumps({"do": "set", "x": "y" * limits.MOST_MESSAGE_BYTES})])

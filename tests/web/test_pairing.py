@@ -100,7 +100,8 @@ def test_only_the_hash_of_a_token_is_kept(tmp_path):
     assert paired.known(token) is None
 
 
-@pytest.mark.parametrize("content", ["", "7", "[]", "kind: paired", "kind: paired\nformat: 1\nbrowsers: 7", "kind: paired\nformat: 1\nbrowsers: [{id: x}]", "\x00\xff", "a: &a [*a]"])
+@pytest.mark.parametrize("content", ["", "7", "[]", "kind: paired", "kind: paired\nformat: 1\nbrowsers: 7",
+                                     "kind: paired\nformat: 1\nbrowsers: [{id: x}]", "\x00\xff", "a: &a [*a]"])
 def test_nobody_is_paired_by_a_damaged_file(tmp_path, content):
     (tmp_path / "paired.yaml").write_bytes(content.encode("latin-1"))
     assert Paired(tmp_path / "paired.yaml").all() == []
@@ -116,7 +117,8 @@ def network(tmp_path_factory):
 
 
 def test_without_a_token_there_is_the_door_and_nothing_else(network):
-    for method, path in (("GET", "/api/status"), ("GET", "/live"), ("GET", "/api/log"), ("POST", "/api/do"), ("GET", "/app.js"), ("GET", "/api/takes/x"), ("POST", "/api/models?name=x.ts"),
+    for method, path in (("GET", "/api/status"), ("GET", "/live"), ("GET", "/api/log"), ("POST", "/api/do"), ("GET", "/app.js"), ("GET", "/api/takes/x"),
+                         ("POST", "/api/models?name=x.ts"),
                          ("GET", "/api/scenes/1"), ("GET", "/nothing.js"), ("DELETE", "/api/models/impacts")):
         assert asks(network, method, path)[0] == 401, path
     status, headers, page = asks(network, "GET", "/")
