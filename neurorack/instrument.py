@@ -43,6 +43,7 @@ from neurorack.shm.rack import Rack
 from neurorack.slot import PLAYING
 from neurorack.slots import Slots
 from neurorack.takes import Takes
+from neurorack.tuning import leave_isolated_core
 from neurorack.upkeep import Upkeep
 from neurorack.voice.patch import default_patch
 from neurorack.watched import Watched
@@ -157,6 +158,7 @@ class Instrument:
     def play(self) -> dict:
         """Play until told to stop; returns the report. Raises ``NeurorackError`` when a child refused its settings."""
         name_process("neurorack: supervisor")
+        leave_isolated_core()
         for line in runfiles.recover():
             self.say(line)
         if self.warning:

@@ -19,7 +19,7 @@ import time
 
 from neurorack.errors import NeurorackError
 from neurorack.shm.rack import Rack
-from neurorack.tuning import take_isolated_core
+from neurorack.tuning import leave_isolated_core, take_isolated_core
 
 ROLES = {"audio": "neurorack.audio.process", "synth": "neurorack.synth.process", "inputs": "neurorack.inputs.process",
          "remote": "neurorack.remote.process", "web": "neurorack.web.process",
@@ -114,8 +114,7 @@ def new_threads_as_fifo(priority: int):
 def main(argv: list[str]) -> int:
     role, config = argv[0], json.loads(argv[1])
     name_process(f"neurorack: {config.get('called', role)}")
-    if role == "audio":
-        take_isolated_core()
+    take_isolated_core() if role == "audio" else leave_isolated_core()
     child = Child(role, config)
     try:
         importlib.import_module(ROLES[role]).run(child)

@@ -50,6 +50,13 @@ def take_isolated_core(root: Path = Path("/")) -> None:
             os.sched_setaffinity(0, isolated)
 
 
+def leave_isolated_core(root: Path = Path("/")) -> None:
+    """The calling process keeps off them: told to run on several cores, the kernel may start it on an isolated one and then leaves it there."""
+    with contextlib.suppress(OSError, ValueError):
+        if others := os.sched_getaffinity(0) - cores(read(root / ISOLATED)):
+            os.sched_setaffinity(0, others)
+
+
 def examine(settings: dict, root: Path = Path("/")) -> list[dict]:
     """Findings about this machine as the board of ``settings`` (a board file, read)."""
     model = read(root / "proc/device-tree/model")
@@ -146,5 +153,4 @@ def check_isolation(root: Path) -> list[dict]:
     isolated = read(root / ISOLATED)
     if isolated:
         return [finding("isolated core", OK, f"core {isolated} is left alone by the kernel; the audio process takes it")]
-    return [finding("isolated core", OK, "none; for one that only the audio process uses, add isolcpus=3 to the one line of "
-                    "/boot/firmware/cmdline.txt")]
+    return [finding("isolated core", OK, f"none; isolcpus=3 in the kernel's command line gives the audio process one of its own ({APPLY} on a Raspberry Pi)")]

@@ -83,16 +83,16 @@ def test_lists_of_cores():
 
 
 def test_the_isolated_core_is_taken_and_none_is_no_matter(tmp_path):
-    code = ("import os, sys; from pathlib import Path; from neurorack.tuning import take_isolated_core; take_isolated_core(Path(sys.argv[1])); "
-            "print(sorted(os.sched_getaffinity(0)))")
+    code = "import os, sys; from pathlib import Path; from neurorack import tuning; getattr(tuning, sys.argv[2])(Path(sys.argv[1])); print(sorted(os.sched_getaffinity(0)))"
     last = max(os.sched_getaffinity(0))
 
-    def affinity():
-        return subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT).stdout.strip()
+    def affinity(how="take_isolated_core"):
+        return subprocess.run([sys.executable, "-c", code, str(tmp_path), how], capture_output=True, text=True, cwd=ROOT).stdout.strip()
     assert affinity() == str(sorted(os.sched_getaffinity(0)))
     (tmp_path / "sys/devices/system/cpu").mkdir(parents=True)
     (tmp_path / tuning.ISOLATED).write_text(f"{last}\n")
     assert affinity() == f"[{last}]"
+    assert affinity("leave_isolated_core") == str(sorted(os.sched_getaffinity(0) - {last} or {last})), "every other process keeps off"
     (tmp_path / tuning.ISOLATED).write_text("4000\n")      # a core that is not there
     assert affinity() == str(sorted(os.sched_getaffinity(0)))
 
@@ -112,6 +112,47 @@ def test_config_gets_what_it_lacks_once(tmp_path):
     assert (path.parent / "config.txt.before-neurorack").read_text() == STOCK
     tune.tune_boot(tmp_path, "pi")
     assert "i2c" not in path.read_text() and (path.parent / "config.txt.before-neurorack").read_text() == STOCK
+
+
+LINE = "console=serial0,115200 console=tty1 root=PARTUUID=1234abcd-02 rootfstype=ext4 fsck.repair=yes rootwait\n"
+
+
+def boot_folder(tmp_path, line=LINE):
+    boot = tmp_path / "boot" / "firmware"
+    boot.mkdir(parents=True)
+    (boot / "config.txt").write_text(STOCK)
+    (boot / "cmdline.txt").write_text(line)
+    (tmp_path / "sys/devices/system/cpu/cpu3").mkdir(parents=True)
+    return boot
+
+
+def run_tune(root, *options):
+    return subprocess.run([sys.executable, str(ROOT / "tools/deploy/tune.py"), "--root", str(root), *options], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_core_is_set_apart_once_and_given_back(tmp_path):
+    boot = boot_folder(tmp_path)
+    assert "cmdline.txt: core 3" in run_tune(tmp_path, "--board", "pi")
+    assert (boot / "cmdline.txt").read_text() == f"{LINE.strip()} isolcpus=3\n" and (boot / "cmdline.txt.before-neurorack").read_text() == LINE
+    assert "has an isolated core" in run_tune(tmp_path, "--board", "pi")
+    (boot / "cmdline.txt").write_text((boot / "cmdline.txt").read_text().replace("rootwait", "rootwait quiet"))      # somebody's own word
+    assert "without isolcpus=3" in run_tune(tmp_path, "--undo")
+    assert (boot / "cmdline.txt").read_text() == f"{LINE.strip()} quiet\n" and (boot / "config.txt").read_text() == STOCK
+    assert sorted(path.name for path in boot.iterdir()) == ["cmdline.txt", "config.txt"]
+    assert "nothing of ours" in run_tune(tmp_path, "--undo")
+
+
+@pytest.mark.parametrize("line, told", [("", "not one line"), ("root=/dev/a\nquiet\n", "not one line"), ("console=tty1\n", "not one line"), (LINE.replace("rootwait", "isolcpus=2"), "has an isolated")])
+def test_a_command_line_that_is_not_understood_or_has_a_core_stays(tmp_path, line, told):
+    boot = boot_folder(tmp_path, line)
+    assert told in run_tune(tmp_path, "--board", "pi")
+    assert (boot / "cmdline.txt").read_text() == line and not (boot / "cmdline.txt.before-neurorack").exists()
+
+
+def test_no_core_is_set_apart_where_there_are_too_few(tmp_path):
+    boot = boot_folder(tmp_path)
+    (tmp_path / "sys/devices/system/cpu/cpu3").rmdir()
+    assert "no core 3" in run_tune(tmp_path, "--board", "pi") and (boot / "cmdline.txt").read_text() == LINE
 
 
 def test_another_dac_is_not_overruled():

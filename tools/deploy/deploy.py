@@ -40,7 +40,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--board", help="the board file it plays with from now on (a name of hardware/)")
     parser.add_argument("--options", help='more options of neurorack play there, such as "--device hifiberry --rate 48000"')
     parser.add_argument("--dry-run", action="store_true", help="look at the board and say each step; change nothing")
-    parser.add_argument("--tune", action="store_true", help="apply the safe settings that doctor asks for: buses, governor, interrupts (root)")
+    parser.add_argument("--tune", action="store_true", help="apply the safe settings that doctor asks for: buses, isolated core, governor, interrupts (root)")
     parser.add_argument("--user", action="store_true", help="into the account's own folder, even where root could be had")
     parser.add_argument("--watch", type=float, default=20.0, metavar="SECONDS", help="how long its health is watched (default 20)")
     parser.add_argument("--wheels", type=Path, metavar="FOLDER", help="take Python packages from these wheels: for a board without a network")
@@ -180,7 +180,7 @@ def plan(args: argparse.Namespace, facts: dict[str, str], request: dict, files: 
                   f"watch its health for {args.watch:g} s; go back to the release before if it is not well",
                   "remove all but three releases"]
     if args.tune:
-        lines.append("tune: buses and DAC in config.txt, governor, interrupts (a copy of each file is kept)" if request["service"] == "system"
+        lines.append("tune: buses and DAC in config.txt, an isolated core in cmdline.txt, governor, interrupts (a copy of each file is kept)" if request["service"] == "system"
                      else "tune: not without root; doctor names what to do")
     return lines
 
