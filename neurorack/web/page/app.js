@@ -66,7 +66,7 @@ function build() {
   const { hello, panel: shown, cables: told } = state;
   if (!hello || !told) return;
   const [width, height] = shown?.size ?? [128, 64];
-  if (panel.build(hello.jacks.cv, width === height, told.simulated)) sources.placed();
+  if (panel.build(hello.jacks.cv, width === height, told.simulated)) { sources.placed(); move(now); }
   panel.named(state.status?.patch.gates);
 }
 watch("hello", (hello) => { scope.rate = hello.rate; build(); });
@@ -79,7 +79,8 @@ watch("scope", (pairs) => scope.show(pairs));
 const hits = [0, 0], until = [0, 0], GLOW_MS = 70, FLOOR_DB = -60;
 let levels = [0, 0];
 const meter = $("#meter");
-watch("now", (changed) => {
+watch("now", (changed) => move(changed));
+function move(changed) {
   changed.cv?.forEach((volts, i) => panel.volts(`cv${i + 1}`, volts));
   if (changed.gates || changed.hits) {
     (now.gates ?? []).forEach((high, i) => {
@@ -94,7 +95,7 @@ watch("now", (changed) => {
   if (changed.input) changed.input.forEach((peak, i) => panel.level(i ? "in_r" : "in_l", clamp(1 - 20 * Math.log10(Math.max(peak, 1e-5)) / FLOOR_DB, 0, 1)));
   if (changed.led) panel.led(changed.led);
   if (changed.light !== undefined) panel.display.canvas.dataset.light = changed.light;
-});
+}
 setInterval(() => put(meter, "aria-valuenow", Math.round((1 - Math.max(...levels)) * FLOOR_DB)), 1000);
 function light(i) { panel.light(`gate${i + 1}`, now.gates?.[i] || performance.now() < until[i]); }
 

@@ -28,11 +28,12 @@ export class Sources {
     this.jacks = new Map();
     this.held = null;            // kind that waits for a jack
     this.chosen = null;          // jack that is looked at
+    this.title = h("h2", { text: "SOURCES" });
     this.hint = h("p", { id: "patch-hint", "aria-live": "polite" });
     this.list = h("div", { role: "group", "aria-label": "Sources to patch from", "aria-describedby": "patch-hint" });
     this.looked = h("div", { class: "inspector", role: "region", "aria-label": "The chosen jack", hidden: true });
     this.keys = new Keys();
-    this.element = h("section", { class: "sources", "aria-label": "Sources" }, h("h2", { text: "SOURCES" }), this.hint, this.list, this.looked, this.keys.element);
+    this.element = h("section", { class: "sources", "aria-label": "Sources" }, this.title, this.hint, this.list, this.looked, this.keys.element);
     addEventListener("keydown", (event) => { if (event.key === "Escape") { this.#hold(null); if (narrow.matches) this.choose(null); } });
     watch("cables", (told) => this.#show(told));
     for (const part of ["status", "labels"]) watch(part, () => this.#moves());
@@ -151,6 +152,7 @@ export class Sources {
     this.simulated = told.simulated;
     this.kinds = told.kinds ?? {};
     this.list.hidden = !told.simulated;
+    say(this.title, told.simulated ? "SOURCES" : "JACKS");
     if (told.simulated) for (const kind of Object.keys(this.kinds)) if (!this.rows.has(kind)) this.#row(kind);
     const wanted = [];
     for (const [jack, { from } = {}] of Object.entries(told.jacks).map(([name, value]) => [name, value ?? {}])) {
@@ -161,7 +163,7 @@ export class Sources {
     this.keys.show(Object.values(told.jacks).some((value) => value?.from?.kind === "keyboard"));
     this.#moves();
     this.#say();
-    if (!this.seen && told.simulated) { this.seen = true; if (!narrow.matches) this.choose("cv3"); }
+    if (!this.seen) { this.seen = true; if (!narrow.matches) this.choose("cv3"); }
     if (this.chosen) this.#inspect();
   }
 
