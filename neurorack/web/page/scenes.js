@@ -70,8 +70,10 @@ export class Scenes {
 
   #rename(row, scene) {
     const box = h("input", { type: "text", maxlength: 40, value: scene.name ?? "", "aria-label": `New name of scene ${scene.number}` });
+    let ended = false;
     const done = async (keep) => {
-      if (!box.isConnected) return;
+      if (ended) return;
+      ended = true;          // taking it away makes it lose the focus, which would end it again
       box.replaceWith(h("strong", { text: box.value || scene.name }));
       this.key = null;
       if (keep && box.value.trim() && box.value.trim() !== scene.name) await wish({ do: "scene_rename", number: scene.number, name: box.value.trim() });

@@ -69,6 +69,7 @@ export class Slots {
         box.value = scenes.some((scene) => String(scene.number) === before) ? before : String(scenes[Math.min(i, scenes.length - 1)]?.number ?? "");
       });
     }
+    if (!morph && this.from.value === this.to.value) this.to.value = String(scenes.find((scene) => String(scene.number) !== this.from.value)?.number ?? "");
     this.end.hidden = !morph;
     if (morph) {
       this.from.value = String(morph.from);
