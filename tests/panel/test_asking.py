@@ -85,7 +85,8 @@ def test_a_map_keeps_so_many_places_and_says_so(state):
         waypoints.waypoint({**ASKED, "at": [0.1, 0.1]})
 
 
-@pytest.mark.parametrize("text", ["", "x: [", "kind: waypoints\nformat: 1\nmodels: {birds: {plane: [pitch, colour], points: [[a, b]]}}", "kind: waypoints\nformat: 9\nmodels: {}", "- 1\n"])
+@pytest.mark.parametrize("text", [
+    "", "x: [", "kind: waypoints\nformat: 1\nmodels: {birds: {plane: [pitch, colour], points: [[a, b]]}}", "kind: waypoints\nformat: 9\nmodels: {}", "- 1\n"])
 def test_a_spoilt_file_counts_as_none(state, text):
     (state / "waypoints.yaml").write_text(text)
     assert waypoints.waypoints(ASKED) == {"points": []}

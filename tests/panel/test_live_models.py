@@ -82,6 +82,7 @@ def test_a_place_is_kept_and_gone_back_to(instrument):
     until(lambda: "points: []" in kept.read_text(), 10, "the place forgotten")
 
 
+@pytest.mark.soak
 def test_a_model_on_trial_goes_back(instrument):
     go(instrument, "models", 2, 1)
     until(lambda: screen(instrument) == "audition", 5, "audition")
@@ -101,6 +102,7 @@ def test_two_models_are_loaded_and_blended(instrument):
     until(lambda: abs(playing(instrument)[1] - before) > 0.15, 5, "another mix")
 
 
+@pytest.mark.soak
 def test_a_board_is_measured_while_it_plays(instrument):
     late = int(sum(sum(slot.late) for slot in instrument.rack.underruns))
     go(instrument, "models", 0, 1)

@@ -20,7 +20,8 @@ def _slot(name: str, model: str, controls, routes, load: float) -> Slot:
             "plane": [controls[1][0], controls[2][0]], "gestures": ["kick deep", "tabla low", "marimba"], "controls": []}
     card["controls"] = [{"name": each, "label": each, "unit": unit, "doc": f"the {each} of the sound", "kind": "input", "default": 0.5, "low": 0.0, "high": 1.0}
                         for each, _, _, unit in controls]
-    return Slot(name, model, True, load, 0.2, 128, 310.0, 480, False, 4, tuple(Control(each, value, knob, 0.0, 0.5, unit, f"the {each} of the sound") for each, value, knob, unit in controls),
+    return Slot(name, model, True, load, 0.2, 128, 310.0, 480, False, 4,
+                tuple(Control(each, value, knob, 0.0, 0.5, unit, f"the {each} of the sound") for each, value, knob, unit in controls),
                 tuple(Route(*route) for route in routes), (controls[1][0], controls[2][0]), MappingProxyType(card))
 
 
