@@ -83,9 +83,9 @@ class Browser:
         return self.js("const c = document.querySelector('.screen'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return Array.from(d).filter((_, i) => i % 4 === 0)")
 
     def errors(self) -> list[dict]:
-        """What the console was told of, that is no mere remark. Only what came since the last call is new."""
+        """What the console was told of as an error, since the page was opened."""
         self.said += self.driver.get_log("browser")
-        return [line for line in self.said if line["level"] in ("SEVERE", "WARNING")]
+        return [line for line in self.said if line["level"] == "SEVERE"]
 
     # -- doing
 
