@@ -11,6 +11,7 @@ from typing import Protocol
 
 import yaml
 
+from neurorack.drivers import remedy
 from neurorack.errors import BoardError
 from neurorack.process import tell
 
@@ -110,7 +111,7 @@ def answering(settings: dict) -> dict[str, str]:
             chip.close()
             found[title(converter)] = ""
         except ImportError as error:
-            found[title(converter)] = f"{error.name} is not installed: pip install 'neurorack[board]'"
+            found[title(converter)] = f"{error.name} is not installed: {remedy()}"
         except OSError as error:
             found[title(converter)] = error.strerror or str(error)
     return found
@@ -160,7 +161,7 @@ def open_board(settings: dict, rack, config: dict) -> Board:
 
         return PiBoard(settings, note, count)
     except ImportError as error:
-        raise BoardError(f"board {settings['name']} needs {error.name}: pip install 'neurorack[board]'") from None
+        raise BoardError(f"board {settings['name']} needs {error.name}: {remedy()}") from None
 
 
 def wires(settings: dict, rack, simulated: bool = False):

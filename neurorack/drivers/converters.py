@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 
 from neurorack.drivers.ads1x15 import Ads1x15, keeps_pace
 from neurorack.drivers.ads_scan import AdsScan
@@ -53,6 +54,7 @@ class Converters:
             publish(jack, (volts - zero) / slope, ns)
 
         for converter in settings["converters"]:
+            import_module("spidev" if "spi" in converter else "smbus2")     # now, for whoever can tell: a chip is opened when it is needed
             part = Part(title(converter), opener(settings, converter), note, count)
             self.parts.append(part)
             if converter["chip"] == "mcp3208":

@@ -16,8 +16,11 @@ def _gpio():
     """The module that drives the data and reset lines: RPi.GPIO (rpi-lgpio gives the same), or Jetson.GPIO."""
     try:
         from RPi import GPIO
-    except (ImportError, RuntimeError):
-        from Jetson import GPIO
+    except (ImportError, RuntimeError) as error:
+        try:
+            from Jetson import GPIO
+        except ImportError:
+            raise error if isinstance(error, ImportError) else OSError(errno.ENODEV, str(error)) from None
     GPIO.setwarnings(False)
     GPIO.setmode(GPIO.BCM)
     return GPIO

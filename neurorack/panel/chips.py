@@ -11,6 +11,7 @@ import errno
 
 import numpy as np
 
+from neurorack.drivers import remedy
 from neurorack.drivers.display import open_display
 
 PAGES, BANDS = 8, 12
@@ -104,6 +105,6 @@ def open_chip(settings: dict) -> Oled | Lcd:
     try:
         device = open_display(settings)
     except ImportError as error:
-        raise OSError(errno.ENOPKG, f"{error.name or error} is missing: pip install 'neurorack[board]'") from None
+        raise OSError(errno.ENOPKG, f"{error.name or error} is missing: {remedy()}") from None
     chip = settings["display"]["chip"]
     return Lcd(device) if chip == "st7789" else Oled(device, chip)
