@@ -26,7 +26,7 @@ BOARDS = ("desk", "pi", "pi-ads1115", "classic")
 TRANSFERS = 3                 # of an ADS conversion: point, read, next settings
 #: What each converter can do, conversions a second: an ADS at its fastest rate; a single shot wakes for 25 us and sends
 #: 8 bytes with their acknowledges before the next. An MCP3208 is asked for 2000 scans a second.
-LIMIT_HZ = {"ads1115": 860.0, "ads1015 single shots": 1 / (1.1 / 3300 + 30e-6 + 0.2e-3)}
+LIMIT_HZ = {"ads1115": 860.0, "ads1015 single shots": 1 / (1.1 / 3300 + 30e-6 + 87 / 400e3)}
 #: How far off the chips are that are calibrated; at the pin. The classic board's pin sees a twentieth of a jack's volts.
 OFF = {"pi": {"gain": 1.02, "offset_volts": 0.03}, "pi-ads1115": {"gain": 1.02, "offset_volts": 0.03}, "classic": {"gain": 1.02, "offset_volts": 0.0014}}
 #: Eight modulators, every kind among them, the dear ones twice.

@@ -1,8 +1,8 @@
 """Board ``classic``: the original module. Its gates share two ADS1015 with the CVs, so they are looked at, not told.
 
 What that can do, at 400 kHz and without the ALERT/RDY pins wired: a conversion takes at most 0.36 ms, its transfer
-0.2 ms, so each chip converts about 1750 times a second. In the order gate 1, gate 2, gate 1, gate 2, cv1 a gate is
-looked at every 1.1 ms, or 1.7 ms around the CV's turn. So a trigger of 2.5 ms and more is never lost (measured on simulated
+0.2 ms, so each chip converts about 1700 times a second. In the order gate 1, gate 2, gate 1, gate 2, cv1 a gate is
+looked at every 1.2 ms, or 1.7 ms around the CV's turn. So a trigger of 2.5 ms and more is never lost (measured on simulated
 chips on a busy machine; 1.8 ms: 96 %, 1 ms: 69 %), and an edge is timed 0.9 ms late on average, 2.2 ms at most. The
 comparator would watch one input only, and keep the others waiting.
 """
