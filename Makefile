@@ -16,7 +16,7 @@ SETUP = @sh tools/setup/setup.sh
 RUN = @exec "$(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup play test test-board soak bench figures wheels lab doctor clean
+.PHONY: help setup play test test-board test-arm64 soak bench figures wheels lab doctor clean
 
 help: ## this list
 	@echo 'Neurorack. Start with: make play'
@@ -44,6 +44,10 @@ test-board: ## the tests of a real board's chips, each skipped by name where it 
 	$(SETUP) play test
 	$(RUN)/python" -m pytest --timeout 300 -rs tests/board $(ARGS)
 
+test-arm64: ## deploy to an emulated arm64 Debian and compare its sound (root, a network, a quarter of an hour): make test-arm64 ARGS="--suite trixie"
+	$(SETUP) play
+	@PYTHONPATH=. "$(VENV)/bin/python" -m tests.deploy.arm64 $(ARGS)
+
 soak: ## the long tests (minutes to hours)
 	$(SETUP) play test
 	$(RUN)/python" -m pytest -m soak $(ARGS)
@@ -55,7 +59,7 @@ bench: ## this machine's speed: make bench ARGS="--json"
 figures: ## every figure of the README anew, into benchmarks/results (an hour, on a quiet machine)
 	$(SETUP) play test bench
 	for run in shared_memory.py kernel_choice.py engine_vs_torch.py "lifted_vs_torchscript.py --full" "lifted_vs_torchscript.py --isa sse" \
-	    admission.py inputs.py swap.py realtime.py; do "$(VENV)/bin/python" benchmarks/$$run || exit 1; done
+	    admission.py inputs.py panel.py face.py swap.py realtime.py; do "$(VENV)/bin/python" benchmarks/$$run || exit 1; done
 
 wheels: ## which packages have wheels for ARM boards; to keep them: make wheels ARGS="--python 3.11 --into FOLDER"
 	$(SETUP) play
