@@ -67,20 +67,24 @@ class Browser:
 
     def find(self, selector: str):
         """The first visible element."""
-        return until(lambda: self.js("return [...document.querySelectorAll(arguments[0])].find((one) => one.checkVisibility()) ?? null", selector), PATIENCE_SECONDS, selector, 0.05)
+        return until(lambda: self.js("return [...document.querySelectorAll(arguments[0])].find((one) => one.checkVisibility()) ?? null", selector),
+                     PATIENCE_SECONDS, selector, 0.05)
 
     def named(self, name: str):
         """The visible control of this name: what a screen reader would say, in its simple cases (``test_page_access`` asks the browser itself)."""
         return until(lambda: self.js("""
             return [...document.querySelectorAll("button, a, [role], input, select, summary")].find((one) => one.checkVisibility() &&
-                (one.getAttribute("aria-label") ?? one.labels?.[0]?.textContent ?? one.textContent).trim() === arguments[0]) ?? null;""", name), PATIENCE_SECONDS, f"a control called {name}", 0.1)
+                (one.getAttribute("aria-label") ?? one.labels?.[0]?.textContent ?? one.textContent).trim() === arguments[0]) ?? null;""", name),
+                     PATIENCE_SECONDS, f"a control called {name}", 0.1)
 
     def text(self, selector: str) -> str:
         return self.js("return [...document.querySelectorAll(arguments[0])].map((one) => one.textContent).join('\\n')", selector)
 
     def picture(self) -> list[int]:
         """The display's pixels: red of each."""
-        return self.js("const c = document.querySelector('.screen'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return Array.from(d).filter((_, i) => i % 4 === 0)")
+        return self.js("""
+            const canvas = document.querySelector('.screen'), pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            return Array.from(pixels).filter((_, i) => i % 4 === 0);""")
 
     def errors(self) -> list[dict]:
         """What the console was told of as an error, since the page was opened."""

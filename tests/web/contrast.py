@@ -13,14 +13,16 @@ function rgba(colour) {
   return known.get(colour);
 }
 const over = ([r, g, b, a], [R, G, B]) => [r * a + R * (1 - a), g * a + G * (1 - a), b * a + B * (1 - a)];
-const light = (rgb) => { const [r, g, b] = rgb.map((part) => { part /= 255; return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+const linear = (part) => (part <= 0.04045 * 255 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4);
+const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
 const ratio = (a, b) => { const [high, low] = [light(a), light(b)].sort((x, y) => y - x); return (high + 0.05) / (low + 0.05); };
 const face = () => ['.face-a', '.face-b'].map((stop) => rgba(getComputedStyle(document.querySelector(stop)).stopColor));
 // what may lie behind an element: one colour, or the ends of a gradient
 function grounds(element) {
   const layers = [];
   for (let one = element; one; one = one.parentElement) {
-    const style = getComputedStyle(one), colours = style.backgroundImage.includes('gradient') ? [...style.backgroundImage.matchAll(/(?:rgba?|color|oklab|oklch|lab)\([^()]*\)/g)].map((found) => found[0]) : [];
+    const style = getComputedStyle(one), image = style.backgroundImage;
+    const colours = image.includes('gradient') ? [...image.matchAll(/(?:rgba?|color|oklab|oklch|lab)\([^()]*\)/g)].map((found) => found[0]) : [];
     if (colours.length) { layers.push(colours.map(rgba)); if (colours.every((colour) => rgba(colour)[3] === 1)) break; }
     if (one.matches('.module')) { layers.push(face()); break; }      // what the drawing shows there
     const plain = rgba(style.backgroundColor);

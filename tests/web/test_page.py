@@ -80,7 +80,8 @@ def test_a_cable_is_drawn_heard_and_taken_out(page):
     until(lambda: page.js("return document.querySelectorAll('.cables > g.wire-clock').length") == 1, PATIENCE, "the drawn cable", 0.05)
     ends = page.js("""
         const middle = (one) => { const box = one.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; };
-        return [...document.querySelectorAll('.cables > g > .plug')].map(middle).concat([...document.querySelectorAll('.source[data-kind=clock] .out-jack, .jack[data-jack=gate1]')].map(middle));""")
+        const jacks = '.source[data-kind=clock] .out-jack, .jack[data-jack=gate1]';
+        return [...document.querySelectorAll('.cables > g > .plug'), ...document.querySelectorAll(jacks)].map(middle);""")
     assert np.abs(np.sort(ends[:2], 0) - np.sort(ends[2:], 0)).max() < 2, "a cable ends in its jacks"
     heard = page.hear(1.6)
     assert np.abs(heard).max() > 0.01 and len(onsets(heard, threshold=0.02, quiet_frames=200)) >= 1
@@ -210,9 +211,8 @@ def test_models_are_uploaded_judged_swapped_and_mixed(page, tmp_path):
     until(lambda: page.text("#playing").startswith("bell"), PATIENCE, "its name at the top", 0.1)
     page.named("Crossfade to impacts").click()
     until(lambda: "impacts" in page.text("#playing"), PATIENCE, "the old one again", 0.1)
-    slots = until(lambda: sorted(page.face.ask({"do": "status"})["slots"].items(), key=lambda one: one[1] is not None) if None in page.face.ask({"do": "status"})["slots"].values() else None,
-                  PATIENCE, "an empty slot", 0.2)
-    page.named(f"Load into slot {slots[0][0]}: bell").click()
+    empty = until(lambda: next((name for name, slot in page.face.ask({"do": "status"})["slots"].items() if slot is None), None), PATIENCE, "an empty slot", 0.2)
+    page.named(f"Load into slot {empty}: bell").click()
     until(lambda: all(page.face.ask({"do": "status"})["slots"].values()), PATIENCE, "both slots", 0.1)
     page.tab("play")
     mix = page.named("Mix A – B")
@@ -228,7 +228,8 @@ def test_modulators_and_routes_are_made_from_what_is_declared(page):
     Select(page.named("MOD 2")).select_by_value("lfo")
     until(lambda: page.face.ask({"do": "sources"})["sources"][1]["kind"] == "lfo", PATIENCE, "the LFO", 0.05)
     fields = page.face.ask({"do": "sources"})["kinds"]["lfo"]["fields"]
-    until(lambda: page.js("return document.querySelectorAll('[aria-label=\"MOD 2\"] .form :is([role=slider], select)').length") == len(fields), PATIENCE, "a control for each field", 0.1)
+    parts = "[aria-label='MOD 2'] .form :is([role=slider], select)"
+    until(lambda: page.js("return document.querySelectorAll(arguments[0]).length", parts) == len(fields), PATIENCE, "a control for each field", 0.1)
     page.tab("patch")
     Select(page.named("Jack or modulator")).select_by_value("mod2")
     Select(page.named("Control")).select_by_value("bandwidth")

@@ -135,7 +135,9 @@ def test_nothing_is_wider_than_a_phone(paired, width):
     for name in ("module", *PAGES):
         paired.tab(name)
         assert paired.js("return document.documentElement.scrollWidth") <= width, name
-        small = paired.js("return [...document.querySelectorAll('#tabs button, .bar button:not([disabled])')].filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 32).map((one) => one.textContent)")
+        small = paired.js("""
+            return [...document.querySelectorAll('#tabs button, .bar button:not([disabled])')]
+                .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 32).map((one) => one.textContent);""")
         assert small == [], f"{name}: too small for a finger"
     paired.tab("module")
     ratio = paired.js("const c = document.querySelector('.screen'); return c.getBoundingClientRect().width * devicePixelRatio / c.width")

@@ -54,10 +54,13 @@ def picture(page, path: Path) -> None:
 
 def lively(page, pixels: np.ndarray) -> bool:
     """Whether the ring of gate 1 is amber, and the display's wave more than a line."""
-    ratio = page.js("return devicePixelRatio")
-    x, y, side = (round(ratio * part) for part in page.js("const box = document.querySelector('.jack[data-jack=gate1]').getBoundingClientRect(); return [box.x, box.y, box.width]"))
+    def place(selector: str) -> list[int]:
+        """Left, top, width, height in the picture's pixels."""
+        return [round(part) for part in page.js("const box = document.querySelector(arguments[0]).getBoundingClientRect(); "
+                                                "return [box.x, box.y, box.width, box.height].map((part) => part * devicePixelRatio)", selector)]
+    x, y, side, _ = place(".jack[data-jack=gate1]")
     ring = pixels[y + side // 2, x:x + side // 2]
-    left, top, width, height = (round(ratio * part) for part in page.js("const box = document.querySelector('.screen').getBoundingClientRect(); return [box.x, box.y, box.width, box.height]"))
+    left, top, width, height = place(".screen")
     wave = pixels[top + height // 4:top + height * 5 // 8, left:left + width * 3 // 4].sum(axis=2) > 500
     return bool(np.any((ring[:, 0] > 220) & (ring[:, 2] < 120))) and np.count_nonzero(wave.any(axis=1)) > height // 6
 

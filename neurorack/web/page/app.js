@@ -37,7 +37,8 @@ const panel = new Panel({
 });
 rack.prepend(panel.element, sources.element);
 
-const scope = new Scope(), models = new Models(), play = h("div", { class: "play" }, scope.element, new Controls("A", learn).element, new Controls("B", learn).element, new Slots().element);
+const scope = new Scope(), models = new Models(), play = h("div", { class: "play" }, scope.element, new Controls("A", learn).element,
+  new Controls("B", learn).element, new Slots().element);
 play.addEventListener("input", () => first.done("change"));
 rack.addEventListener("input", () => first.done("change"));
 const pages = tabs([
@@ -104,7 +105,8 @@ function light(i) { panel.light(`gate${i + 1}`, now.gates?.[i] || performance.no
 const CLOCKS = ["", "clock", "tapped", "MIDI"];
 watch("status", ({ slots }) => say($("#playing"), Object.values(slots).filter(Boolean).map((slot) => slot.model).join(" + ") || "no model"));
 setInterval(() => {
-  const parts = [now.load !== undefined && `${Math.round(100 * now.load)} % load`, now.clock?.[0] && `${now.clock[1].toFixed(1)} BPM ${CLOCKS[now.clock[0]]}`, now.underruns > 0 && `${now.underruns} underrun${now.underruns > 1 ? "s" : ""}`];
+  const parts = [now.load !== undefined && `${Math.round(100 * now.load)} % load`,
+    now.clock?.[0] && `${now.clock[1].toFixed(1)} BPM ${CLOCKS[now.clock[0]]}`, now.underruns > 0 && `${now.underruns} underrun${now.underruns > 1 ? "s" : ""}`];
   say($("#figures"), parts.filter(Boolean).join("  ·  "));
 }, 500);
 const undo = $("#undo");

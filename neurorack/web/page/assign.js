@@ -5,7 +5,8 @@ import { wish, watch, state } from "./live.js";
 import { label } from "./routes.js";
 import { slider, select, toggle } from "./form.js";
 
-const SCALES = ["chromatic", "major", "minor", "harmonic-minor", "dorian", "phrygian", "lydian", "mixolydian", "major-pentatonic", "minor-pentatonic", "blues", "whole-tone", "fifths", "octaves"];
+const SCALES = ["chromatic", "major", "minor", "harmonic-minor", "dorian", "phrygian", "lydian", "mixolydian", "major-pentatonic", "minor-pentatonic",
+  "blues", "whole-tone", "fifths", "octaves"];
 const NUMBERS = [
   { name: "amount_per_volt", label: "amount", low: -1, high: 1, step: 0.005, unit: "/ V", doc: "change of the control for each volt; negative turns it over" },
   { name: "offset", low: -1, high: 1, step: 0.01, doc: "added to the control" },
@@ -14,7 +15,8 @@ const NUMBERS = [
   { name: "curve", low: 0.25, high: 4, step: 0.05, doc: "1 is straight; above, small voltages do less; below, more" },
   { name: "smooth_ms", label: "smoothing", low: 0, high: 5000, log: true, unit: "ms", doc: "time constant" },
 ];
-const ACTIONS = [["trigger", "a hit"], ["freeze", "freezes while high"], ["next", "next gesture"], ["scene", "next scene"], ["record", "starts and stops recording"], ["tap", "taps the tempo"], ["none", "nothing"]];
+const ACTIONS = [["trigger", "a hit"], ["freeze", "freezes while high"], ["next", "next gesture"], ["scene", "next scene"],
+  ["record", "starts and stops recording"], ["tap", "taps the tempo"], ["none", "nothing"]];
 
 class Row {
   constructor(route) {
@@ -27,10 +29,12 @@ class Row {
     };
     this.parts = Object.fromEntries(NUMBERS.map((field) => [field.name, slider({ ...field, value: route[field.name] }, (value) => this.changed(field.name, value))]));
     this.parts.quantise = select({ name: "quantise", choices: this.#quantises(route.quantise), value: route.quantise }, (value) => this.changed("quantise", value));
-    this.parts.latched = toggle({ name: "latched", label: "read at each hit only", doc: "as a sample and hold", value: route.latched }, (value) => this.changed("latched", value));
+    this.parts.latched = toggle({ name: "latched", label: "read at each hit only", doc: "as a sample and hold", value: route.latched },
+      (value) => this.changed("latched", value));
     this.control = h("b", { text: label(control) });
     this.amount = h("span", { class: "figure soft" });
-    const details = h("details", {}, h("summary", { "aria-label": `${plain(jack)} to ${control}: details` }, h("b", { class: `chip ${jack.slice(0, 2)}`, text: plain(jack) }), h("span", { "aria-hidden": "true", class: "arrow", text: "→" }), this.control, this.amount),
+    const details = h("details", {}, h("summary", { "aria-label": `${plain(jack)} to ${control}: details` },
+      h("b", { class: `chip ${jack.slice(0, 2)}`, text: plain(jack) }), h("span", { "aria-hidden": "true", class: "arrow", text: "→" }), this.control, this.amount),
       h("div", { class: "fields" }, Object.values(this.parts).map((part) => part.element),
         h("button", { type: "button", class: "danger", text: "Take this route away", on: { click: () => wish({ do: "unroute", jack, control }) } })));
     this.details = details;
@@ -63,14 +67,19 @@ export class Assign {
       if (await wish({ do: "route", jack: this.jack.value, control: this.control.value, amount_per_volt: 0.1 })) this.opening = key;
       this.#show(state.status);
     };
-    this.gates = Object.fromEntries(["gate1", "gate2"].map((gate) => [gate, select({ name: gate, label: plain(gate), choices: ACTIONS, value: "none" }, (action) => wish({ do: "gate_action", gate, action }))]));
-    this.element = h("div", {}, h("p", { class: "intro", text: "A jack moves a control by an amount for each volt, around where its slider stands. Open a row for its range, curve, smoothing and quantiser." }),
+    this.gates = Object.fromEntries(["gate1", "gate2"].map((gate) => [gate,
+      select({ name: gate, label: plain(gate), choices: ACTIONS, value: "none" }, (action) => wish({ do: "gate_action", gate, action }))]));
+    this.element = h("div", {}, h("p", { class: "intro" }, "A jack moves a control by an amount for each volt, around where its slider stands. ",
+      "Open a row for its range, curve, smoothing and quantiser."),
       this.empty, this.list,
-      h("section", { class: "card" }, h("h2", { text: "New route" }), h("form", { class: "inline", on: { submit: add } }, this.jack, h("span", { "aria-hidden": "true", text: "→" }), this.control, h("button", { type: "submit", class: "strong", text: "Add" }))),
+      h("section", { class: "card" }, h("h2", { text: "New route" }),
+        h("form", { class: "inline", on: { submit: add } }, this.jack, h("span", { "aria-hidden": "true", text: "→" }), this.control,
+        h("button", { type: "submit", class: "strong", text: "Add" }))),
       h("section", { class: "card" }, h("h2", { text: "Gates" }), h("div", { class: "two" }, this.gates.gate1.element, this.gates.gate2.element)));
     watch("hello", ({ jacks }) => this.#jacks(jacks.cv));
     watch("status", (status) => this.#show(status));
-    watch("labels", () => { this.key = null; for (const row of this.rows.values()) say(row.control, label(row.value.control)); if (state.status) this.#show(state.status); });
+    watch("labels", () => { this.key = null; for (const row of this.rows.values()) say(row.control, label(row.value.control));
+      if (state.status) this.#show(state.status); });
   }
 
   /** Choose a jack for a new route, and show its first one. */
@@ -90,7 +99,8 @@ export class Assign {
     if (key !== this.key) {
       this.key = key;
       const before = this.control.value;
-      this.control.replaceChildren(...names.map((name) => h("option", { value: name, text: label(name).toLowerCase() === name ? label(name) : `${label(name)} (${name})` })));
+      this.control.replaceChildren(...names.map((name) => h("option",
+        { value: name, text: label(name).toLowerCase() === name ? label(name) : `${label(name)} (${name})` })));
       if (names.includes(before)) this.control.value = before;
     }
     const seen = new Set();

@@ -30,7 +30,8 @@ export class Cables {
   }
 
   #make(kind) {
-    const group = s("g", { class: `wire-${kind}` }, s("path", { class: "cable" }), s("path", { class: "cable-light" }), s("circle", { class: "plug", r: 6 }), s("circle", { class: "plug", r: 6 }));
+    const group = s("g", { class: `wire-${kind}` }, s("path", { class: "cable" }), s("path", { class: "cable-light" }),
+      s("circle", { class: "plug", r: 6 }), s("circle", { class: "plug", r: 6 }));
     this.layer.append(group);
     return group;
   }

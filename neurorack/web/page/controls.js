@@ -15,7 +15,8 @@ export class Controls {
     this.about = h("p", { class: "soft small" });
     this.rows = h("div", { class: "controls" });
     this.map = h("div", { class: "map-room" });
-    this.element = h("section", { class: "card", "aria-label": `Controls of slot ${slot}`, hidden: true }, h("div", { class: "head" }, this.title), this.about, h("div", { class: "beside" }, this.rows, this.map));
+    this.element = h("section", { class: "card", "aria-label": `Controls of slot ${slot}`, hidden: true }, h("div", { class: "head" }, this.title),
+      this.about, h("div", { class: "beside" }, this.rows, this.map));
     this.made = [];
     watch("status", (status) => this.#status(status));
     watch("now", (changed) => { if (changed[slot]) this.#move(changed[slot].controls); });
@@ -49,10 +50,12 @@ export class Controls {
     const cards = Object.fromEntries((this.card?.controls ?? []).map((one) => [one.name, one]));
     this.made = names.map((name) => {
       const about = cards[name] ?? {}, fallback = about.default ?? 0.5, label = about.label ?? name;
-      const row = slider({ name, label, low: 0, high: 1, step: 0.005, fallback, value: fallback, doc: about.doc ?? about.description }, (value) => wish({ do: "set", control: name, value }));
+      const row = slider({ name, label, low: 0, high: 1, step: 0.005, fallback, value: fallback, doc: about.doc ?? about.description },
+        (value) => wish({ do: "set", control: name, value }));
       row.input.addEventListener("dblclick", () => { row.input.value = fallback; row.input.dispatchEvent(new Event("input")); });
       const live = h("i", { class: "live", "aria-hidden": "true" }), tag = h("span", { class: "tag" });
-      const learn = h("button", { type: "button", class: "quiet", "aria-label": `MIDI learn ${label}`, title: "Learn: then move a MIDI controller", text: "MIDI", on: { click: () => this.learn(name, label) } });
+      const learn = h("button", { type: "button", class: "quiet", "aria-label": `MIDI learn ${label}`, title: "Learn: then move a MIDI controller",
+        text: "MIDI", on: { click: () => this.learn(name, label) } });
       row.element.classList.add("control");
       row.element.insertBefore(h("span", { class: "track" }, row.input, live), row.element.querySelector("output"));
       row.element.append(tag, learn);
@@ -60,7 +63,8 @@ export class Controls {
     });
     this.rows.replaceChildren(...this.made.map((one) => one.element));
     const plane = this.card?.plane;
-    this.plane = plane ? new Plane(plane.map((name) => ({ name, label: cards[name]?.label ?? name })), (name) => state.status.patch.knobs[name] ?? cards[name]?.default ?? 0.5) : null;
+    this.plane = plane ? new Plane(plane.map((name) => ({ name, label: cards[name]?.label ?? name })),
+      (name) => state.status.patch.knobs[name] ?? cards[name]?.default ?? 0.5) : null;
     this.places = plane?.map((name) => names.indexOf(name));
     this.map.replaceChildren(...(this.plane ? [this.plane.element] : []));
     if (now[this.slot]) this.#move(now[this.slot].controls);

@@ -23,7 +23,8 @@ function one(name, field, changed) {
  * @returns {{element, set(values)}} choices stand first, then knobs, then lists
  */
 export function form(declared, changed) {
-  const made = Object.entries(declared).map(([name, field]) => ({ name, kind: field.choices ? "choices" : Array.isArray(field.default) ? "lists" : "knobs", ...one(name, field, (value) => changed(name, value)) }));
+  const made = Object.entries(declared).map(([name, field]) => ({ name,
+    kind: field.choices ? "choices" : Array.isArray(field.default) ? "lists" : "knobs", ...one(name, field, (value) => changed(name, value)) }));
   const element = h("div", { class: "form" }, ["choices", "knobs", "lists"].map((kind) => {
     const of = made.filter((part) => part.kind === kind);
     return of.length ? h("div", { class: kind }, of.map((part) => part.element)) : null;

@@ -18,7 +18,8 @@ export class First {
   constructor(room) {
     this.room = room;
     this.steps = Object.fromEntries(STEPS.map(([name, [before, what, after]]) => [name, h("li", {}, h("span", {}, before, h("b", { text: what }), after))]));
-    room.append(h("ol", { "aria-label": "First steps" }, Object.values(this.steps)), h("button", { type: "button", class: "quiet", text: "Got it", on: { click: () => { keep("seen"); room.hidden = true; } } }));
+    room.append(h("ol", { "aria-label": "First steps" }, Object.values(this.steps)),
+      h("button", { type: "button", class: "quiet", text: "Got it", on: { click: () => { keep("seen"); room.hidden = true; } } }));
     this.#next();
     watch("cables", ({ simulated }) => { room.hidden = kept() === "seen" || !simulated; });
     watch("scenes", ({ scenes }) => { if (scenes.length) this.done("save"); });

@@ -68,13 +68,17 @@ export function steps(field, changed) {
   const row = h("div", { class: "steps" }), shown = (value) => `${figures(value)} ${field.unit ?? ""}`.trim();
   const longer = h("button", { type: "button", class: "quiet", text: "+", "aria-label": "One step more", on: { click: () => renew([...values, values.at(-1) ?? 0]) } });
   const shorter = h("button", { type: "button", class: "quiet", text: "−", "aria-label": "One step less", on: { click: () => renew(values.slice(0, -1)) } });
-  const element = h("fieldset", { class: "field list", title: field.doc }, h("legend", { text: field.label ?? words(field.name) }), h("div", { class: "row" }, shorter, row, longer));
+  const element = h("fieldset", { class: "field list", title: field.doc }, h("legend", { text: field.label ?? words(field.name) }),
+    h("div", { class: "row" }, shorter, row, longer));
   const onOff = field.low === 0 && field.high === 1 && !field.unit;
-  const pad = (value, i) => h("input", { type: "checkbox", class: "step-pad", checked: value >= 0.5, "aria-label": `${words(field.name)} ${i + 1}`, on: { change: ({ target }) => { values[i] = Number(target.checked); changed([...values]); } } });
+  const pad = (value, i) => h("input", { type: "checkbox", class: "step-pad", checked: value >= 0.5, "aria-label": `${words(field.name)} ${i + 1}`,
+    on: { change: ({ target }) => { values[i] = Number(target.checked); changed([...values]); } } });
   function build() {
-    row.replaceChildren(...values.map((value, i) => onOff ? pad(value, i) : h("input", { type: "range", class: "upright", orient: "vertical", min: field.low, max: field.high, step: (field.high - field.low) / 240, value,
+    row.replaceChildren(...values.map((value, i) => onOff ? pad(value, i) : h("input",
+      { type: "range", class: "upright", orient: "vertical", min: field.low, max: field.high, step: (field.high - field.low) / 240, value,
       "aria-label": `${words(field.name)} ${i + 1}`, "aria-valuetext": shown(value), title: shown(value),
-      on: { input: ({ target }) => { values[i] = Number(target.value); target.title = shown(values[i]); target.setAttribute("aria-valuetext", target.title); }, change: () => changed([...values]) } })));
+      on: { input: ({ target }) => { values[i] = Number(target.value); target.title = shown(values[i]);
+        target.setAttribute("aria-valuetext", target.title); }, change: () => changed([...values]) } })));
     shorter.disabled = values.length < 2;
     longer.disabled = values.length >= (field.most ?? 16);
   }

@@ -20,7 +20,8 @@ export class Health {
     this.facts = h("dl", { class: "pairs" });
     this.log = h("ol", { class: "log", tabindex: 0, "aria-label": "Log" });
     this.underruns = h("span", { class: "figure", text: "0" });
-    this.element = h("div", {}, h("section", { class: "card" }, h("h2", { text: "Load" }), this.gauges), h("section", { class: "card" }, h("h2", { text: "This instrument" }), this.facts),
+    this.element = h("div", {}, h("section", { class: "card" }, h("h2", { text: "Load" }), this.gauges),
+      h("section", { class: "card" }, h("h2", { text: "This instrument" }), this.facts),
       h("section", { class: "card" }, h("h2", { text: "Log" }), this.log));
     watch("statistics", (told) => this.#show(told));
     watch("log", ({ lines }) => this.#say(lines));
@@ -42,7 +43,8 @@ export class Health {
     const facts = { Underruns: this.underruns, Sound: `${audio.device}, ${audio.rate_hz} Hz, blocks of ${audio.block_frames}`, Board: told.board,
       Temperature: told.temperature_c === null ? "not told by this machine" : `${told.temperature_c} °C`,
       Running: up.instrument < 3600 ? `${clock(up.instrument)} min` : `${Math.floor(up.instrument / 3600)} h ${Math.floor(up.instrument / 60) % 60} min`,
-      Addresses: Object.values(told.addresses).join(", ") || "none", Host: told.host, Version: [versions.neurorack, versions.release].filter(Boolean).join(", "), Machine: `${versions.machine}, Python ${versions.python}` };
+      Addresses: Object.values(told.addresses).join(", ") || "none", Host: told.host,
+        Version: [versions.neurorack, versions.release].filter(Boolean).join(", "), Machine: `${versions.machine}, Python ${versions.python}` };
     if (!this.known) {
       this.known = Object.fromEntries(Object.keys(facts).map((name) => [name, h("dd", {})]));
       this.facts.append(...Object.entries(this.known).flatMap(([name, place]) => [h("dt", { text: name }), place]));

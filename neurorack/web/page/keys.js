@@ -12,7 +12,8 @@ export class Keys {
   constructor() {
     this.octave = 0;
     this.held = new Set();
-    this.row = h("div", { class: "keys", role: "group", tabindex: 0, "aria-label": "Keyboard: letter keys play, z and x change the octave", title: "Play: touch the keys, or click here and use the letter keys; z and x change the octave" });
+    this.row = h("div", { class: "keys", role: "group", tabindex: 0, "aria-label": "Keyboard: letter keys play, z and x change the octave",
+      title: "Play: touch the keys, or click here and use the letter keys; z and x change the octave" });
     this.buttons = new Map();
     for (let i = 0; i < KEYS; i += 1) {
       const name = `${NAMES[i % 12]} ${Math.floor(i / 12) + 1}`;
@@ -21,7 +22,9 @@ export class Keys {
       this.row.append(key);
     }
     this.element = h("div", { class: "keyboard", hidden: true }, this.row);
-    this.row.addEventListener("pointerdown", (event) => { const i = this.#under(event); if (i !== null) { event.preventDefault(); this.row.focus({ preventScroll: true }); this.row.setPointerCapture(event.pointerId); this.touched = i; this.#set(i, true); } });
+    this.row.addEventListener("pointerdown", (event) => { const i = this.#under(event);
+      if (i !== null) { event.preventDefault(); this.row.focus({ preventScroll: true }); this.row.setPointerCapture(event.pointerId);
+      this.touched = i; this.#set(i, true); } });
     this.row.addEventListener("pointermove", (event) => {
       if (this.touched === undefined) return;
       const i = this.#under(event);
@@ -30,7 +33,8 @@ export class Keys {
       this.#set(this.touched, false);
       this.touched = i;
     });
-    for (const end of ["pointerup", "pointercancel"]) this.row.addEventListener(end, () => { if (this.touched !== undefined) this.#set(this.touched, false); this.touched = undefined; });
+    for (const end of ["pointerup", "pointercancel"]) this.row.addEventListener(end,
+      () => { if (this.touched !== undefined) this.#set(this.touched, false); this.touched = undefined; });
     this.row.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key === "z" || event.key === "x") { this.octave = Math.max(-2, Math.min(2, this.octave + (event.key === "x" ? 1 : -1))); return; }
@@ -39,7 +43,8 @@ export class Keys {
       event.preventDefault();
       if (!event.repeat) this.#set(at, true);
     });
-    this.row.addEventListener("keyup", (event) => { const at = event.key.length === 1 ? LETTERS.indexOf(event.key.toLowerCase()) : -1; if (at >= 0) this.#set(at, false); });
+    this.row.addEventListener("keyup", (event) => { const at = event.key.length === 1 ? LETTERS.indexOf(event.key.toLowerCase()) : -1;
+      if (at >= 0) this.#set(at, false); });
     this.row.addEventListener("blur", () => { for (const i of [...this.held]) this.#set(i, false); });
   }
 

@@ -29,7 +29,8 @@ export function knob(field, changed) {
   let now = field.value ?? field.fallback ?? low, held = false, timer = 0, touched = 0;
 
   const art = dial(), text = h("output", {});
-  const turner = h("div", { class: "knob-dial", role: "slider", tabindex: 0, "aria-label": field.label ?? field.name, "aria-valuemin": low, "aria-valuemax": high, title: field.doc }, art);
+  const turner = h("div", { class: "knob-dial", role: "slider", tabindex: 0, "aria-label": field.label ?? field.name, "aria-valuemin": low,
+    "aria-valuemax": high, title: field.doc }, art);
   const element = h("div", { class: "knob" }, turner, h("span", { class: "knob-name", "aria-hidden": "true", text: field.label ?? field.name }), text);
   const filled = art.querySelector(".filled"), mark = art.querySelector(".knob-mark");
 

@@ -26,7 +26,8 @@ export class Midi {
     this.element = h("div", {}, h("p", { class: "intro", text: "Notes are hits and 1 V an octave; any controller learns a control by moving it." }),
       h("section", { class: "card" }, h("h2", { text: "Ports" }), this.ports),
       this.more = h("div", { hidden: true, class: "stack" }, h("section", { class: "card" }, h("h2", { text: "Learned" }),
-        h("div", { class: "inline" }, this.which, h("button", { type: "button", class: "strong", text: "Learn", title: "Then move a controller", on: { click: () => learn(this.which.value) } })), this.learned),
+        h("div", { class: "inline" }, this.which, h("button",
+          { type: "button", class: "strong", text: "Learn", title: "Then move a controller", on: { click: () => learn(this.which.value) } })), this.learned),
         h("section", { class: "card" }, h("h2", { text: "Notes" }), this.voice)));
     this.ports.textContent = "There is no MIDI here: connect a keyboard, or see docs/midi.md.";
     watch("midi", ({ midi }) => this.#show(midi));
@@ -46,7 +47,8 @@ export class Midi {
     this.ports.textContent = midi.ports.length ? midi.ports.join(", ") : "No MIDI port yet; one that is plugged in is opened by itself.";
     this.learned.replaceChildren(...Object.entries(midi.learned).map(([control, one]) => h("li", {},
       h("div", { class: "what" }, h("strong", { text: label(control) }), h("small", { class: "soft", text: `${one.source}, ${one.low} to ${one.high}` })),
-      h("div", { class: "buttons" }, h("button", { type: "button", class: "danger", text: "Forget", "aria-label": `Forget ${control}`, on: { click: () => wish({ do: "unlearn", control }) } })))));
+      h("div", { class: "buttons" }, h("button", { type: "button", class: "danger", text: "Forget", "aria-label": `Forget ${control}`,
+        on: { click: () => wish({ do: "unlearn", control }) } })))));
     this.voice.replaceChildren(...Object.entries(midi.voice).flatMap(([name, value]) => [h("dt", { text: name.replaceAll("_", " ") }), h("dd", { text: String(value) })]));
   }
 }

@@ -7,16 +7,20 @@ import { toast } from "./toasts.js";
 const KINDS = ".ts,.safetensors";
 
 function facts(model) {
-  return [model.where === "factory" ? "factory" : "your own", model.kind === "unchecked" || model.kind === "refused" ? null : model.kind, model.sample_rate_hz && `${model.sample_rate_hz / 1000} kHz`, size(model.bytes), model.licence ?? "licence not stated"].filter(Boolean).join(" · ");
+  return [model.where === "factory" ? "factory" : "your own", model.kind === "unchecked" || model.kind === "refused" ? null : model.kind,
+    model.sample_rate_hz && `${model.sample_rate_hz / 1000} kHz`, size(model.bytes), model.licence ?? "licence not stated"].filter(Boolean).join(" · ");
 }
 
 export class Models {
   constructor() {
     this.list = h("ol", { class: "list models", "aria-label": "Models" });
     this.uploads = h("ol", { class: "list uploads", "aria-label": "Uploads", "aria-live": "polite" });
-    const file = h("input", { type: "file", accept: KINDS, multiple: true, class: "unseen", id: "model-file", on: { change: () => { for (const one of file.files) this.#upload(one); file.value = ""; } } });
-    this.drop = h("label", { class: "drop", for: "model-file" }, file, h("strong", { text: "Drop a model here" }), h("span", { class: "soft", text: "or choose a file: .ts (nn~, RAVE) or .safetensors. It is checked while the sound goes on." }));
-    for (const on of ["dragenter", "dragover"]) document.addEventListener(on, (event) => { if (event.dataTransfer?.types.includes("Files")) { event.preventDefault(); this.drop.classList.add("over"); } });
+    const file = h("input", { type: "file", accept: KINDS, multiple: true, class: "unseen", id: "model-file",
+      on: { change: () => { for (const one of file.files) this.#upload(one); file.value = ""; } } });
+    this.drop = h("label", { class: "drop", for: "model-file" }, file, h("strong", { text: "Drop a model here" }),
+      h("span", { class: "soft", text: "or choose a file: .ts (nn~, RAVE) or .safetensors. It is checked while the sound goes on." }));
+    for (const on of ["dragenter", "dragover"]) document.addEventListener(on,
+      (event) => { if (event.dataTransfer?.types.includes("Files")) { event.preventDefault(); this.drop.classList.add("over"); } });
     document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) this.drop.classList.remove("over"); });
     document.addEventListener("drop", (event) => {
       this.drop.classList.remove("over");
@@ -40,7 +44,8 @@ export class Models {
     this.uploads.append(row);
     const sending = new XMLHttpRequest();
     sending.open("POST", `/api/models?name=${encodeURIComponent(file.name)}`);
-    sending.upload.onprogress = ({ loaded, total }) => { bar.value = loaded / total; text.textContent = loaded < total ? `${size(loaded)} of ${size(total)}` : "received; it is being checked while the sound goes on …"; };
+    sending.upload.onprogress = ({ loaded, total }) => { bar.value = loaded / total;
+      text.textContent = loaded < total ? `${size(loaded)} of ${size(total)}` : "received; it is being checked while the sound goes on …"; };
     sending.onload = () => {
       let answer = {};
       try { answer = JSON.parse(sending.responseText); } catch { /* no answer of ours */ }
@@ -83,15 +88,20 @@ export class Models {
 
   #row(model) {
     const { name } = model, refused = model.verdict === "refused", line = model.line ?? (model.where === "factory" ? "" : "is being checked, or waits for it");
-    const act = (text, title, what, more = {}) => h("button", { type: "button", text, "aria-label": `${title} ${name}`, title, on: { click: async ({ target }) => { put(target, "aria-busy", true); await wish(what); put(target, "aria-busy", false); } }, ...more });
+    const act = (text, title, what, more = {}) => h("button",
+      { type: "button", text, "aria-label": `${title} ${name}`, title,
+      on: { click: async ({ target }) => { put(target, "aria-busy", true); await wish(what); put(target, "aria-busy", false); } }, ...more });
     return h("li", { data: { model: name }, class: refused ? "bad" : "" },
-      h("div", { class: "what" }, h("strong", { text: name }), h("span", { class: "tag", hidden: true }), h("small", { class: "soft", text: facts(model) }), h("small", { class: refused ? "verdict bad" : "verdict", text: line })),
-      refused ? null : h("div", { class: "buttons" }, act("Play", "Crossfade to", { do: "swap", model: name }, { class: "strong" }), act("into A", "Load into slot A:", { do: "load", slot: "A", model: name }), act("into B", "Load into slot B:", { do: "load", slot: "B", model: name })),
+      h("div", { class: "what" }, h("strong", { text: name }), h("span", { class: "tag", hidden: true }),
+        h("small", { class: "soft", text: facts(model) }), h("small", { class: refused ? "verdict bad" : "verdict", text: line })),
+      refused ? null : h("div", { class: "buttons" }, act("Play", "Crossfade to", { do: "swap", model: name }, { class: "strong" }),
+        act("into A", "Load into slot A:", { do: "load", slot: "A", model: name }), act("into B", "Load into slot B:", { do: "load", slot: "B", model: name })),
       model.where === "own" ? this.#remover(name) : null);
   }
 
   #remover(name) {
-    const remove = h("button", { type: "button", class: "danger", text: "Remove", "aria-label": `Remove ${name}`, title: "It goes to the library's trash", on: { click: async () => {
+    const remove = h("button", { type: "button", class: "danger", text: "Remove", "aria-label": `Remove ${name}`,
+      title: "It goes to the library's trash", on: { click: async () => {
       if (!remove.dataset.sure) {
         remove.dataset.sure = "1";
         remove.textContent = "Really?";

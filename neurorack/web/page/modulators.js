@@ -10,13 +10,15 @@ class Card {
   constructor(name, kinds, open) {
     this.name = name;
     this.kinds = kinds;
-    this.kind = select({ name: "kind", label: plain(name), choices: Object.keys(kinds).map((kind) => [kind, kind.replaceAll("_", " ")]) }, (kind) => wish({ do: "source", source: name, kind }));
+    this.kind = select({ name: "kind", label: plain(name), choices: Object.keys(kinds).map((kind) => [kind, kind.replaceAll("_", " ")]) },
+      (kind) => wish({ do: "source", source: name, kind }));
     this.doc = h("p", { class: "soft small" });
     this.dot = h("i", { class: "needle", "aria-hidden": "true" });
     this.volts = h("span", { class: "figure small soft" });
     this.room = h("div", {});
     this.to = h("button", { type: "button", class: "quiet", text: "Route it …", on: { click: () => open(name) } });
-    this.element = h("section", { class: "card modulator", "aria-label": plain(name) }, h("div", { class: "head" }, this.kind.element, h("span", { class: "swing" }, this.dot), this.volts), this.doc, this.room, this.to);
+    this.element = h("section", { class: "card modulator", "aria-label": plain(name) },
+      h("div", { class: "head" }, this.kind.element, h("span", { class: "swing" }, this.dot), this.volts), this.doc, this.room, this.to);
   }
 
   show(now, routes) {

@@ -11,7 +11,9 @@ export class Notices {
       for (const one of notices) {
         const text = `${one.text}${one.remedy ? `: ${one.remedy}` : ""}${one.count > 1 ? ` (${one.count} times)` : ""}`;
         if (this.rows.has(one.id)) { const span = this.rows.get(one.id).firstChild; if (span.textContent !== text) span.textContent = text; continue; }
-        const row = h("div", { class: `notice ${one.level}` }, h("span", { text }), h("button", { type: "button", class: "quiet", text: "Seen", "aria-label": `Seen: ${one.text}`, on: { click: () => wish({ do: "notice_seen", id: one.id }) } }));
+        const row = h("div", { class: `notice ${one.level}` }, h("span", { text }),
+          h("button", { type: "button", class: "quiet", text: "Seen", "aria-label": `Seen: ${one.text}`,
+          on: { click: () => wish({ do: "notice_seen", id: one.id }) } }));
         this.rows.set(one.id, row);
         room.append(row);
       }

@@ -18,7 +18,8 @@ export class Plane {
     this.field = h("div", { class: "map", role: "application", tabindex: 0, "aria-label": `Map of ${axes[0].label} and ${axes[1].label}: arrow keys move the point` },
       s("svg", { viewBox: "0 0 100 100", "aria-hidden": "true", preserveAspectRatio: "none" }, ...lines, this.path, this.aim, this.dot));
     this.told = h("output", { class: "unseen", "aria-live": "polite" });
-    this.element = h("div", { class: "map-box" }, h("span", { class: "map-y soft small", "aria-hidden": "true", text: `${axes[1].label} →` }), this.field, h("span", { class: "map-x soft small", "aria-hidden": "true", text: `${axes[0].label} →` }), this.told);
+    this.element = h("div", { class: "map-box" }, h("span", { class: "map-y soft small", "aria-hidden": "true", text: `${axes[1].label} →` }),
+      this.field, h("span", { class: "map-x soft small", "aria-hidden": "true", text: `${axes[0].label} →` }), this.told);
     const move = (event) => {
       const box = this.field.getBoundingClientRect();
       this.#go(clamp((event.clientX - box.x) / box.width, 0, 1), clamp(1 - (event.clientY - box.y) / box.height, 0, 1));

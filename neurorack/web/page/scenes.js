@@ -15,7 +15,8 @@ export class Scenes {
     this.name = h("input", { type: "text", maxlength: 40, placeholder: "a name for what sounds now", "aria-label": "Name of the new scene" });
     this.list = h("ol", { class: "list scenes", "aria-label": "Scenes" });
     this.current = h("p", { class: "soft small", role: "status" });
-    const file = h("input", { type: "file", accept: ".yaml,.yml", class: "unseen", id: "scene-file", on: { change: () => { if (file.files[0]) this.#bringIn(file.files[0]); file.value = ""; } } });
+    const file = h("input", { type: "file", accept: ".yaml,.yml", class: "unseen", id: "scene-file",
+      on: { change: () => { if (file.files[0]) this.#bringIn(file.files[0]); file.value = ""; } } });
     const save = async (event) => {
       event.preventDefault();
       const name = this.name.value.trim(), answer = await wish({ do: "scene_save", ...(name ? { name } : {}) });
@@ -23,14 +24,16 @@ export class Scenes {
     };
     this.element = h("div", {},
       h("p", { class: "intro", text: "A scene keeps the models, knobs, routes, modulators, mix and level. Recalling one crossfades to it." }),
-      h("section", { class: "card" }, h("form", { class: "inline", on: { submit: save } }, this.name, h("button", { type: "submit", class: "strong", text: "Save scene" })), this.current),
+      h("section", { class: "card" }, h("form", { class: "inline", on: { submit: save } }, this.name,
+        h("button", { type: "submit", class: "strong", text: "Save scene" })), this.current),
       this.list, h("label", { class: "quiet button", for: "scene-file", title: "A scene's file, from another module say" }, file, "Bring in a scene's file …"));
     watch("scenes", (value) => this.#show(value));
   }
 
   #show({ scenes, current, changed, undo }) {
     const now = scenes.find((scene) => scene.number === current);
-    this.current.textContent = now ? `Scene ${now.number}, ${now.name || "unnamed"}${changed ? ", changed since" : ""}.` : scenes.length ? "What sounds now is in no scene." : "No scenes yet: name the sound and save it.";
+    this.current.textContent = now ? `Scene ${now.number}, ${now.name || "unnamed"}${changed ? ", changed since" : ""}.`
+      : scenes.length ? "What sounds now is in no scene." : "No scenes yet: name the sound and save it.";
     const key = JSON.stringify(scenes);
     if (key !== this.key && !$("input", this.list)) this.#rows(scenes, key);
     for (const row of this.list.children) {
@@ -59,7 +62,8 @@ export class Scenes {
         button("Save here", `Save what sounds now over ${name}`, () => wish({ do: "scene_save", number: scene.number })),
         button("Rename", `Rename ${name}`, (event) => this.#rename(event.target.closest("li"), scene)),
         button("Copy", `Copy ${name} to the next free place`, () => this.#copy(scene)),
-        h("a", { class: "button", href: `/api/scenes/${scene.number}`, download: "", text: "File", "aria-label": `Download ${name} as a file`, title: `Download ${name} as a file` }),
+        h("a", { class: "button", href: `/api/scenes/${scene.number}`, download: "", text: "File", "aria-label": `Download ${name} as a file`,
+          title: `Download ${name} as a file` }),
         button("Delete", `Delete ${name}`, (event) => this.#delete(event.target, scene, name), { class: "danger" })));
   }
 

@@ -19,13 +19,16 @@ export class Slots {
   constructor() {
     const refresh = () => this.#fill();
     this.boxes = { A: slotBox("A", refresh), B: slotBox("B", refresh) };
-    this.mix = slider({ name: "mix", label: "Mix A – B", low: 0, high: 1, step: 0.005, value: 0, doc: "0 is slot A alone, 1 is slot B; a CV routed to “mix” moves it too" }, (value) => wish({ do: "mix", value }));
+    this.mix = slider({ name: "mix", label: "Mix A – B", low: 0, high: 1, step: 0.005, value: 0,
+      doc: "0 is slot A alone, 1 is slot B; a CV routed to “mix” moves it too" }, (value) => wish({ do: "mix", value }));
     this.level = slider({ name: "level", low: -60, high: 12, step: 0.5, value: 0, unit: "dB", doc: "output level" }, (db) => wish({ do: "level", db }));
     this.next = h("button", { type: "button", text: "Next model", title: "Crossfade to the library's next model", on: { click: () => wish({ do: "next" }) } });
-    this.tap = h("button", { type: "button", text: "Tap tempo", title: "Two taps make a tempo", on: { pointerdown: () => wish({ do: "tap" }), keydown: (event) => { if (event.key === "Enter" && !event.repeat) wish({ do: "tap" }); } } });
+    this.tap = h("button", { type: "button", text: "Tap tempo", title: "Two taps make a tempo",
+      on: { pointerdown: () => wish({ do: "tap" }), keydown: (event) => { if (event.key === "Enter" && !event.repeat) wish({ do: "tap" }); } } });
     this.morph = this.#morph();
     this.element = h("section", { class: "card", "aria-label": "Models and mix" },
-      h("div", { class: "two" }, this.boxes.A.element, this.boxes.B.element), this.mix.element, this.level.element, this.morph, h("div", { class: "buttons" }, this.next, this.tap));
+      h("div", { class: "two" }, this.boxes.A.element, this.boxes.B.element), this.mix.element, this.level.element, this.morph,
+        h("div", { class: "buttons" }, this.next, this.tap));
     watch("models", refresh);
     watch("status", (status) => { this.#fill(); this.level.set(status.patch.level_db); });
     watch("now", (changed) => { if (changed.mix !== undefined) this.mix.set(changed.mix); });
@@ -45,10 +48,12 @@ export class Slots {
   #morph() {
     this.from = h("select", { "aria-label": "Morph from scene", on: { change: () => this.#start() } });
     this.to = h("select", { "aria-label": "Morph to scene", on: { change: () => this.#start() } });
-    this.way = slider({ name: "morph", label: "Morph", low: 0, high: 1, step: 0.005, value: 0, doc: "from one scene to the other; a CV routed to “morph” moves it too" }, (value) => {
+    this.way = slider({ name: "morph", label: "Morph", low: 0, high: 1, step: 0.005, value: 0,
+      doc: "from one scene to the other; a CV routed to “morph” moves it too" }, (value) => {
       if (state.scenes?.morph) wish({ do: "morph", value }); else this.#start(value);
     });
-    this.end = h("button", { type: "button", class: "quiet", text: "End", title: "End the morph and keep the sound as it is", on: { click: () => wish({ do: "morph", to: null }) } });
+    this.end = h("button", { type: "button", class: "quiet", text: "End", title: "End the morph and keep the sound as it is",
+      on: { click: () => wish({ do: "morph", to: null }) } });
     this.way.element.append(this.end);
     return h("div", { class: "morph", hidden: true }, this.way.element, h("div", { class: "two" }, this.from, this.to));
   }

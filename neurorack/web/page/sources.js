@@ -9,7 +9,8 @@ import { knob } from "./knobs.js";
 import { movers } from "./routes.js";
 import { Keys } from "./keys.js";
 
-const WAVES = { lfo: "M2 12 C6 0 10 0 14 12 S22 24 26 12", clock: "M2 19 V5 H8 V19 H14 V5 H20 V19 H26", keyboard: "M3 5 H25 V19 H3 Z M10.3 5 V19 M17.6 5 V19", sequencer: "M2 19 H8 V13 H14 V7 H20 V15 H26",
+const WAVES = { lfo: "M2 12 C6 0 10 0 14 12 S22 24 26 12", clock: "M2 19 V5 H8 V19 H14 V5 H20 V19 H26",
+  keyboard: "M3 5 H25 V19 H3 Z M10.3 5 V19 M17.6 5 V19", sequencer: "M2 19 H8 V13 H14 V7 H20 V15 H26",
   random: "M2 15 H6 V6 H10 V18 H14 V10 H18 V4 H22 V16 H26", voltage: "M2 19 H26 M14 19 V5 M10 9 L14 5 L18 9", trigger: "M2 19 H12 V5 H15 V19 H26" };
 const SHORT = { lfo: "a slow wave", clock: "a rhythm of triggers", keyboard: "your keys", sequencer: "steps in a row", random: "chance", voltage: "stands still" };
 const known = (kind) => (WAVES[kind] ? kind : "other");
@@ -86,7 +87,8 @@ export class Sources {
   }
 
   #say() {
-    say(this.hint, !this.simulated ? (state.cables?.why ?? "") : this.held ? `Now choose a jack for the ${this.held}. Esc: not now.` : "Drag a source to a jack, or click one, then the other.");
+    say(this.hint, !this.simulated ? (state.cables?.why ?? "")
+      : this.held ? `Now choose a jack for the ${this.held}. Esc: not now.` : "Drag a source to a jack, or click one, then the other.");
   }
 
   choose(jack) {
@@ -101,7 +103,8 @@ export class Sources {
 
   #drag(element, what) {
     let start = null, follow = null;
-    const over = (event) => document.elementsFromPoint(event.clientX, event.clientY).map((one) => one.closest?.("[data-jack], [data-kind]")).find((one) => one && one !== element && !one.closest("svg"));
+    const over = (event) => document.elementsFromPoint(event.clientX, event.clientY).map((one) => one.closest?.("[data-jack], [data-kind]"))
+      .find((one) => one && one !== element && !one.closest("svg"));
     element.addEventListener("pointerdown", (event) => {
       this.dragged = false;
       const begun = what();
@@ -169,8 +172,10 @@ export class Sources {
 
   #row(kind) {
     const about = this.kinds[kind];
-    const out = s("svg", { class: "out-jack", viewBox: "-5 -5 10 10" }, s("circle", { r: 4, class: "ring", "stroke-width": 0.9 }), s("circle", { r: 2.4, class: "bush" }), s("circle", { r: 1.6, class: "hole" }));
-    const button = h("button", { type: "button", class: `source wire-${known(kind)}`, data: { kind }, "aria-pressed": "false", title: about.doc, on: { click: () => { if (!this.dragged) this.#hold(this.held === kind ? null : kind); } } },
+    const out = s("svg", { class: "out-jack", viewBox: "-5 -5 10 10" }, s("circle", { r: 4, class: "ring", "stroke-width": 0.9 }),
+      s("circle", { r: 2.4, class: "bush" }), s("circle", { r: 1.6, class: "hole" }));
+    const button = h("button", { type: "button", class: `source wire-${known(kind)}`, data: { kind }, "aria-pressed": "false", title: about.doc,
+      on: { click: () => { if (!this.dragged) this.#hold(this.held === kind ? null : kind); } } },
       out, h("span", {}, h("b", { text: kind === "lfo" ? "LFO" : kind }), h("small", { text: SHORT[kind] ?? about.doc.split(/[;:]/)[0] })),
       s("svg", { viewBox: "0 0 28 24", "aria-hidden": "true" }, s("path", { class: "wave", d: WAVES[kind] ?? WAVES.voltage })));
     this.rows.set(kind, { button, out });
@@ -204,19 +209,22 @@ export class Sources {
 
   #open(jack, from, told) {
     this.volt = h("output", { class: "figure soft" });
-    const close = h("button", { type: "button", class: "icon", "aria-label": "Close", text: "×", on: { click: () => { const button = this.jacks.get(jack); this.choose(null); button?.focus(); } } });
+    const close = h("button", { type: "button", class: "icon", "aria-label": "Close", text: "×",
+      on: { click: () => { const button = this.jacks.get(jack); this.choose(null); button?.focus(); } } });
     this.to = h("button", { type: "button", class: "quiet", title: "What it moves: see Patch", on: { click: () => this.assign(jack) } });
     this.made = this.source = null;
     const parts = [h("div", { class: "head" }, h("h3", { text: plain(jack) }), this.to, this.volt, close)];
     if (this.simulated) {
-      this.source = select({ name: "from", label: "Plugged in", choices: [["", "nothing"], ...Object.keys(this.kinds).map((kind) => [kind, kind])], value: from?.kind ?? "" }, (kind) => (kind ? this.plug(jack, kind) : this.unplug(jack)));
+      this.source = select({ name: "from", label: "Plugged in", choices: [["", "nothing"], ...Object.keys(this.kinds).map((kind) => [kind, kind])],
+        value: from?.kind ?? "" }, (kind) => (kind ? this.plug(jack, kind) : this.unplug(jack)));
       parts.push(this.source.element);
       if (from) {
         this.made = form(this.kinds[from.kind].fields, (field, value) => wish({ do: "cable", jack, from: { ...state.cables.jacks[jack].from, [field]: value } }));
         parts.push(this.made.element);
       } else if (!isGate(jack)) {
         this.made = null;
-        parts.push(knob({ name: "volts", label: "volts by hand", low: -10, high: 10, value: told.volts ?? 0, fallback: 0, unit: "V" }, (volts) => wish({ do: "volts", jack, volts })).element);
+        parts.push(knob({ name: "volts", label: "volts by hand", low: -10, high: 10, value: told.volts ?? 0, fallback: 0, unit: "V" },
+          (volts) => wish({ do: "volts", jack, volts })).element);
       }
     }
     this.looked.replaceChildren(...parts);

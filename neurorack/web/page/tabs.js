@@ -8,7 +8,8 @@ import { h, $ } from "./dom.js";
  */
 export function tabs(pages) {
   const list = $("#tabs"), room = $("#pages");
-  const buttons = pages.map(({ id, name, title }) => h("button", { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": `page-${id}`, tabindex: -1, title, text: name, on: { click: () => open(id) } }));
+  const buttons = pages.map(({ id, name, title }) => h("button",
+    { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": `page-${id}`, tabindex: -1, title, text: name, on: { click: () => open(id) } }));
   const sheets = pages.map(({ id, element }) => h("section", { class: "page", role: "tabpanel", id: `page-${id}`, "aria-labelledby": `tab-${id}`, hidden: true }, element));
   list.append(...buttons);
   room.append(...sheets);

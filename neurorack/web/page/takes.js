@@ -38,7 +38,8 @@ export class Takes {
       put(button, "title", value.recording ? "Stop recording" : "Record what the jack plays");
     }
     const left = value.free_seconds;
-    this.room.textContent = `${size(value.free_bytes)} free: room for ${left > 7200 ? `${Math.floor(left / 3600)} hours` : `${Math.floor(left / 60)} minutes`}${value.stopped ? `. Stopped: ${value.stopped}` : ""}`;
+    const long = left > 7200 ? `${Math.floor(left / 3600)} hours` : `${Math.floor(left / 60)} minutes`;
+    this.room.textContent = `${size(value.free_bytes)} free: room for ${long}${value.stopped ? `. Stopped: ${value.stopped}` : ""}`;
     this.empty.hidden = value.takes.length > 0;
     this.#tick();
     const finished = value.takes.filter((take) => !(value.recording && take.name === value.take)), key = JSON.stringify(finished);
@@ -69,7 +70,9 @@ export class Takes {
       remove.textContent = "Really?";
       setTimeout(() => { delete remove.dataset.sure; remove.textContent = "Delete"; }, 3000);
     } } });
-    return h("li", {}, h("div", { class: "what" }, h("strong", { text: take.name }), h("small", { class: "soft", text: `${clock(take.seconds)} · ${size(take.bytes)} · ${when(take.at)}${take.about ? ` · ${take.about}` : ""}` })),
-      h("div", { class: "buttons" }, listen, h("a", { class: "button strong", href: address(take.name), download: take.name, "aria-label": `Download ${take.name}`, text: "Download" }), remove));
+    return h("li", {}, h("div", { class: "what" }, h("strong", { text: take.name }),
+      h("small", { class: "soft", text: `${clock(take.seconds)} · ${size(take.bytes)} · ${when(take.at)}${take.about ? ` · ${take.about}` : ""}` })),
+      h("div", { class: "buttons" }, listen, h("a", { class: "button strong", href: address(take.name), download: take.name,
+        "aria-label": `Download ${take.name}`, text: "Download" }), remove));
   }
 }
