@@ -53,7 +53,8 @@ class Ads1x15:
         self._point = i2c_msg.write(address, [CONVERSION])
         self._settings: dict[int, object] = {}
         self._combined = i2c_rdwr_ioctl_data.create
-        self._exchanges: dict[int, tuple] = {}     # mux -> its transfer, and that as bytes: made once, because they are done 3000 times a second
+        self._starts: dict[int, ctypes.Structure] = {}
+        self._exchanges: dict[int, tuple] = {}     # mux -> its transfer as bytes, itself and its address: made once, done 3000 times a second
         try:
             fcntl.ioctl(self._bus.fd, I2C_TIMEOUT, 3)
             if continuous:
@@ -83,14 +84,33 @@ class Ads1x15:
         """Begin to convert this input (in continuous mode: from the next conversion on)."""
         self._bus.i2c_rdwr(self._setting(mux))
 
+    @property
+    def fd(self) -> int:
+        return self._bus.fd
+
+    def start_at(self, mux: int) -> int:
+        """The address of the transfer that ``start`` makes (an ``i2c_rdwr_ioctl_data``), for who makes it himself."""
+        if mux not in self._starts:
+            self._starts[mux] = self._combined(self._setting(mux))
+        return ctypes.addressof(self._starts[mux])
+
+    def exchange_at(self, next_mux: int) -> int:
+        """The same of ``exchange``; its result is then ``volts()``."""
+        return (self._exchanges.get(next_mux) or self._exchange(next_mux))[2]
+
+    def volts(self) -> float:
+        """As the last exchange found them."""
+        return _signed(self._code)[0] * self.step_volts
+
+    def _exchange(self, next_mux: int) -> tuple:
+        transfer = self._combined(self._point, self._result, self._setting(next_mux))
+        made = self._exchanges[next_mux] = bytearray(transfer), transfer, ctypes.addressof(transfer)
+        return made
+
     def exchange(self, next_mux: int) -> float:
         """Volts of the conversion that has ended; the next one (in continuous mode the one after it) is of ``next_mux``."""
-        made = self._exchanges.get(next_mux)
-        if made is None:
-            transfer = self._combined(self._point, self._result, self._setting(next_mux))
-            made = self._exchanges[next_mux] = bytearray(transfer), transfer       # which keeps its messages alive
-        _ioctl(self._bus.fd, I2C_RDWR, made[0])
-        return _signed(self._code)[0] * self.step_volts
+        _ioctl(self._bus.fd, I2C_RDWR, (self._exchanges.get(next_mux) or self._exchange(next_mux))[0])
+        return self.volts()
 
     def close(self) -> None:
         self._bus.close()
