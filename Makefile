@@ -21,7 +21,7 @@ RUN = @exec "$(VENV)/bin
 help: ## this list
 	@echo 'Neurorack. Start with: make play'
 	@echo
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@echo
 	@sed -n 's/^#   \([A-Z]*=.*\)/  \1/p' Makefile
 
@@ -40,6 +40,7 @@ test: ## the everyday tests
 	$(SETUP) play test
 	$(RUN)/python" -m pytest --timeout 300 $(ARGS)
 
+test-board: TORCH = no
 test-board: ## the tests of a real board's chips, each skipped by name where it is not there: make test-board BOARD=pi
 	$(SETUP) play test
 	$(RUN)/python" -m pytest --timeout 300 -rs tests/board $(ARGS)
