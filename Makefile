@@ -38,7 +38,8 @@ doctor: ## what this machine has and lacks, each finding with its remedy
 
 test: ## the everyday tests
 	$(SETUP) play test
-	$(RUN)/python" -m pytest --timeout 300 $(ARGS)
+	@at=$$(mktemp -d /tmp/nr-XXXXXX) && "$(VENV)/bin/python" -m pytest --timeout 300 -n 2 --basetemp "$$at/t" $(ARGS); \
+	    code=$$?; [ $$code -ne 0 ] || rm -rf "$$at"; exit $$code
 
 test-board: TORCH = no
 test-board: ## the tests of a real board's chips, each skipped by name where it is not there: make test-board BOARD=pi

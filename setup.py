@@ -53,7 +53,7 @@ setup(
         "board": ["smbus2>=0.4", "spidev>=3.6", "gpiod>=2.1", "rpi-lgpio>=0.6", "luma.oled>=3.13", "luma.lcd>=2.11"],
         "midi": ["mido>=1.3", "python-rtmidi>=1.5", "python-osc>=1.8"],
         "lab": ["torch>=2.6,<2.14", "scipy>=1.11"],
-        "test": ["pytest>=8", "pytest-timeout>=2.3", "pytest-rerunfailures>=16.6.1", "hypothesis>=6.100", "scipy>=1.11",
+        "test": ["pytest>=8", "pytest-timeout>=2.3", "pytest-rerunfailures>=16.6.1", "pytest-xdist>=3.6", "hypothesis>=6.100", "scipy>=1.11",
                  "ziglang>=0.13", "safetensors>=0.4", "selenium>=4.20"],
         "bench": ["onnx", "onnxruntime", "numba"],
     },

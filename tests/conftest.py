@@ -6,11 +6,12 @@ import pytest
 
 from tests import models
 from tests.rig import card as rig
-from tests.stalls import Repeats
+from tests.stalls import Beside, Repeats
 
 
 def pytest_configure(config):
     config.pluginmanager.register(Repeats())
+    config.pluginmanager.register(Beside())
 
 
 def no_card() -> str | None:

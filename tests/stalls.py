@@ -10,6 +10,7 @@ machine did. The repeating is pytest-rerunfailures'; without it, and with ``--pd
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,9 @@ from tests.rig.stalls import StallLog
 
 #: below ``tests``: where time passes as on the clock
 FOLDERS = ("audio", "deploy", "drivers", "inputs", "library", "midi", "panel", "patches", "play", "shm", "sources", "takes", "web")
+#: of these, those that listen: never two at once
+HEARD = ("audio", "drivers", "inputs", "midi", "patches", "play", "sources", "takes")
+HEARD_GROUP, OTHER_GROUP = "heard", "around"
 REPEATS = 2
 STALL_MS, INTERVAL_MS = 20.0, 5.0
 PRESSURE = 0.5
@@ -50,13 +54,17 @@ class Machine:
         return Moment(time.monotonic_ns(), waited_us())
 
     def since(self, start: Moment) -> str:
-        """What disturbed, for a person; empty when nothing did."""
+        """What disturbed until now, for a person; empty when nothing did."""
         time.sleep(TOLD_SECONDS)
-        now, told = self.now(), []
-        longest = max((stall.us / 1e3 for stall in self.stalls(start)), default=0.0)
+        return self.between(start, self.now())
+
+    def between(self, start: Moment, end: Moment) -> str:
+        """What disturbed then."""
+        told = []
+        longest = max((stall.us / 1e3 for stall in self.stalls(start) if stall.start_ns < end.ns), default=0.0)
         if longest >= STALL_MS:
             told.append(f"it stood still for {longest:.0f} ms")
-        if start.waited_us is not None and (share := (now.waited_us - start.waited_us) * 1e3 / (now.ns - start.ns)) > PRESSURE:
+        if start.waited_us is not None and (share := (end.waited_us - start.waited_us) * 1e3 / max(1, end.ns - start.ns)) > PRESSURE:
             told.append(f"something waited for a core {share:.0%} of the time")
         return ", ".join(told)
 
@@ -87,8 +95,38 @@ def waited_us() -> int | None:
 
 
 def in_real_time(item: pytest.Item) -> bool:
-    below = item.path.parts
-    return any(here == "tests" and folder in FOLDERS for here, folder in zip(below, below[1:]))
+    return group(item.path) in (HEARD_GROUP, OTHER_GROUP)
+
+
+def group(path: Path) -> str:
+    """What one worker runs as a whole: a test file belongs to one of the two groups in real time, or stands for itself."""
+    folders = [folder for here, folder in zip(path.parts, path.parts[1:]) if here == "tests"]
+    return HEARD_GROUP if any(f in HEARD for f in folders) else OTHER_GROUP if any(f in FOLDERS for f in folders) else str(path)
+
+
+class Beside:
+    """Where pytest-xdist runs two workers: one takes the tests that listen to the sound or to the inputs, one after the other, the other what else takes
+    time; what only computes follows at a lower priority."""
+
+    def __init__(self):
+        self._lowered = False
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config, log):
+        from xdist.scheduler import LoadScopeScheduling
+
+        class Groups(LoadScopeScheduling):
+            """The largest group first."""
+
+            def _split_scope(self, nodeid: str) -> str:
+                return group(Path(nodeid.partition("::")[0]))
+        return Groups(config, log)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item) -> None:
+        if not self._lowered and hasattr(item.config, "workerinput") and not in_real_time(item):
+            self._lowered = True
+            os.nice(10)
 
 
 class Repeats:
@@ -104,6 +142,7 @@ class Repeats:
         self._marked: set[pytest.Item] = set()
         self._start: Moment | None = None
         self._failed, self._error, self._why = False, None, None     # of the running attempt; why None: not looked yet
+        self._around: dict[tuple[Path, str], tuple[Moment, Moment]] = {}      # (test file, fixture it shares) -> when it was made
         self.repeated: dict[str, list[str]] = {}      # test -> what disturbed each attempt that was given up
 
     def pytest_collection_modifyitems(self, config, items) -> None:
@@ -126,6 +165,15 @@ class Repeats:
         self._start, self._failed, self._why = self._machine.now(), False, None
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef, request):
+        """What a file's tests share, a whole run of the instrument often, is judged by all of them: its making counts for each."""
+        start = self._machine.now() if self._machine and fixturedef.scope in ("module", "package") else None
+        made = yield
+        if start:
+            self._around[request.path, fixturedef.argname] = start, self._machine.now()
+        return made
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item, call):
         report = yield
         if report.failed:
@@ -143,16 +191,29 @@ class Repeats:
         if not self._failed:
             return False
         if self._why is None:
-            self._why = "" if "from pytest-timeout" in str(error) else self._machine.since(self._start)
+            self._why = "" if "from pytest-timeout" in str(error) else self._machine.since(self._start) or self._shared(item)
             if self._why and item.execution_count <= REPEATS:
                 self.repeated.setdefault(item.nodeid, []).append(self._why)
         return bool(self._why)
+
+    def _shared(self, item) -> str:
+        made = {name: self._around[item.path, name] for name in item.fixturenames if (item.path, name) in self._around}
+        return next((f"{told} while {name} was made" for name, when in made.items() if (told := self._machine.between(*when))), "")
 
     def pytest_terminal_summary(self, terminalreporter) -> None:
         if self.repeated:
             terminalreporter.section("repeated because the machine was disturbed")
         for name, attempts in self.repeated.items():
             terminalreporter.write_line(f"{name}: {'; then '.join(attempts)}")
+
+    def pytest_sessionfinish(self, session) -> None:
+        """One of pytest-xdist's workers tells the one that prints."""
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["repeated"] = self.repeated
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node) -> None:
+        self.repeated |= getattr(node, "workeroutput", {}).get("repeated", {})
 
     def pytest_unconfigure(self) -> None:
         if self._machine:

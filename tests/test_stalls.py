@@ -31,6 +31,7 @@ CONFTEST = """
             first, *rest = Path("machine").read_text().splitlines() or [""]
             Path("machine").write_text("\\n".join(rest))
             return first
+        def between(self, start, end): return Path("around").read_text() if Path("around").exists() else ""
 
     def pytest_configure(config):
         config.pluginmanager.register(Repeats(lambda item: "offline" not in item.name, Machine))
@@ -116,7 +117,7 @@ def test_what_fails_in_its_fixtures_is_repeated_too(run):
 
 def test_other_tests_are_never_repeated(run):
     said, code, _ = run("def test_offline(fresh): assert fresh == 2", (STALLED,))
-    assert code == 1 and "1 failed" in said and "rerun" not in said
+    assert code == 1 and "1 failed" in said and "1 rerun" not in said
 
 
 def test_the_last_failed_are_those_that_failed_in_the_end(run):
@@ -131,8 +132,19 @@ def test_a_time_out_is_a_failure_of_all_repeats_together(run):
     pytest.importorskip("pytest_timeout")
     began = time.monotonic()
     said, code, _ = run("def test_it(): time.sleep(60)", (STALLED,), "--timeout", "1")
-    assert code == 1 and "1 failed" in said and "rerun" not in said
+    assert code == 1 and "1 failed" in said and "1 rerun" not in said
     assert time.monotonic() - began < 50
+
+
+def test_what_disturbed_the_making_of_what_tests_share_counts_for_each_of_them(run, tmp_path):
+    shared = """
+        def test_first(instrument): pass
+        def test_it(instrument): assert instrument == 2
+    """
+    assert run(shared, ())[1] == 1
+    (tmp_path / "around").write_text(STALLED)
+    said, code, _ = run(shared, ())
+    assert code == 0 and f"test_it.py::test_it: {STALLED} while instrument was made" in said
 
 
 # ---- the watcher

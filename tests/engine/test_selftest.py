@@ -63,6 +63,7 @@ def test_this_machine(tmp_path):
         check(["env", f"NEURORACK_ISA={isa}", str(program)])
 
 
+@pytest.mark.soak     # half a minute of emulation
 @pytest.mark.skipif(
     not importlib.util.find_spec("ziglang"), reason="the cross compiler is missing: pip install ziglang"
 )

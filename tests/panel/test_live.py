@@ -25,7 +25,7 @@ def instrument(tmp_path_factory):
 
 
 def shown(run):
-    return frame.read(run.rack)
+    return until(lambda: frame.read(run.rack), 5, "a picture")
 
 
 def press(run, seconds=0.03):

@@ -191,7 +191,8 @@ def test_recalls_and_morphs_are_heard_without_a_click_or_a_gap(files, tmp_path, 
     with Stage(tmp_path, "--model", "low", "--record", tmp_path / "take.wav", "--score", write_score(tmp_path / "score.yaml", 900), models=files) as run:
         run.sounding()
         for number, name in enumerate(("low", "high", "third"), 1):
-            run.ask("swap", model=name)
+            if number > 1:      # it plays already; a crossfade between two of the same tone would have the level of their phases
+                run.ask("swap", model=name)
             run.ask("scene_save", number=number, name=name)
         for number in (1, 3, 2, 1):
             run.ask("scene_recall", number=number)
@@ -275,7 +276,7 @@ def test_it_wakes_as_it_was_whether_it_was_ended_or_killed_and_says_what_overrid
         now = run.plays()
         assert {now[0]: pytest.approx(1 - now[2]), now[1]: pytest.approx(now[2])} == wanted and now[3:] == (-4.0, 0.35)
         told, patch = run.ask("scenes"), run.ask("status")["patch"]
-        assert told["current"] == 3 and told["changed"] and told["undo"] == "level" and "wakes as it was" in run.said
+        assert told["current"] == 3 and told["changed"] and "level" in told["undo"] and "wakes as it was" in run.said
         assert patch["gates"]["gate2"] == "tap" and any(route["jack"] == "mod1" and route["control"] == "mix" for route in patch["routes"])
         assert run.ask("sources")["sources"][0]["step_volts"] == 2
         assert run.ask("undo")["undone"] == "level" and not run.ask("scenes")["changed"], "as it was saved, with the models in either slot"

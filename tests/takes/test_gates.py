@@ -43,7 +43,7 @@ def test_a_gate_goes_from_scene_to_scene(playing, gates):
         playing.ask("scene_save", number=number, name=f"Scene {number}")
     playing.ask("gate_action", gate="gate2", action="scene")      # none of them says so: the first recall ends it
     until(lambda: playing.ask("scenes")["current"] == 1, 20, "the scene after the last", every=0.05)
-    assert playing.ask("status")["patch"]["gates"]["gate2"] == "freeze"
+    until(lambda: playing.ask("status")["patch"]["gates"]["gate2"] == "freeze", 5, "its gates", every=0.05)
     name = playing.ask("record", on=True)["take"]
     playing.ask("record", on=False)
     assert next(take["about"] for take in playing.ask("takes")["takes"] if take["name"] == name) == "tone, Scene 1"

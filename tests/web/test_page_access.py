@@ -154,8 +154,7 @@ def test_who_wants_calm_gets_it(paired):
 
 def test_an_instrument_that_stops_is_missed_and_found_again(paired):
     """Last of all, because it ends the instrument of this file."""
-    remarks = "Cross-Origin-Opener-Policy"       # a header that Chromium leaves aside, and says so, where there is no encryption
-    assert [line["message"] for line in paired.errors() if remarks not in line["message"]] == []
+    assert paired.errors() == []
     face = paired.face
     face.run.stop()
     until(lambda: paired.js("return document.getElementById('lost').checkVisibility()"), PATIENCE, "the notice", 0.1)
