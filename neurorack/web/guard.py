@@ -18,7 +18,7 @@ from neurorack.web import limits
 
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' {live}; font-src 'self'; "
           "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin",
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
            "Cross-Origin-Resource-Policy": "same-origin", "X-Frame-Options": "DENY", "Server": "neurorack"}
 SITES = ("same-origin", "none")         # none: typed in, or a bookmark
 
@@ -120,6 +120,8 @@ class Guard:
         """A signal: the headers of every answer."""
         for name, value in HEADERS.items():
             response.headers[name] = value
+        if request.remote and loopback(request.remote):      # elsewhere there is no encryption, and browsers leave it aside with a complaint
+            response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
         host = request.headers.get("Host", "") if self.host_is_ours(request) else f"127.0.0.1:{self.port}"
         response.headers["Content-Security-Policy"] = POLICY.format(live=f"ws://{host}")
         response.headers.setdefault("Cache-Control", "no-store")

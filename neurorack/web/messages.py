@@ -14,7 +14,7 @@ ALLOWED = frozenset((
     "notice_seen", "statistics", "cables", "cable", "volts", "gate", "key", "log", "hit", "monitor",
     "jacks", "jack", "calibrate", "detect"))
 #: These wait for a model or a person; others are not kept waiting by them.
-SLOW = frozenset(("swap", "next", "load", "learn", "program", "scene_recall", "scene_next"))
+SLOW = frozenset(("swap", "next", "load", "learn", "program", "scene_recall", "scene_next", "undo", "redo"))
 #: These wait for the disk or another process; they are done one after the other, beside those that are quick.
 PATIENT = frozenset(("record", "take_delete", "scene_save", "scene_rename", "scene_copy", "scene_delete", "preference", "midi", "unlearn", "jack", "calibrate", "detect"))
 #: Fields that name a file of the library or of the takes' folder: names only, never paths.

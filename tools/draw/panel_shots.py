@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from neurorack import preferences
 from neurorack.inputs import settings, sources
+from neurorack.panel.screens import system
 from tools.draw.panel_view import VIEW, with_answers
 
 
@@ -50,6 +51,7 @@ STATISTICS = {
     "versions": {"neurorack": "0.2.0", "release": "20260501-201400-0.2.0-1773", "python": "3.11.2", "kernel": "6.6.31", "machine": "Raspberry Pi 5"},
     "audio": {"device": "snd_rpi_hifiberry_dac", "rate_hz": 48000, "block_frames": 128, "input_channels": 2},
     "releases": [{"name": "20260501-201400-0.2.0-1773", "runs": True}, {"name": "20260401-101000-0.1.9-2291", "runs": False}], "power": ""}
+system.__version__ = STATISTICS["versions"]["neurorack"]      # a new release does not change the pictures
 NOTICES = [{"id": "1", "text": "birds: plays: 4 % of one core, 43 ms, −18 LUFS", "remedy": "play it: Models", "level": "info", "at_ns": 1, "count": 1},
            {"id": "2", "text": "a converter or gate line of the board does not answer; its jacks hold their last values", "remedy": "look at its plug and wires",
             "level": "warning", "at_ns": 1, "count": 3}]

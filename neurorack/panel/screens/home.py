@@ -130,7 +130,10 @@ class Home(Screen):
     @staticmethod
     def _label(view: View, jack: str, moves: dict[str, list[str]]) -> str:
         names = moves.get(jack, [])
-        return names[0] + (f" +{len(names) - 1}" if len(names) > 1 else "") if names else jack
+        if not names:
+            return jack
+        control = view.slot.control(names[0])
+        return (control.label if control and control.label else names[0]) + (f" +{len(names) - 1}" if len(names) > 1 else "")
 
     @staticmethod
     def _share(view: View, jack: str) -> float:

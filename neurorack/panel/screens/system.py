@@ -12,7 +12,7 @@ from neurorack.panel.screen import Screen
 from neurorack.panel.view import View
 from neurorack.panel.widgets import Confirm, Item, ListScreen, Text
 
-ABOUT = f"""# Neurorack {__version__}
+ABOUT = """# Neurorack {version}
 A Eurorack instrument whose sound is made by neural networks.
 # With the encoder
 press: open, choose
@@ -31,7 +31,7 @@ HEAVY = 0.8                   # a load above it is shown in red
 
 
 def about() -> Text:
-    return Text("About", ABOUT, "about")
+    return Text("About", ABOUT.format(version=__version__), "about")
 
 
 class Notices(ListScreen):
