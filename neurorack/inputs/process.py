@@ -160,6 +160,7 @@ class Scanner:
         return min(HIT_NS, int(step_ns / 2)) if step_ns else HIT_NS
 
     def publish_settled(self, now: int) -> None:
+        """The edges whose CVs have settled, in order of time, after one scan for all of them."""
         settled = []
         while self.settling and now >= self.settling[0][0] + self.settle_ns:
             if not self._converted_since(self.settling[0][0], now):
@@ -227,6 +228,7 @@ class Kept:
         self._stamp, self._said, self._at = None, set(), 0
 
     def look(self, now: int) -> None:
+        """Now and then: take what has changed in the files."""
         if now < self._at:
             return
         self._at = now + LOOK_NS

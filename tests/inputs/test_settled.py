@@ -31,7 +31,7 @@ def test_a_pitch_that_comes_with_its_gate_is_the_edges(name, tmp_path, monkeypat
             assert edge.rising
             wrong += any(abs(edge.cv_volts[jack] - volts) > 0.05 for jack in range(jacks))
             b.edges.next()
-        # Without waiting it would be 40 of 40 (pi-ads1115) and 35 (classic); stalls of 50 ms ten times a second make 8
-        assert wrong <= notes // 4, "more than the machine's own stalls explain"
+        # Without waiting it would be 40 of 40 (pi-ads1115) and 35 (classic); in 120 notes on a machine at load 14 none was wrong
+        assert wrong <= notes // 8, "more than the machine's own stalls explain"
     finally:
         b.close()
