@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from scipy.stats import pearsonr, spearmanr
 
-from ..engine import Model
-from ..errors import ModelError, NeurorackError
-from . import data, nets
-from .descriptors import HOP, NAMES, RATE_HZ, WINDOW, _TABLES, QuantileMap, curves, db_to_loudness, loudness_db, spectral
-from .train import REST, random_curve, read_recipe
+from ...engine import Model
+from ...errors import ModelError, NeurorackError
+from .. import data, nets
+from ..descriptors import HOP, NAMES, RATE_HZ, WINDOW, _TABLES, QuantileMap, curves, db_to_loudness, loudness_db, spectral
+from ..train import REST, random_curve, read_recipe
 
 FRAMES = 560
 STRIDE = 4
@@ -283,5 +283,3 @@ def main(arguments=None):
     return 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
