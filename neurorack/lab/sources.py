@@ -16,14 +16,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ..errors import NeurorackError
 from .descriptors import RATE_HZ
+from .recipe import RecipeError
 
 NOTE_SECONDS, SLOT_SECONDS = 3.2, 3.5
-
-
-class RecipeError(NeurorackError, ValueError):
-    """A recipe or its data that cannot be used."""
 
 
 @dataclass
