@@ -1,11 +1,22 @@
-"""Gestures taken from recordings: how they end."""
+"""Gestures taken from recordings: which, how they end, where they stay, and that their note is taken out."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
-from neurorack.lab.export import TAIL_ROWS, end_softly
+from neurorack.lab.descriptors import HOP, RATE_HZ, QuantileMap      # noqa: E402
+from neurorack.lab.gestures import card_entries, diverse, end_softly, harvest      # noqa: E402
+from neurorack.lab.gestures.ends import TAIL_SECONDS, sustain_region      # noqa: E402
+from neurorack.lab.gestures.harvest import short_name      # noqa: E402
+from neurorack.lab.layout import Layout      # noqa: E402
+from neurorack.lab.recipe import RecipeError      # noqa: E402
+
+TAIL_ROWS = round(TAIL_SECONDS * RATE_HZ / HOP)
+NORMALISER = QuantileMap(torch.tensor([[5.0, 14.0], [4.0, 13.0], [0.0, 3.0], [0.0, 1.0]]).repeat_interleave(1, 0))
 
 
 def falling(rows, first, last):
@@ -34,3 +45,77 @@ def test_a_gesture_that_dies_by_itself_keeps_its_shape():
 
 def test_a_very_short_gesture_still_ends_at_rest():
     assert end_softly(falling(3, 0.5, 0.4), -1.5)[-1, 0] == -1.5
+
+
+def note(seconds, hertz, attack=0.05, release=0.2, decay_db=0.0, vibrato=0.0):
+    """A tone with overtones, and its true pitch and harmonicity curves."""
+    t = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
+    bend = vibrato / 12 * np.sin(2 * np.pi * 5.5 * t)
+    phase = 2 * np.pi * np.cumsum(hertz * 2 ** bend) / RATE_HZ
+    level = np.minimum(t / attack, 1) * np.clip((seconds - t) / release, 0, 1) * 10 ** (-decay_db * t / 20)
+    audio = 0.4 * level * sum(np.sin(k * phase) / k for k in range(1, 9)) / 1.5
+    at = (np.arange(len(t) // HOP) + 1) * HOP - 1
+    return audio.astype(np.float32), (np.log2(hertz / 261.6256) + bend)[at].astype(np.float32), np.full(len(at), 20.0, np.float32)
+
+
+def clips_of(*sounds, names=None):
+    rows = [{"name": names[k] if names else f"set/sound {'abcdefgh'[k]}", "licence": "CC0", "origin": f"origin {k}"} for k in range(len(sounds))]
+    return SimpleNamespace(audio=[s[0] for s in sounds], pitch=[s[1] for s in sounds], harmonicity=[s[2] for s in sounds], rows=rows)
+
+
+def encoder(audio):
+    """A latent that knows the clip's length."""
+    return torch.full((len(audio), 8), audio.shape[1] / RATE_HZ), torch.zeros(len(audio), 8)
+
+
+PITCHED = Layout(pitched=True)
+
+
+def test_a_held_note_stays_where_it_is_stable_and_sounds_at_c4():
+    clips = clips_of(note(1.5, 660.0, vibrato=0.4), note(1.5, 220.0, decay_db=20.0))
+    held, dying = harvest(clips, encoder, NORMALISER, PITCHED, PITCHED.rest, {"one": "set/sound a", "two": "set/sound b"})[::-1]
+    assert held[0] == "one" and held[2].shape[1] == PITCHED.width and dying[1].get("sustain") is None
+    first, last = held[1]["sustain"]
+    assert 0.02 < first * HOP / RATE_HZ < 0.15 and 1.1 < last * HOP / RATE_HZ < 1.45 and last < len(held[2]) - TAIL_ROWS
+    pitch = held[2][first:last, PITCHED.column("pitch")]
+    assert abs(np.median(pitch)) < 0.1 / 12 and np.abs(pitch).max() == pytest.approx(0.4 / 12, abs=0.1 / 12)
+    assert held[1]["note"] == pytest.approx(np.log2(660 / 261.6256), abs=0.2 / 12)
+    assert held[2][-1, 0] == PITCHED.rest[0] and np.isfinite(held[2]).all()
+
+
+def test_what_falls_steadily_or_wanders_or_is_noise_cannot_stay():
+    rows = np.arange(1500)
+    flat, steady = np.zeros(1500), np.full(1500, 20.0)
+    assert sustain_region(flat, flat, steady) == [0, 1499]
+    assert sustain_region(-rows * 0.02, flat, steady) is None                        # 15 dB a second
+    assert sustain_region(flat, flat, flat - 10) is None
+    assert sustain_region(flat, rows / 750, steady) is None                          # an octave a second
+    first, last = sustain_region(np.where(rows < 700, -30.0, 0.0), flat, steady)     # the loud half
+    assert abs(first - 700) < 30 and last == 1499
+
+
+def test_gestures_chosen_by_themselves_differ_and_have_the_names_of_their_files():
+    tones = [note(0.4, hertz, decay_db=30.0) for hertz in (100.0, 101.0, 102.0, 800.0, 805.0, 3000.0)]
+    names = ["low/bass_drum.wav", "low/bass_drum.flac", "low/c.wav", "mid/60/100", "mid/61/100", "bright-one.wav"]
+    clips, layout = clips_of(*tones, names=names), Layout()
+    made = harvest(clips, encoder, NORMALISER, layout, layout.rest, 3)
+    assert len(made) == 3 and [table[:, 1].mean() for _, _, table in made] == sorted(table[:, 1].mean() for _, _, table in made)
+    assert {row["name"].split("/")[0] for _, row, _ in made} == {"low", "mid", "bright-one.wav"} and made[-1][0] == "bright one"
+    assert len(harvest(clips, encoder, NORMALISER, layout, layout.rest, 99)) == 6
+    entries, tensors = card_entries(made)
+    assert [entry["frames"] for entry in entries] == [len(tensors[entry["tensor"]]) for entry in entries]
+    with pytest.raises(RecipeError, match="'nothing'"):
+        harvest(clips, encoder, NORMALISER, layout, layout.rest, {"x": "nothing"})
+
+
+def test_names():
+    assert short_name("fluid/marimba/57/70") == "marimba 57 70" and short_name("a/b/Kick_01.wav") == "Kick 01"
+    assert short_name("a/b/Kick_01.wav", {"Kick 01"}) == "Kick 01 2" and len(short_name("x" * 99)) <= 40 and short_name("///") == "clip"
+
+
+def test_diverse_ones_stand_for_their_groups():
+    rng = np.random.default_rng(5)
+    groups = np.repeat(np.array([[0, 0], [9, 0], [0, 9], [9, 9]]), [400, 30, 5, 3], axis=0)
+    chosen = diverse(groups + rng.normal(0, 0.3, groups.shape), 4)
+    assert sorted(map(tuple, groups[chosen])) == [(0, 0), (0, 9), (9, 0), (9, 9)]
+    assert list(diverse(np.zeros((3, 2)), 8)) == [0, 1, 2]
