@@ -1,0 +1,215 @@
+"""The harmonic engine: harmonics of a given pitch and 64 bands of noise, for pitched sounds and voices.
+
+Harmonics plus noise after Serra and Smith (1990) and Engel et al., "DDSP" (2020). The powers of the harmonics come out
+of one softmax and those of the bands out of another; how much goes to each is the harmonicity input (their ratio in
+dB) with a small learned correction. A pitch of p is C4·2^p by construction.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..descriptors import HOP, RATE_HZ
+from ..layout import C4_HERTZ, HARMONICITY_DB_PER_UNIT, HARMONICITY_ZERO_DB, PITCH_LIMITS_OCTAVES
+from . import base
+from .base import Engine, Trunk
+
+LOG_PER_DB = math.log(10) / 10
+CORRECTION_DB = 6.0                 # at most, that the net adds to the harmonicity asked for
+MASKED_LOGIT = -1e4
+STEPS_PER_OCTAVE, FINE = 65536, 1024      # pitch is rounded to 0.018 cents, so that every platform plays the very same frequency
+TURN = 2.0 ** 32
+
+
+def frequency_tables():
+    """Cycles a sample of a pitch in whole steps n from the lowest: coarse[n // FINE] · fine[n % FINE], float32 each."""
+    low, high = PITCH_LIMITS_OCTAVES
+    coarse = C4_HERTZ / RATE_HZ * 2 ** (low + np.arange((high - low) * STEPS_PER_OCTAVE // FINE + 1) * FINE / STEPS_PER_OCTAVE)
+    return coarse.astype(np.float32), (2 ** (np.arange(FINE) / STEPS_PER_OCTAVE)).astype(np.float32)
+
+
+def harmonic_waves(phase, count):
+    """sin(2π·k·phase), k = 1 … count, times the signs + - - + + …; float32 [count, *phase.shape], by one multiply-add each.
+
+    The recurrence of Chebyshev, sin((k+1)x) = 2 cos(x) sin(kx) - sin((k-1)x); the signs of `wave_signs` save a pass over memory.
+    """
+    out = torch.empty((count, *phase.shape), dtype=phase.dtype, device=phase.device)
+    turn = phase * (2 * math.pi)
+    double_cosine = 2 * torch.cos(turn)
+    torch.sin(turn, out=out[0])
+    if count > 1:
+        torch.mul(out[0], double_cosine, out=out[1])
+        out[1].neg_()
+    for k in range(2, count):
+        torch.addcmul(out[k - 2], double_cosine, out[k - 1], value=1.0 if k % 2 == 0 else -1.0, out=out[k])
+    return out
+
+
+def wave_signs(count):
+    """The signs of `harmonic_waves`, float32 [count]: + - - + + - - …"""
+    return torch.tensor([1.0 if (k + 1) // 2 % 2 == 0 else -1.0 for k in range(count)])
+
+
+class HarmonicSum(torch.autograd.Function):
+    """Harmonics of a moving phase with amplitudes that go linearly over each hop; the gradient goes to the amplitudes alone.
+
+    apply(amplitudes [batch, 1 + frames, n], phase in turns [batch, frames, 64]) → audio [batch, frames, 64]. One matrix
+    product a hop: [2, n] (amplitudes at its start and end) by [n, 64] (sines).
+    """
+
+    @staticmethod
+    def forward(ctx, amplitudes, phase):
+        batch, frames, hop = phase.shape
+        count = amplitudes.shape[2]
+        waves = harmonic_waves(phase.reshape(batch * frames, hop), count).transpose(0, 1)     # [batch·frames, n, 64]
+        signed = amplitudes * wave_signs(count).to(amplitudes)
+        pair = torch.stack((signed[:, :-1], signed[:, 1:]), 2).reshape(batch * frames, 2, count)
+        both = torch.bmm(pair, waves)
+        ramp = torch.arange(1, hop + 1, dtype=phase.dtype, device=phase.device) / hop
+        ctx.save_for_backward(waves, ramp)
+        ctx.shape = amplitudes.shape
+        return torch.lerp(both[:, 0], both[:, 1], ramp).reshape(batch, frames, hop)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        waves, ramp = ctx.saved_tensors
+        batch, rows, count = ctx.shape
+        gradient = gradient.reshape(-1, len(ramp))
+        pair = torch.stack((gradient * (1 - ramp), gradient * ramp), 1)
+        both = torch.bmm(pair, waves.transpose(1, 2)).reshape(batch, rows - 1, 2, count)
+        total = gradient.new_zeros(ctx.shape)
+        total[:, :-1] += both[:, :, 0]
+        total[:, 1:] += both[:, :, 1]
+        return total * wave_signs(count).to(total), None
+
+
+class HarmonicEngine(Engine):
+    """Causal trunk at the hop rate with heads for harmonics, noise bands and a correction of the harmonicity."""
+
+    kind, history = "harmonic", Trunk.SPAN + 2
+
+    def __init__(self, layout, width=104, bands=64, harmonics=80, conditioning="concatenate"):
+        if not layout.pitched:
+            raise ValueError("the harmonic engine needs rows with a pitch: set data.pitched")
+        super().__init__(layout, width=width, bands=bands, harmonics=harmonics, conditioning=conditioning)
+        self.bands, self.harmonics = bands, harmonics
+        self.pitch_at, self.harmonicity_at = layout.column("pitch"), layout.column("harmonicity")
+        self.net = Trunk(layout, width, conditioning)
+        self.head = nn.Conv1d(width, harmonics + bands + 1, 1)
+        with torch.no_grad():
+            self.head.weight[:harmonics + bands].mul_(3.0)
+            self.head.bias.zero_()
+            self.head.bias[:harmonics] = -2.0 * torch.arange(1, harmonics + 1).log()
+        coarse, fine = frequency_tables()
+        for name, value in (("coarse", torch.from_numpy(coarse)), ("fine", torch.from_numpy(fine)),
+                            ("numbers", torch.arange(1.0, harmonics + 1))):
+            self.register_buffer(name, value, persistent=False)
+        self.noise = base.noise_waves(bands)
+
+    def frequency(self, rows):
+        """Cycles a sample of the fundamental, float32 [batch, frames, 1], the very numbers of the engine's program."""
+        low, high = PITCH_LIMITS_OCTAVES
+        steps = torch.round((rows[..., self.pitch_at].clamp(low, high) - low) * STEPS_PER_OCTAVE)
+        coarse = torch.floor(steps / FINE)
+        return (self.coarse[coarse.long()] * self.fine[(steps - FINE * coarse).long()])[..., None]
+
+    def shape(self, rows, frequency):
+        """Amplitudes for a frame level of 1 (RMS): (harmonics [batch, frames, harmonics], bands [batch, frames, bands])."""
+        out = self.head(self.net(rows)).transpose(1, 2)
+        logits = out[..., :-1].clamp(-base.LOGIT_LIMIT, base.LOGIT_LIMIT)
+        audible = frequency * self.numbers < 0.5
+        tones = torch.where(audible, logits[..., :self.harmonics], MASKED_LOGIT)
+        asked = rows[..., self.harmonicity_at, None].clamp(-base.UNIT_LIMIT, base.UNIT_LIMIT)
+        ratio = (HARMONICITY_ZERO_DB + HARMONICITY_DB_PER_UNIT * asked + CORRECTION_DB * torch.tanh(out[..., -1:])) * LOG_PER_DB
+        tones = torch.softmax(tones, -1) * torch.sigmoid(ratio)
+        bands = torch.softmax(logits[..., self.harmonics:], -1) * torch.sigmoid(-ratio)
+        return (2.0 * tones + 1e-20).sqrt() * audible, (bands + 1e-20).sqrt()
+
+    def amplitudes(self, rows, frequency):
+        """`shape` at the loudness of the rows."""
+        gain = base.gain_of(rows[..., :1])
+        tones, bands = self.shape(rows, frequency)
+        return tones * gain, bands * gain
+
+    def phases(self, frequency, start):
+        """Turns of the fundamental [batch, frames, 64], whose frequency goes linearly from row to row.
+
+        frequency: [batch, 1 + frames, 1]; start: [batch] turns. Kept in float64, so that the phase is exact whatever the length.
+        """
+        step = frequency[..., 0].double()
+        bend = (step[:, 1:] - step[:, :-1]) / HOP
+        whole = HOP * step[:, :-1] + bend * (HOP * (HOP + 1) / 2)
+        before = start[:, None] + torch.cumsum(whole, 1) - whole
+        m = torch.arange(1, HOP + 1, dtype=torch.float64, device=frequency.device)
+        turns = before[..., None] + step[:, :-1, None] * m + bend[..., None] * (m * (m + 1) / 2)
+        return (turns - torch.floor(turns)).float()
+
+    def play(self, rows, rng):
+        frequency = self.frequency(rows)
+        tones, bands = (x[:, self.history - 1:] for x in self.amplitudes(rows, frequency))
+        with torch.no_grad():
+            start = torch.from_numpy(rng.random(len(rows))).to(rows.device)
+            phase = self.phases(frequency[:, self.history - 1:], start)
+        return HarmonicSum.apply(tones, phase).flatten(1) + self.noise.looped(bands, int(rng.integers(self.noise.loop)))
+
+    def render(self, rows):
+        with torch.no_grad():
+            frequency = self.frequency(rows)
+            tones, bands = self.amplitudes(rows, frequency)
+            waves = torch.stack([self._exact(one, f) for one, f in zip(base.from_rest(tones), frequency)])
+            return waves + self.noise.looped(base.from_rest(bands))
+
+    def _exact(self, tones, frequency, chunk=128):
+        """Harmonics of one piece as the engine plays them: each a phase of its own in whole 2^-32 turns. [frames·64]"""
+        steps = torch.round((frequency * self.numbers).clamp(max=0.5).double() * TURN).long()
+        before = torch.cat((torch.zeros_like(steps[:1]), steps[:-1]))
+        bend = torch.round((steps - before).double() / HOP).long()
+        m = torch.arange(1, HOP + 1, device=tones.device)[:, None]
+        triangle = m * (m + 1) // 2
+        moved = HOP * before + bend * (HOP * (HOP + 1) // 2)
+        start = (torch.cumsum(moved % 2 ** 32, 0) - moved % 2 ** 32)
+        out = []
+        for at in range(0, len(steps), chunk):
+            part = slice(at, at + chunk)
+            turns = (start[part, None] + m * before[part, None] + triangle * bend[part, None]) % 2 ** 32
+            waves = torch.sin(turns.double() * (2 * math.pi / TURN)).float()
+            pair = torch.stack((tones[part], tones[at + 1:at + 1 + len(waves)]), 2)
+            out.append(base.glided(waves, pair)[..., 0].reshape(-1))
+        return torch.cat(out)
+
+    def decode_method(self):
+        return self._build
+
+    def _build(self, b):
+        rows, count = b.input(), self.harmonics
+        frequency = b.binary("mul", self._build_frequency(b, rows), self.numbers.cpu().numpy())
+        weight, bias = base.arrays(self.head)
+        trunk = self.net.build(b, rows)
+        logits = b.conv1d(trunk, weight[:-1], bias[:-1], act="clamp", a=-base.LOGIT_LIMIT, b=base.LOGIT_LIMIT)
+        asked = b.clamp(rows[:, self.harmonicity_at:self.harmonicity_at + 1], -base.UNIT_LIMIT, base.UNIT_LIMIT)
+        asked = b.affine(asked, HARMONICITY_DB_PER_UNIT * LOG_PER_DB, HARMONICITY_ZERO_DB * LOG_PER_DB)
+        learned = b.affine(b.conv1d(trunk, weight[-1:], bias[-1:], act="tanh"), CORRECTION_DB * LOG_PER_DB)
+        ratio = b.binary("add", asked, learned)
+        tones = b.binary("mul", b.exp(b.affine(logits[:, :count], 0.5)), b.binary("lt", frequency, 0.5))
+        bands = b.exp(b.affine(logits[:, count:], 0.5))
+        gain = base.build_gain(b, rows)
+        level = lambda root, share: b.binary("mul", gain, b.unary("sqrt", b.binary("div", share, b.sum(b.unary("square", root)))))
+        tones = b.binary("mul", tones, level(tones, b.affine(b.sigmoid(ratio), 2.0)))
+        bands = b.binary("mul", bands, level(bands, b.sigmoid(b.affine(ratio, -1.0))))
+        noise = b.noise_bands(bands, b.generated(**base.noise_of(self.bands)), HOP)
+        b.output(b.binary("add", noise, b.oscillators(tones, frequency, 1.0, HOP)))
+
+    def _build_frequency(self, b, rows):
+        """`frequency` in the engine's operations, [rows, 1]: whole steps, two exact look-ups, one product."""
+        low, high = PITCH_LIMITS_OCTAVES
+        pitch = b.clamp(rows[:, self.pitch_at:self.pitch_at + 1], low, high)
+        steps = b.unary("round", b.affine(b.affine(pitch, 1.0, -low), STEPS_PER_OCTAVE))
+        coarse = b.unary("floor", b.affine(steps, 1 / FINE))
+        fine = b.binary("sub", steps, b.affine(coarse, FINE))
+        look = lambda table, index: b.gather(table.cpu().numpy()[:, None], index.reshape(index.rows))
+        return b.binary("mul", look(self.coarse, coarse), look(self.fine, fine))
+
+    def latent_layers(self):
+        return self.net.latent_layers()
