@@ -112,7 +112,8 @@ class Trunk(nn.Module):
             self.films = nn.ModuleList(nn.Conv1d(layout.width, 2 * width, 1) for _ in DILATIONS)
             for layer in self.films:
                 nn.init.normal_(layer.weight, std=0.02)
-                nn.init.zeros_(layer.bias)
+                with torch.no_grad():
+                    layer.bias[:width], layer.bias[width:] = 1.0, 0.0
 
     def limited(self, rows):
         """Rows as the net reads them: descriptors held to their range, pitch scaled."""
@@ -129,7 +130,7 @@ class Trunk(nn.Module):
             y = layer(F.pad(h, (2 * dilation, 0)))
             if self.film:
                 scale, shift = self.films[k](x).chunk(2, 1)
-                y = y * (scale + 1) + shift
+                y = y * scale + shift
             h = h + F.leaky_relu(y, SLOPE)
         return h
 
@@ -148,9 +149,7 @@ class Trunk(nn.Module):
         for k, (layer, dilation) in enumerate(zip(self.trunk, DILATIONS)):
             if self.film:
                 y = b.conv1d(h, *arrays(layer), dilation=dilation)
-                weight, bias = arrays(self.films[k])
-                width = y.channels
-                film = b.linear(x, weight[..., 0], bias + np.repeat([1.0, 0.0], width))
+                film, width = b.conv1d(x, *arrays(self.films[k])), y.channels
                 h = b.binary("add", h, b.leaky_relu(b.ternary("multiply_add", y, film[:, :width], film[:, width:]), SLOPE))
             else:
                 h = b.conv1d(h, *arrays(layer), dilation=dilation, act="leaky_relu", a=SLOPE, residual=h)

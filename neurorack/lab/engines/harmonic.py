@@ -97,9 +97,9 @@ class HarmonicEngine(Engine):
         self.bands, self.harmonics = bands, harmonics
         self.pitch_at, self.harmonicity_at = layout.column("pitch"), layout.column("harmonicity")
         self.net = Trunk(layout, width, conditioning)
-        self.head = nn.Conv1d(width, harmonics + bands + 1, 1)
+        self.head, self.balance = nn.Conv1d(width, harmonics + bands, 1), nn.Conv1d(width, 1, 1)
         with torch.no_grad():
-            self.head.weight[:harmonics + bands].mul_(3.0)
+            self.head.weight.mul_(3.0)
             self.head.bias.zero_()
             self.head.bias[:harmonics] = -2.0 * torch.arange(1, harmonics + 1).log()
         coarse, fine = frequency_tables()
@@ -117,12 +117,13 @@ class HarmonicEngine(Engine):
 
     def shape(self, rows, frequency):
         """Amplitudes for a frame level of 1 (RMS): (harmonics [batch, frames, harmonics], bands [batch, frames, bands])."""
-        out = self.head(self.net(rows)).transpose(1, 2)
-        logits = out[..., :-1].clamp(-base.LOGIT_LIMIT, base.LOGIT_LIMIT)
+        trunk = self.net(rows)
+        logits = self.head(trunk).clamp(-base.LOGIT_LIMIT, base.LOGIT_LIMIT).transpose(1, 2)
+        learned = CORRECTION_DB * torch.tanh(self.balance(trunk)).transpose(1, 2)
         audible = frequency * self.numbers < 0.5
         tones = torch.where(audible, logits[..., :self.harmonics], MASKED_LOGIT)
         asked = rows[..., self.harmonicity_at, None].clamp(-base.UNIT_LIMIT, base.UNIT_LIMIT)
-        ratio = (HARMONICITY_ZERO_DB + HARMONICITY_DB_PER_UNIT * asked + CORRECTION_DB * torch.tanh(out[..., -1:])) * LOG_PER_DB
+        ratio = (HARMONICITY_ZERO_DB + HARMONICITY_DB_PER_UNIT * asked + learned) * LOG_PER_DB
         tones = torch.softmax(tones, -1) * torch.sigmoid(ratio)
         bands = torch.softmax(logits[..., self.harmonics:], -1) * torch.sigmoid(-ratio)
         return (2.0 * tones + 1e-20).sqrt() * audible, (bands + 1e-20).sqrt()
@@ -185,12 +186,11 @@ class HarmonicEngine(Engine):
     def _build(self, b):
         rows, count = b.input(), self.harmonics
         frequency = b.binary("mul", self._build_frequency(b, rows), self.numbers.cpu().numpy())
-        weight, bias = base.arrays(self.head)
         trunk = self.net.build(b, rows)
-        logits = b.conv1d(trunk, weight[:-1], bias[:-1], act="clamp", a=-base.LOGIT_LIMIT, b=base.LOGIT_LIMIT)
+        logits = b.conv1d(trunk, *base.arrays(self.head), act="clamp", a=-base.LOGIT_LIMIT, b=base.LOGIT_LIMIT)
         asked = b.clamp(rows[:, self.harmonicity_at:self.harmonicity_at + 1], -base.UNIT_LIMIT, base.UNIT_LIMIT)
         asked = b.affine(asked, HARMONICITY_DB_PER_UNIT * LOG_PER_DB, HARMONICITY_ZERO_DB * LOG_PER_DB)
-        learned = b.affine(b.conv1d(trunk, weight[-1:], bias[-1:], act="tanh"), CORRECTION_DB * LOG_PER_DB)
+        learned = b.affine(b.conv1d(trunk, *base.arrays(self.balance), act="tanh"), CORRECTION_DB * LOG_PER_DB)
         ratio = b.binary("add", asked, learned)
         tones = b.binary("mul", b.exp(b.affine(logits[:, :count], 0.5)), b.binary("lt", frequency, 0.5))
         bands = b.exp(b.affine(logits[:, count:], 0.5))
