@@ -16,10 +16,19 @@ import numpy as np
 
 from neurorack.engine import store
 from neurorack.errors import ModelError
+from neurorack.voice.card import is_stretch
 
 SUFFIX = ".gestures.safetensors"
 LONGEST_SECONDS, MOST_GESTURES, LONGEST_NAME = 120.0, 64, 40
 SILENCE_DB = -60.0            # what is quieter at the ends of the file is left out
+
+
+class Gestures(dict):
+    """Name -> float32 [rows, inputs]. ``sustain``: name -> the first and last row where one is held while its gate is high."""
+
+    def __init__(self, curves=(), sustain=()):
+        super().__init__(curves)
+        self.sustain = dict(sustain)
 
 
 def gestures_path(model_path) -> Path:
@@ -28,12 +37,12 @@ def gestures_path(model_path) -> Path:
     return path.with_name(path.name.removesuffix(".safetensors").removesuffix(".player.json") + SUFFIX)
 
 
-def load_gestures(model_path, inputs: int) -> tuple[dict[str, np.ndarray], str | None]:
-    """Name -> float32 [rows, inputs], in the order they were recorded; and why there are none where a file is there but
+def load_gestures(model_path, inputs: int) -> tuple[Gestures, str | None]:
+    """Those kept beside a model, in the order they came; and why there are none where a file is there but
     cannot be used (it must not keep the model from playing)."""
     path = gestures_path(model_path)
     if not path.exists():
-        return {}, None
+        return Gestures(), None
     try:
         file = store.Store(path)
         names = json.loads(file.metadata.get("neurorack_gestures", "null"))
@@ -47,9 +56,24 @@ def load_gestures(model_path, inputs: int) -> tuple[dict[str, np.ndarray], str |
         wild = [name for name, curve in curves.items() if not np.isfinite(curve).all()]
         if wild:
             raise ModelError(f"{path}: gesture {wild[0]!r} holds numbers that are not finite; record it again")
-        return curves, None
-    except (ModelError, ValueError, TypeError) as error:
-        return {}, str(error)
+        sustain = json.loads(file.metadata.get("neurorack_sustain", "{}"))
+        wrong = [name for name, rows in sustain.items() if rows is None or not is_stretch(rows) or name not in curves or rows[1] >= len(curves[name])]
+        if wrong:
+            raise ModelError(f"{path}: gesture {wrong[0]!r} is held at {sustain[wrong[0]]}, which are not rows of it; record it again")
+        return Gestures(curves, sustain), None
+    except (ModelError, ValueError, TypeError, AttributeError) as error:
+        return Gestures(), str(error)
+
+
+def save_gestures(model_path, gestures: Gestures) -> Path:
+    """Write the file beside a model, whole or not at all. Raises ``ModelError`` where it cannot be written."""
+    path = gestures_path(model_path)
+    sustain = {name: list(rows) for name, rows in gestures.sustain.items() if name in gestures}
+    try:
+        store.write(path, dict(gestures), {"neurorack_gestures": json.dumps(list(gestures)), "neurorack_sustain": json.dumps(sustain)})
+    except OSError as error:
+        raise ModelError(f"cannot write {path}: {error.strerror or error}") from None
+    return path
 
 
 def record_gesture(model_path, wav_path, name: str) -> Path:
@@ -74,12 +98,8 @@ def record_gesture(model_path, wav_path, name: str) -> Path:
     if name not in known and len(known) >= MOST_GESTURES:
         raise ModelError(f"{model_path}: has {len(known)} gestures, the most it can have; record over one of them")
     known[name] = curve
-    path = gestures_path(model_path)
-    try:
-        store.write(path, known, {"neurorack_gestures": json.dumps(list(known))})
-    except OSError as error:
-        raise ModelError(f"cannot write {path}: {error.strerror or error}") from None
-    return path
+    known.sustain.pop(name, None)
+    return save_gestures(model_path, known)
 
 
 def read_sound(path, longest_seconds: float) -> tuple[np.ndarray, int]:

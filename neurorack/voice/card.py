@@ -16,7 +16,7 @@ MOST_INPUTS, MOST_LINKS, LONGEST_HOP = 256, 1024, 8192
 PLAYS = ("hits", "drone", "input")
 #: What a control does besides, or instead of, moving inputs through its links; in the order of ``voice.h``.
 KINDS = ("input", "gesture", "speed", "morph", "wander", "wander_rate", "attack", "decay", "loop", "position", "freeze",
-         "audio_input", "prior", "temperature", "depth")
+         "audio_input", "prior", "temperature", "depth", "pitch")
 #: The controls that the voice itself adds to a model that sounds by itself.
 DRONE_CONTROLS = (
     {"name": "wander", "kind": "wander", "default": 0.7}, {"name": "wander rate", "kind": "wander_rate", "default": 0.5},
@@ -86,3 +86,12 @@ def check_card(card: dict, path) -> None:
     for gesture in card.get("gestures", []):
         if not isinstance(gesture, dict) or not isinstance(gesture.get("tensor"), str):
             raise ModelError(f"{path}: every gesture needs its tensor")
+        if not is_stretch(gesture.get("sustain")):
+            raise ModelError(f"{path}: gesture {gesture.get('name')!r} is held at {gesture['sustain']!r}; that must be its first and last row")
+
+
+def is_stretch(rows) -> bool:
+    """Is this where a gesture is held, two rows in order, or None for one that is not held?"""
+    if rows is None:
+        return True
+    return isinstance(rows, (list, tuple)) and len(rows) == 2 and all(type(row) is int for row in rows) and 0 <= rows[0] < rows[1]

@@ -60,8 +60,8 @@ void nr_modulate_row(nr_voice *v, uint32_t r, float *x) {
   double bend = nr_source_row(v, r, x);
   for (uint32_t l = 0; l < v->spec.links; l++) {
     int c = v->link_control[l];
-    double drive = clamp01(row->drive[c]);
-    x[v->link_input[l]] += (float)(bend * (1 - drive) * (v->control[c] - v->control_default[c]) * (v->link_high[l] - v->link_low[l]));
+    double drive = clamp01(row->drive[c]), whole = v->control_kind[c] == NR_KIND_PITCH ? 1.0 : bend;
+    x[v->link_input[l]] += (float)(whole * (1 - drive) * (v->control[c] - v->control_default[c]) * (v->link_high[l] - v->link_low[l]));
   }
   for (uint32_t l = 0; l < v->spec.links; l++) {
     int c = v->link_control[l], i = v->link_input[l];

@@ -41,13 +41,14 @@ NR_EXPORT nr_voice *nr_voice_new(const nr_voice_spec *spec) {
   v->rows = v->chunk_frames / spec->hop_frames;
   copy_card(v, spec);
   v->gesture_frames = copy_of(spec->gesture_frames, spec->gestures * sizeof *spec->gesture_frames);
+  v->gesture_sustain = copy_of(spec->gesture_sustain, spec->gestures * 2 * sizeof *spec->gesture_sustain);
   v->gesture_data = copy_of(spec->gesture_data, spec->gestures * sizeof *spec->gesture_data);
   v->row = calloc(v->rows, sizeof *v->row);
   v->line = calloc((size_t)(nr_past_frames(v) + v->chunk_frames) * v->channels, sizeof *v->line);
   v->stereo = calloc((size_t)v->chunk_frames * 2, sizeof *v->stereo);
   if (spec->listen) v->input = nr_input_new(spec->out_rate_hz, spec->sample_rate_hz, spec->cushion_frames);
   if (spec->out_rate_hz != spec->sample_rate_hz) v->resampler = nr_resampler_new(spec->sample_rate_hz, spec->out_rate_hz);
-  if (!stages || !v->gesture_frames || !v->gesture_data || !v->row || !v->line || !v->stereo || (spec->listen && !v->input) ||
+  if (!stages || !v->gesture_frames || !v->gesture_sustain || !v->gesture_data || !v->row || !v->line || !v->stereo || (spec->listen && !v->input) ||
       (spec->out_rate_hz != spec->sample_rate_hz && !v->resampler)) {
     nr_voice_free(v);
     return NULL;
@@ -70,6 +71,7 @@ NR_EXPORT void nr_voice_free(nr_voice *v) {
   nr_stage_close(&v->prior);
   nr_input_free(v->input);
   free(v->gesture_frames);
+  free(v->gesture_sustain);
   free(v->gesture_data);
   free(v->row);
   free(v->line);

@@ -13,9 +13,15 @@
  * or takes its inputs from its prior or from the audio input through an encoder, as far as these are turned up. A model of the
  * kind `input` has no such inputs: its decoder takes the audio input itself.
  *
+ * Holding. A gesture may have a stretch of rows where it can be held. While a gate that starts gestures is high it swings to and fro
+ * there; when the gates have fallen it goes on from the stretch's last row to its end, and what that changes in the inputs fades
+ * out within 30 ms. The way to the stretch is always played: a short trigger leaves it at its first row. Looped or
+ * frozen it is not held.
+ *
  * Bend and drive. A control bends: its distance from its default moves the source's inputs. As far as it is driven
  * (0..1) it sets them instead, gesture or not. Where a model plays hits, bends die away with the gesture, so a raised knob
- * never keeps a finished hit sounding. */
+ * never keeps a finished hit sounding; but for those of a control of the kind `pitch`, which always bend whole, so that what
+ * rings out does not slide. */
 #ifndef NR_VOICE_H
 #define NR_VOICE_H
 #include "engine/program.h"
@@ -33,7 +39,8 @@ enum { NR_GATE_FREEZE = 0, NR_GATE_NEXT = 1, NR_GATE_TRIGGER = 2 }; /* further o
 /* What a control does besides, or instead of, moving inputs through its links. */
 enum {
   NR_KIND_INPUT, NR_KIND_GESTURE, NR_KIND_SPEED, NR_KIND_MORPH, NR_KIND_WANDER, NR_KIND_WANDER_RATE, NR_KIND_ATTACK, NR_KIND_DECAY,
-  NR_KIND_LOOP, NR_KIND_POSITION, NR_KIND_FREEZE, NR_KIND_AUDIO_INPUT, NR_KIND_PRIOR, NR_KIND_TEMPERATURE, NR_KIND_DEPTH, NR_KINDS
+  NR_KIND_LOOP, NR_KIND_POSITION, NR_KIND_FREEZE, NR_KIND_AUDIO_INPUT, NR_KIND_PRIOR, NR_KIND_TEMPERATURE, NR_KIND_DEPTH, NR_KIND_PITCH,
+  NR_KINDS
 };
 
 /* What Python hands over, once. Arrays are copied but for the gestures, which must outlive the voice. */
@@ -47,6 +54,7 @@ typedef struct {
   const int32_t *link_control, *link_input; /* [links] */
   const double *link_low, *link_high;
   const int32_t *gesture_frames;         /* [gestures] */
+  const int32_t *gesture_sustain;        /* [gestures][2]: rows from and to where it is held; the second not larger: not at all */
   const float *const *gesture_data;      /* each [frames][inputs] */
   double gain_db;                        /* loudness match, from the card */
   nr_stage_spec decoder, encoder, prior; /* one block length; the last two may be missing */
@@ -63,13 +71,16 @@ typedef struct {
   double volts[NR_ROUTED_JACKS];
 } nr_voice_edge;
 
+enum { NR_GESTURE_BEGINS, NR_GESTURE_HELD, NR_GESTURE_ENDS }; /* of one that can be held */
 typedef struct {
   int32_t index, next_shift; /* running gesture, -1 none; steps added by "next gesture" */
   double at;                 /* position in model frames of the gesture */
   int frozen, starting;      /* starting: a trigger fell into this row; the gesture is chosen by its controls */
   int gate_freezes, scrubs;  /* by gate 2; by the control, which also sets the place */
   double loop_from, loop_to;
-  int direction;
+  int direction, phase;
+  float let_go_from[NR_MAX_INPUTS]; /* what the inputs were beyond where they went when it was let go; how much of it is left */
+  double let_go_left;
 } nr_gesture_state;
 
 /* What plays where no gesture runs. */
@@ -98,7 +109,7 @@ typedef struct nr_voice {
   int32_t control_kind[NR_CONTROLS], kind_control[NR_KINDS]; /* and back: the first control of a kind, -1 none */
   int32_t link_control[NR_MAX_LINKS], link_input[NR_MAX_LINKS];
   double link_low[NR_MAX_LINKS], link_high[NR_MAX_LINKS];
-  int32_t *gesture_frames;
+  int32_t *gesture_frames, *gesture_sustain;
   const float **gesture_data;
 
   nr_patch patch;                    /* routes and the gates' actions; knobs come with the rows */

@@ -31,7 +31,7 @@ class _Spec(ctypes.Structure):
                 ("seed", c_uint32), ("listen", c_uint32), ("cushion_frames", c_uint32),
                 ("rest", c_void_p), ("spread", c_void_p), ("control_default", c_void_p), ("control_kind", c_void_p),
                 ("link_control", c_void_p), ("link_input", c_void_p), ("link_low", c_void_p), ("link_high", c_void_p),
-                ("gesture_frames", c_void_p), ("gesture_data", c_void_p), ("gain_db", c_double),
+                ("gesture_frames", c_void_p), ("gesture_sustain", c_void_p), ("gesture_data", c_void_p), ("gain_db", c_double),
                 ("decoder", StageSpec), ("encoder", StageSpec), ("prior", StageSpec)]
 
 
@@ -124,13 +124,17 @@ class Voice:
         return array.ctypes.data
 
     def _gestures(self, card: dict) -> list[np.ndarray]:
-        """Those of the file itself, then the recorded ones beside it. Sets ``gestures`` (their names) and ``warning``."""
-        self.gestures, self.warning = [], None
+        """Those of the file itself, then those beside it. Sets ``gestures`` (their names), ``sustain`` (rows they are held at) and ``warning``."""
+        self.gestures, self.sustain, self.warning = [], [], None
         if self.plays_input:
             return []
         own = [np.ascontiguousarray(self.model.tensor(g["tensor"]), np.float32) for g in card.get("gestures", [])]
         recorded, self.warning = load_gestures(self.model.path, len(self.inputs))
         self.gestures = [g.get("name", "?") for g in card.get("gestures", [])] + list(recorded)
+        self.sustain = [g.get("sustain") for g in card.get("gestures", [])] + [recorded.sustain.get(name) for name in recorded]
+        for name, rows, curve in zip(self.gestures, self.sustain, own):
+            if rows and rows[1] >= len(curve):
+                raise ModelError(f"{self.model.path}: gesture {name!r} is held to row {rows[1]}; it has {len(curve)}: export it again")
         return own + list(recorded.values())
 
     def _spec(self, card: dict, cushion_frames: int) -> _Spec:
@@ -152,7 +156,7 @@ class Voice:
             self._array([KINDS.index(c["kind"]) if c.get("kind") in KINDS else 0 for c in controls], np.int32),
             self._array([link[0] for link in links], np.int32), self._array([link[1] for link in links], np.int32),
             self._array([link[2] for link in links], np.float64), self._array([link[3] for link in links], np.float64),
-            self._array([len(g) for g in gestures], np.int32), ctypes.addressof(pointers), match_gain_db(card),
+            self._array([len(g) for g in gestures], np.int32), self._array([rows or (0, 0) for rows in self.sustain], np.int32), ctypes.addressof(pointers), match_gain_db(card),
             self.decoder.spec, self.encode.spec, self.prior.spec)
 
     @property

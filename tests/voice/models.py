@@ -55,6 +55,30 @@ def held(audio: np.ndarray, shift: int = 16) -> np.ndarray:
     return np.abs(audio[shift:shift + rows * HOP].reshape(rows, HOP, 2)[:, HOP // 2])
 
 
+def pitched(path, *, gestures, sustain=(None,), patch: dict | None = None):
+    """As the probe, for what pitched models need: left the first input, right a quarter of the second, which a control of the kind
+    `pitch` moves by 10 octaves, plus 0.5."""
+    card = {"name": "pitched", "sample_rate_hz": RATE, "hop_frames": HOP, "inputs": [{"name": "loudness", "rest": 0.0}, {"name": "pitch", "rest": 0.0}],
+            "controls": [{"name": "pitch", "default": 0.5, "kind": "pitch", "links": [{"input": "pitch", "low": -5.0, "high": 5.0}]},
+                         {"name": "loudness", "default": 0.5, "links": [{"input": "loudness", "low": -1.0, "high": 1.0}]},
+                         {"name": "which", "default": 0.0, "kind": "gesture"}, {"name": "speed", "default": 0.5, "kind": "speed"},
+                         {"name": "morph", "default": 0.0, "kind": "morph"}, {"name": "loop", "default": 0.0, "kind": "loop"}],
+            "gestures": [{"name": f"g{i}", "tensor": f"gesture.{i}", **({"sustain": list(rows)} if rows else {})} for i, (rows, _) in enumerate(zip(sustain, gestures))],
+            "patch": patch or {"routes": [{"jack": "cv1", "control": "pitch", "amount_per_volt": 0.1, "smooth_ms": 0}]}}
+    writer = ModelWriter(card)
+    for i, gesture in enumerate(gestures):
+        writer.weights.add(np.asarray(gesture, np.float32), f"gesture.{i}")
+
+    def decode(b):
+        x = b.input()
+        carrier = b.constant((-1.0) ** np.arange(x.rows * HOP))[:, None]
+        told = b.concat([x[:, :1], x[:, 1:] * 0.1 + 0.4])
+        b.output(b.hold(told, HOP) * carrier.expand(x.rows * HOP, 2))
+
+    writer.method("decode", decode, blocks=BLOCKS, in_channels=2, in_ratio=HOP, out_channels=2)
+    return writer.save(path)
+
+
 def steps(path, *, level: float = 0.5, rows: int = 2):
     """A click whose first frame is exactly that of its row: a level held for two hops, and silence."""
     gesture = np.full((rows + 1, 1), level, np.float32)
@@ -84,7 +108,7 @@ def network(path, seed: int = 1):
               {"jack": "cv3", "control": "which", "latched": True}, {"jack": "cv4", "control": "speed"}]
     card = {"name": "network", "sample_rate_hz": RATE, "hop_frames": HOP, "controls": controls, "patch": {"routes": routes},
             "inputs": [{"name": n, "rest": r} for n, r in zip(("loud", "bright", "rough", "spare"), (-3.0, 0, 0, 0))],
-            "gestures": [{"name": f"g{i}", "tensor": f"gesture.{i}"} for i in range(3)], "loudness_lufs": -20.0}
+            "gestures": [{"name": f"g{i}", "tensor": f"gesture.{i}", **({"sustain": [30, 110]} if i == 1 else {})} for i in range(3)], "loudness_lufs": -20.0}
     writer = ModelWriter(card)
     for i, gesture in enumerate(gestures):
         writer.weights.add(gesture, f"gesture.{i}")
