@@ -1,13 +1,16 @@
 """Encoders, used in training and measuring: what descriptors do not say about a sound, as a latent."""
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from .descriptors import WINDOW, _TABLES
+from .layout import DESCRIPTORS
 
 SLOPE = 0.1                 # of the leaky ReLU
 HOP = 256
+ENCODER = "encoder."        # prefix of the encoder's tensors in a model file
 
 
 class ClipEncoder(nn.Module):
@@ -26,6 +29,11 @@ class ClipEncoder(nn.Module):
         self.register_buffer("hann", _TABLES["hann"], persistent=False)
         self.register_buffer("bands", _TABLES["bands"], persistent=False)
 
+    @property
+    def settings(self):
+        """What `make` builds this encoder from."""
+        return {"per": "clip", "size": self.latents, "width": self.layers[0].out_channels}
+
     def forward(self, audio):
         spectrum = torch.stft(audio, WINDOW, HOP, window=self.hann, return_complex=True, pad_mode="constant")
         energy = torch.einsum("bft,fn->bnt", spectrum.real ** 2 + spectrum.imag ** 2, self.bands)
@@ -43,3 +51,21 @@ class ClipEncoder(nn.Module):
             count = self.latents
             self.out.weight[:count] = to_new.T @ self.out.weight[:count]
             self.out.bias[:count] = to_new.T @ (self.out.bias[:count] - mean)
+
+
+def make(settings):
+    """An encoder with fresh weights. settings: dict with `per` ("clip" or "frame") and `size`, and the encoder's own keys."""
+    own = {key: value for key, value in settings.items() if key not in ("per", "size", "adversary")}
+    if settings.get("per", "clip") == "clip":
+        return ClipEncoder(settings["size"], **own)
+    from .frame_encoder import FrameEncoder
+
+    return FrameEncoder(settings["size"], **own)
+
+
+def of_model(model):
+    """The encoder of a model file with its weights, ready to run."""
+    size = sum(name not in (*DESCRIPTORS, "harmonicity", "pitch") for name in (entry["name"] for entry in model.card["inputs"]))
+    encoder = make(model.card.get("encoder", {"per": "clip", "size": size}))
+    encoder.load_state_dict({name: torch.from_numpy(np.array(model.tensor(ENCODER + name))) for name in encoder.state_dict()})
+    return encoder.eval()
