@@ -1,7 +1,8 @@
 """Measures a model: how well it follows its descriptors, and how it sounds beside held-out recordings (docs/control.md)."""
 
-from .bench import (Bench, band_error_db, bench_of, buzz_db, evaluate, half_time_ms, log_bands, main, player, rise_ms,
-                    second_opinion, short_centroid, steps, table, unseen_curve)
+from .bench import Bench
+from .command import main
+from .figures import evaluate, table
+from .opened import bench_of, bench_of_engine, player, space_of
 
-__all__ = ["Bench", "band_error_db", "bench_of", "buzz_db", "evaluate", "half_time_ms", "log_bands", "main", "player",
-           "rise_ms", "second_opinion", "short_centroid", "steps", "table", "unseen_curve"]
+__all__ = ["Bench", "bench_of", "bench_of_engine", "evaluate", "main", "player", "space_of", "table"]

@@ -1,0 +1,44 @@
+"""All figures of a model in one dictionary, and as a table."""
+
+from ..descriptors import NAMES
+from .pitched import followed_pitch
+from .protocol import control
+from .quality import constants, likeness, steps
+
+TITLES = (("all_five", "all five at once"), ("unseen", "all five, unseen shapes"), ("single", "one at a time"),
+          ("random_one", "one at random, the rest kept"), ("swap", "curves of another clip"))
+
+
+def evaluate(bench, count=512, seeds=3):
+    """All figures of a model as a dictionary of numbers for JSON (docs/control.md says what they are).
+
+    count: curves a protocol and draw; seeds: draws. None stands for exact silence in levels, and for what cannot be said.
+    """
+    out = {"control": control(bench, count, seeds), "held_out_clips": len(bench.audio)}
+    out |= likeness(bench) | constants(bench) | steps(bench) | followed_pitch(bench)
+    return out | {"peak": round(bench.peak, 3), "not_numbers": bench.broken}
+
+
+def _interval(row):
+    low, high = row["interval"]["spearman"]
+    return f"{row['spearman']:.3f} ({low:.3f} … {high:.3f})"
+
+
+def table(figures):
+    """The figures as lines of Markdown."""
+    control = figures["control"]
+    lines = [f"{control['curves']} curves a protocol and draw, {control.get('seeds', 1)} draws, latents of {figures['held_out_clips']} "
+             "held-out clips; plain correlations, 95 % by bootstrap over clips", "",
+             "| | mean Spearman | mean Pearson | " + " | ".join(NAMES) + " |", "|---" * (3 + len(NAMES)) + "|"]
+    for key, title in TITLES:
+        row = control[key]
+        lines.append(f"| {title} | {_interval(row)} | {row['pearson']:.3f} | "
+                     + " | ".join(f"{row.get(name, float('nan')):.3f}" for name in NAMES) + " |")
+    other = control["second_opinion"]
+    lines.append("| unseen shapes, judged by other code | | | " + " | ".join(f"{other[n]:.3f}" for n in NAMES[:3]) + " | | |")
+    leak = control["leakage"]
+    lines += ["", f"leakage {leak['mean']:.3f}: Spearman of what is asked (row) with the error of the others (column)", "",
+              "| asked | " + " | ".join(NAMES) + " |", "|---" * (1 + len(NAMES)) + "|"]
+    lines += [f"| {name} | " + " | ".join("" if k == d else f"{v:.2f}" for k, v in enumerate(row)) + " |"
+              for d, (name, row) in enumerate(zip(NAMES, leak["matrix"]))]
+    return "\n".join([*lines, "", *(f"* {key}: {value}" for key, value in figures.items() if key != "control")])
