@@ -6,10 +6,9 @@ All are differentiable, have `forward`, `inverse` and `to_card`, and come back f
 import numpy as np
 import torch
 
-from .tables import SPECTRAL_NAMES
+from .tables import REACH, SPECTRAL_NAMES
 
 KNOTS = 33
-REACH = 1.5               # where values beyond the knots end
 CENTROID, SHARPNESS = SPECTRAL_NAMES.index("centroid"), SPECTRAL_NAMES.index("sharpness")
 GIVEN_STEPS = 17          # places of the centroid at which sharpness' usual value and spread are told
 

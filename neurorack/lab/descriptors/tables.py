@@ -16,6 +16,7 @@ QUIET = -0.95                 # below this loudness a spectrum is not measured
 CROSSOVER_HZ = 250.0
 FAST_WINDOW, SLOW_WINDOW = 256, 1536
 
+REACH = 1.5                   # where normalised values end
 BAND_POWER = 0.23             # specific loudness of a band is its power to this exponent
 BAND_FLOOR = 1e-7             # of all power, in every band
 BIN_FLOOR, SILENT_POWER = 1e-9, 1e-12
