@@ -91,6 +91,7 @@ KEYS = {
         "licence": Key("text", "", doc="of the model"),
         "description": Key("text", "", doc="one line for people who choose among models"),
         "data": Key("text", "", doc="one line about the recordings"),
+        "plays": Key("choice", "hits", choices=("hits", "drone"), doc="what it does at first: a gesture for each gate, or sound all the time"),
         "patch": Key("map", None, doc="what the jacks do at first"),
     },
     "latent": {
@@ -126,6 +127,7 @@ KEYS = {
     },
     "data": {
         "seconds": Key("number", 1.5, 0.05, 60, doc="longest clip kept of a recording"),
+        "minutes": Key("number", 60.0, 0.02, 1e5, doc="most sound kept of all recordings; the rest is left out by name"),
         "pitched": Key("yes", False, doc="clips have a pitch, and the model a pitch input"),
         "gesture_seconds": Key("number", 3.0, 0.05, 60, doc="longest gesture"),
         "gestures": Key("any", "auto", doc="name: recording for each gesture, their number, or auto"),

@@ -7,7 +7,8 @@ import soundfile
 torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
-from neurorack.lab import data, sources
+from neurorack.lab import data
+from neurorack.lab.data import reading, soundfont, sources
 from tests.lab.test_descriptors import noise_hit
 
 
@@ -73,7 +74,8 @@ def test_a_file_that_is_no_audio_is_named_and_skipped(tmp_path):
 
 
 def test_missing_folder_names_the_package():
-    source = {"name": "kit", "kind": "files", "package": "some-pack", "path": "/nowhere", "files": ["*"], "licences": []}
+    source = {"name": "kit", "kind": "files", "package": "some-pack", "path": "/nowhere", "files": ["*"],
+              "licences": []}
     with pytest.raises(sources.RecipeError, match="some-pack"):
         list(sources.collect({"data": {"sources": [source]}}))
 
@@ -95,14 +97,17 @@ def test_prepare_splits_and_lists_licences(tmp_path):
 def test_a_held_out_copy_of_a_training_clip_is_left_out(tmp_path):
     source = folder_source(tmp_path)
     soundfile.write(tmp_path / "sounds" / "a_9.wav", 0.4 * np.concatenate((np.zeros(300), noise_hit(0))), RATE)
-    recipe = recipe_of(source, held_out=["kit/c", "kit/a_9"])
+    recipe = recipe_of(source)
+    recipe["data"]["held_out"] = ["kit/c", "kit/a_9"]
     path = data.prepare(recipe, tmp_path, tmp_path / "cache", lambda line: None)
     assert [row["name"] for row in data.Clips(path, "held-out").rows] == ["kit/c"]
 
 
 def test_an_unknown_gesture_recording_is_named(tmp_path):
-    with pytest.raises(sources.RecipeError, match="kit/zzz"):
-        data.prepare(recipe_of(folder_source(tmp_path), gestures={"hit": "kit/zzz"}), tmp_path, tmp_path / "cache")
+    recipe = recipe_of(folder_source(tmp_path))
+    recipe["data"]["gestures"] = {"hit": "kit/zzz"}
+    with pytest.raises(sources.RecipeError, match="kit/zzz.*nearest is 'kit/"):
+        data.prepare(recipe, tmp_path, tmp_path / "cache")
 
 
 def test_augmentation_moves_pitch_by_whole_semitones():
@@ -121,14 +126,15 @@ def test_augmentation_moves_pitch_by_whole_semitones():
 
 def test_crops_lie_where_they_say(tmp_path):
     path = data.prepare(recipe_of(folder_source(tmp_path)), tmp_path, tmp_path / "cache", lambda line: None)
-    audio, starts = data.draw_batch(data.Clips(path, "train"), 16, 64, np.random.default_rng(3), onset_share=0.3)
+    batch = data.draw_batch(data.Clips(path, "train"), 16, 64, np.random.default_rng(3), onset_share=0.3)
+    audio, starts = batch.audio, batch.starts
     assert audio.shape[1] % 64 == 0 and audio.dtype == np.float32
     assert (starts * 64 + 64 * 64 <= audio.shape[1]).all() and starts.max() > 0
     assert (np.abs(audio[:, :128]).max(1) > 0.01).all()
 
 
 def test_midi_file_holds_every_note_once():
-    body = sources.midi_file([(60, 100), (62, 50)], 12, drums=False)
+    body = soundfont.midi_file([(60, 100), (62, 50)], 12, drums=False)
     assert body[:4] == b"MThd" and body.count(bytes((0x90, 60, 100))) == 1 and body.count(bytes((0x90, 62, 50))) == 1
     length = int.from_bytes(body[18:22], "big")
     assert len(body) == 22 + length and body.endswith(b"\xff\x2f\x00")

@@ -1,0 +1,136 @@
+"""Where recordings come from: folders of audio files, Debian packages with a licence for each file, SoundFonts, a speaking program.
+
+`collect` yields every recording that a recipe names as a `Recording`. Files with a licence that is not in their source's
+list are left out and named in the log.
+"""
+
+import fnmatch
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..recipe import RecipeError, nearest
+from . import reading, soundfont
+
+
+@dataclass
+class Recording:
+    """One sound. name: unique, e.g. "sonic-pi/bd_fat"; audio: float32 mono at 48 kHz; licence: short name.
+
+    zones: names of what was once recorded for it, where other recordings may hold the same ("fluid:Viola G3"); they and
+    `group`, e.g. the file it was cut from, are kept on one side of the split. note: nominal pitch in octaves above C4 or
+    None. whole: to be kept as it is, not trimmed to an onset; place: where in its file it begins, in seconds.
+    """
+
+    name: str
+    audio: np.ndarray
+    licence: str
+    origin: str
+    holder: str
+    zones: tuple = ()
+    group: str = ""
+    note: float | None = None
+    whole: bool = False
+    place: float = 0.0
+
+
+def read_copyright(path):
+    """Stanzas of a machine-readable Debian copyright file, in order: (patterns, licence, copyright holder)."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError:
+        raise RecipeError(f"licence file {path} is missing: install the Debian package it belongs to") from None
+    stanzas = []
+    for block in re.split(r"\n\s*\n", text):
+        fields = dict(re.findall(r"^(Files|License|Copyright):[ \t]*((?:.*)(?:\n[ \t]+.*)*)", block, re.M))
+        if "Files" in fields and "License" in fields:
+            holder = " ".join(fields.get("Copyright", "").split())
+            stanzas.append((fields["Files"].split(), fields["License"].split("\n")[0].strip(), holder))
+    return stanzas
+
+
+def licence_of(stanzas, member):
+    """(licence, holder) of one file by the last stanza that matches it, as the format defines; ("none", "") without."""
+    found = ("none", "")
+    for patterns, licence, holder in stanzas:
+        if any(fnmatch.fnmatchcase(member, pattern) for pattern in patterns):
+            found = (licence, holder)
+    return found
+
+
+def _from_files(source, recipe, log):
+    folder = Path(source["path"])
+    if not folder.is_dir():
+        raise RecipeError(f"source folder {folder} is missing: install the package {source['package']}")
+    accept = source["licences"]
+    stanzas = read_copyright(source["copyright"]) if "copyright" in source else []
+    for path in sorted(p for pattern in source["files"] for p in folder.glob(pattern)):
+        if any(fnmatch.fnmatchcase(path.name, pattern) for pattern in source.get("skip", [])):
+            continue
+        name = f"{source['name']}/{path.stem}"
+        if stanzas:
+            member = source.get("listed_as") or f"{source.get('listed_in', '.')}/{path.name}"
+            licence, holder = licence_of(stanzas, member)
+        else:
+            licence, holder = source.get("licence", "none"), source.get("holder", "")
+        if licence not in accept:
+            log(f"skipped {name}: licence {licence!r} is not among {', '.join(accept)}")
+            continue
+        try:
+            audio = reading.whole(path)
+        except reading.Unusable as error:
+            log(f"skipped {name}: {error}")
+            continue
+        yield Recording(name, audio, licence, f"{source['package']}: {path.name}", holder, group=name)
+
+
+def _from_soundfont(source, recipe, log):
+    path = Path(source["path"])
+    if not path.is_file():
+        raise RecipeError(f"SoundFont {path} is missing: install the package {source['package']}")
+    zones, seen = soundfont.Zones(path), set()
+    hold, release = source.get("hold", soundfont.HOLD_SECONDS), source.get("release", soundfont.RELEASE_SECONDS)
+    for drums, group in ((True, source.get("kits", [])), (False, source.get("programs", []))):
+        for entry in group:
+            low, high, step = entry["keys"]
+            bank, program = soundfont.DRUM_BANK if drums else 0, entry["program"]
+            notes = [(key, velocity) for key in range(low, high + 1, step) for velocity in entry["velocities"]]
+            for (key, velocity), audio in zip(notes, soundfont.render_notes(path, program, drums, notes, hold, release)):
+                mark = soundfont.fingerprint(audio)
+                if mark is None or mark in seen:
+                    continue
+                seen.add(mark)
+                name = f"{source['name']}/{entry['name']}/{key}/{velocity}"
+                origin = f"{source['package']}: {entry['name']}, key {key}, velocity {velocity}"
+                note = None if drums else (key - 60 + entry.get("transposed", 0)) / 12
+                yield Recording(name, audio, source["licence"], origin, source["holder"], note=note,
+                                zones=tuple(f"{source['name']}:{zone}" for zone in zones.of(bank, program, key, velocity)))
+
+
+#: kind: (reader, keys that must be there, keys that may be)
+KINDS = {
+    "files": (_from_files, {"name", "package", "path", "files"}, {"skip", "copyright", "listed_in", "listed_as", "licences", "licence", "holder"}),
+    "soundfont": (_from_soundfont, {"name", "package", "path", "licence", "holder"}, {"kits", "programs", "hold", "release"}),
+}
+
+
+def check(source):
+    """RecipeError where a source lacks a key or has one that its kind does not know."""
+    if not isinstance(source, dict) or source.get("kind") not in KINDS:
+        kind = source.get("kind") if isinstance(source, dict) else source
+        raise RecipeError(f"source kind {str(kind)[:60]!r} is unknown: use one of {', '.join(KINDS)}")
+    _, needed, optional = KINDS[source["kind"]]
+    for key in source.keys() - needed - optional - {"kind"}:
+        raise RecipeError(f"unknown key {key} in a source of kind {source['kind']}: {nearest(key, sorted(needed | optional))}")
+    for key in sorted(needed - source.keys()):
+        raise RecipeError(f"a source of kind {source['kind']} lacks the key {key}")
+
+
+def collect(recipe, log=print):
+    """All recordings of the recipe's `data` section, in a fixed order."""
+    for source in recipe["data"]["sources"]:
+        check(source)
+    for source in recipe["data"]["sources"]:
+        yield from KINDS[source["kind"]][0](source, recipe, log)
