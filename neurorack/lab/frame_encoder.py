@@ -26,6 +26,7 @@ class FrameEncoder(nn.Module):
     def __init__(self, latents=8, hop=256, width=16):
         super().__init__()
         self.latents, self.hop, self.hold = latents, hop, max(1, GRAIN // hop)
+        self.settings = {"per": "frame", "size": latents, "hop": hop, "width": width}      # what `encoder.make` builds it from
         steps = STRIDES[hop][::-1] if hop in STRIDES else (hop // BANDS,)
         self.strides = (*steps, self.hold) if self.hold > 1 else steps
         self.bank = Bank()

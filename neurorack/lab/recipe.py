@@ -75,6 +75,11 @@ ENGINES = {
     },
     "convolution": {
         "width": Key("whole", 24, 4, 512, doc="channels of the last stage; twice as many at every stage before it"),
+        "ratio": Key("whole", 256, 128, 2048, doc="samples a row: 128, 256, 512, 1024 or 2048"),
+        "noise": Key("choice", "every", choices=("every", "last", "none"), doc="where noise comes in: at every stage, in the bands alone, nowhere"),
+        "loudness": Key("choice", "gain", choices=("gain", "gate"), doc="a gain behind the net, or the net's own level with a gate at rest"),
+        "attenuation_db": Key("number", 60.0, 40, 120, doc="of the filter bank"),
+        "harmonics": Key("whole", 40, 4, 128, doc="of the excitation of pitched sounds"),
     },
 }
 
