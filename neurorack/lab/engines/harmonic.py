@@ -19,15 +19,43 @@ from .base import Engine, Trunk
 LOG_PER_DB = math.log(10) / 10
 CORRECTION_DB = 6.0                 # at most, that the net adds to the harmonicity asked for
 MASKED_LOGIT = -1e4
+PITCH_LOW, PITCH_HIGH = PITCH_LIMITS_OCTAVES
 STEPS_PER_OCTAVE, FINE = 65536, 1024      # pitch is rounded to 0.018 cents, so that every platform plays the very same frequency
+GRAIN = 2.0 ** 26                         # frequencies are whole multiples of 1/GRAIN cycles a sample (0.0007 Hz)
+SPLITTER = 2.0 ** 8 + 1                   # … of 16 significant bits: products with a harmonic's number are exact in float32
 TURN = 2.0 ** 32
 
 
 def frequency_tables():
-    """Cycles a sample of a pitch in whole steps n from the lowest: coarse[n // FINE] · fine[n % FINE], float32 each."""
-    low, high = PITCH_LIMITS_OCTAVES
+    """Cycles a sample of a pitch in whole steps n from the lowest: coarse[n // FINE] · fine[n % FINE], float32 each.
+
+    Their product is rounded to 16 significant bits (after Dekker, 1971) and to multiples of 1 / GRAIN. Then the engine's
+    integer steps of all harmonics are whole multiples of the fundamental's, and harmonics stay in phase for ever.
+    """
+    low, high = PITCH_LOW, PITCH_HIGH
     coarse = C4_HERTZ / RATE_HZ * 2 ** (low + np.arange((high - low) * STEPS_PER_OCTAVE // FINE + 1) * FINE / STEPS_PER_OCTAVE)
     return coarse.astype(np.float32), (2 ** (np.arange(FINE) / STEPS_PER_OCTAVE)).astype(np.float32)
+
+
+def cycles_of(pitch, coarse, fine):
+    """Cycles a sample of pitches, the very numbers of `build_cycles`. coarse, fine: the tensors of `frequency_tables`."""
+    steps = torch.round((pitch.clamp(PITCH_LOW, PITCH_HIGH) - PITCH_LOW) * STEPS_PER_OCTAVE)
+    whole = torch.floor(steps / FINE)
+    cycles = coarse[whole.long()] * fine[(steps - FINE * whole).long()]
+    wide = cycles * SPLITTER
+    return torch.round((wide - (wide - cycles)) * GRAIN) / GRAIN
+
+
+def build_cycles(b, pitch):
+    """Cycles a sample of pitches [rows, 1] in the engine's operations: whole steps, two exact look-ups, a rounded product."""
+    steps = b.unary("round", b.affine(b.affine(b.clamp(pitch, PITCH_LOW, PITCH_HIGH), 1.0, -PITCH_LOW), STEPS_PER_OCTAVE))
+    whole = b.unary("floor", b.affine(steps, 1 / FINE))
+    part = b.binary("sub", steps, b.affine(whole, FINE))
+    coarse, fine = (b.gather(table[:, None], index.reshape(index.rows)) for table, index in zip(frequency_tables(), (whole, part)))
+    cycles = b.binary("mul", coarse, fine)
+    wide = b.affine(cycles, SPLITTER)
+    short = b.binary("sub", wide, b.binary("sub", wide, cycles))
+    return b.affine(b.unary("round", b.affine(short, GRAIN)), 1 / GRAIN)
 
 
 def harmonic_waves(phase, count):
@@ -110,10 +138,7 @@ class HarmonicEngine(Engine):
 
     def frequency(self, rows):
         """Cycles a sample of the fundamental, float32 [batch, frames, 1], the very numbers of the engine's program."""
-        low, high = PITCH_LIMITS_OCTAVES
-        steps = torch.round((rows[..., self.pitch_at].clamp(low, high) - low) * STEPS_PER_OCTAVE)
-        coarse = torch.floor(steps / FINE)
-        return (self.coarse[coarse.long()] * self.fine[(steps - FINE * coarse).long()])[..., None]
+        return cycles_of(rows[..., self.pitch_at], self.coarse, self.fine)[..., None]
 
     def shape(self, rows, frequency):
         """Amplitudes for a frame level of 1 (RMS): (harmonics [batch, frames, harmonics], bands [batch, frames, bands])."""
@@ -163,20 +188,22 @@ class HarmonicEngine(Engine):
             return waves + self.noise.looped(base.from_rest(bands))
 
     def _exact(self, tones, frequency, chunk=128):
-        """Harmonics of one piece as the engine plays them: each a phase of its own in whole 2^-32 turns. [frames·64]"""
+        """Harmonics of one piece in the engine's integer arithmetic, a phase in 2^-32 turns for each. [frames·64]
+
+        A harmonic beyond half the sample rate is silent there and loses its place among the others, as in the engine.
+        """
         steps = torch.round((frequency * self.numbers).clamp(max=0.5).double() * TURN).long()
         before = torch.cat((torch.zeros_like(steps[:1]), steps[:-1]))
         bend = torch.round((steps - before).double() / HOP).long()
         m = torch.arange(1, HOP + 1, device=tones.device)[:, None]
         triangle = m * (m + 1) // 2
-        moved = HOP * before + bend * (HOP * (HOP + 1) // 2)
-        start = (torch.cumsum(moved % 2 ** 32, 0) - moved % 2 ** 32)
-        out = []
+        moved = (HOP * before + bend * (HOP * (HOP + 1) // 2)) % 2 ** 32
+        start, out = torch.cumsum(moved, 0) - moved, []
         for at in range(0, len(steps), chunk):
             part = slice(at, at + chunk)
             turns = (start[part, None] + m * before[part, None] + triangle * bend[part, None]) % 2 ** 32
             waves = torch.sin(turns.double() * (2 * math.pi / TURN)).float()
-            pair = torch.stack((tones[part], tones[at + 1:at + 1 + len(waves)]), 2)
+            pair = torch.stack((tones[at:at + len(waves)], tones[at + 1:at + 1 + len(waves)]), 2)
             out.append(base.glided(waves, pair)[..., 0].reshape(-1))
         return torch.cat(out)
 
@@ -185,7 +212,7 @@ class HarmonicEngine(Engine):
 
     def _build(self, b):
         rows, count = b.input(), self.harmonics
-        frequency = b.binary("mul", self._build_frequency(b, rows), self.numbers.cpu().numpy())
+        frequency = b.binary("mul", build_cycles(b, rows[:, self.pitch_at:self.pitch_at + 1]), self.numbers.cpu().numpy())
         trunk = self.net.build(b, rows)
         logits = b.conv1d(trunk, *base.arrays(self.head), act="clamp", a=-base.LOGIT_LIMIT, b=base.LOGIT_LIMIT)
         asked = b.clamp(rows[:, self.harmonicity_at:self.harmonicity_at + 1], -base.UNIT_LIMIT, base.UNIT_LIMIT)
@@ -200,16 +227,6 @@ class HarmonicEngine(Engine):
         bands = b.binary("mul", bands, level(bands, b.sigmoid(b.affine(ratio, -1.0))))
         noise = b.noise_bands(bands, b.generated(**base.noise_of(self.bands)), HOP)
         b.output(b.binary("add", noise, b.oscillators(tones, frequency, 1.0, HOP)))
-
-    def _build_frequency(self, b, rows):
-        """`frequency` in the engine's operations, [rows, 1]: whole steps, two exact look-ups, one product."""
-        low, high = PITCH_LIMITS_OCTAVES
-        pitch = b.clamp(rows[:, self.pitch_at:self.pitch_at + 1], low, high)
-        steps = b.unary("round", b.affine(b.affine(pitch, 1.0, -low), STEPS_PER_OCTAVE))
-        coarse = b.unary("floor", b.affine(steps, 1 / FINE))
-        fine = b.binary("sub", steps, b.affine(coarse, FINE))
-        look = lambda table, index: b.gather(table.cpu().numpy()[:, None], index.reshape(index.rows))
-        return b.binary("mul", look(self.coarse, coarse), look(self.fine, fine))
 
     def latent_layers(self):
         return self.net.latent_layers()

@@ -1,0 +1,216 @@
+"""One training run: nets, data, state, and the loop around a step."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import data, engines
+from ..descriptors import HOP, crop_rows, fit_normaliser, loudness_db, spectral
+from ..encoder import ClipEncoder
+from ..recipe import layout_of
+from . import checkpoint, losses
+from .curves import asked_curves, asked_latents
+from .distributed import Team
+from .previews import PREVIEW_PARTS, HeldOut
+from .progress import FIGURES_PARTS, Progress
+from .schedule import Budget, rate_factor
+
+HEARD_DB = -65.0            # frames above this count for the normaliser
+BETAS = (0.9, 0.98)
+LONGEST_GRADIENT = 2.0
+
+
+def fit(clips, recipe, rng):
+    """The normaliser of the four spectral descriptors over all clips and one varied copy of each, frames above -65 dB."""
+    values = []
+    for clip in clips.audio:
+        for audio in (clip, data.augment(clip, rng)):
+            audio = torch.tensor(audio)[None]
+            frames = max(1, audio.shape[1] // HOP // 4)
+            level = loudness_db(audio, frames * 4)[0, ::4]
+            values.append(spectral(audio, frames, 4)[0][level > HEARD_DB])
+    return fit_normaliser(torch.cat(values).numpy(), **recipe["descriptors"])
+
+
+class Trainer:
+    """A run: recipe, clips, engine, encoder, normaliser, layout; step and seconds tell how far it is.
+
+    cache: the prepared data; folder: where checkpoints, log and previews go; device: "cpu" or "cuda".
+    """
+
+    def __init__(self, recipe, cache, folder, device="cpu", team=None):
+        self.recipe, self.settings, self.folder, self.cache = recipe, recipe["train"], Path(folder), Path(cache)
+        self.team = team or Team()
+        self.device = self.team.device(device)
+        self.budget, self.layout = Budget.of(self.settings), layout_of(recipe)
+        self.framewise = recipe["latent"]["per"] == "frame"
+        self.clips = data.Clips(cache, "train")
+        self.normaliser = fit(self.clips, recipe, np.random.default_rng(recipe["seed"])).to(self.device)
+        torch.manual_seed(recipe["seed"])
+        self.engine = engines.make(recipe["engine"] | {"conditioning": recipe["conditioning"]}, self.layout).to(self.device)
+        self.encoder = ClipEncoder(self.layout.latents).to(self.device)
+        self.parameters = list(self.engine.parameters()) + list(self.encoder.parameters())
+        self.team.share_out(self.parameters)
+        self.optimizer = torch.optim.Adam(self.parameters, self.settings["rate"], betas=BETAS, fused=True)
+        self.step, self.seconds, self.stop_wanted = 0, 0.0, False
+        self.rng = self._own_numbers(0)
+        self.frames = self.settings["frames"] * HOP // self.engine.hop
+        self.cycle_frames = self.settings["cycle_frames"] * HOP // self.engine.hop
+
+    def _own_numbers(self, step):
+        """Random numbers of this process, in numpy and torch; the first process has those of a run by one alone."""
+        rank = self.team.rank
+        if rank or step:
+            torch.manual_seed(self.recipe["seed"] + 7919 * rank + step)
+        return np.random.default_rng([self.recipe["seed"], rank, step] if rank or step else self.recipe["seed"])
+
+    # -- a step
+
+    def encode(self, audio):
+        """Latents' (mean, log variance) of sounds [batch, samples] that begin with their onset."""
+        return self.encoder(audio)
+
+    def joined(self, rows, latent):
+        """Rows [batch, frames, conditions] with their latent, one for the clip or one for each frame, behind."""
+        z = latent if latent.dim() == 3 else latent[:, None].expand(-1, rows.shape[1], -1)
+        return torch.cat((rows, z), -1)
+
+    def with_latent(self, rows, latent, starts):
+        """`joined`; before an onset the latent is 0 as at rest or, for half of the clips, all is as in another clip."""
+        joined, history = self.joined(rows, latent), self.engine.history
+        first, kept = len(self.layout.conditions), self.joined(rows, latent.detach())
+        for k, start in enumerate(starts):
+            silent = max(0, history - int(start) * HOP // self.engine.hop)
+            if silent and self.rng.random() < 0.5:
+                joined[k, :silent] = kept[int(self.rng.integers(len(rows))), history:history + silent]
+            elif silent:
+                joined[k, :silent, first:] = 0
+        return joined
+
+    def cycle(self, rows, latent):
+        """The loss of the descriptor cycle on curves made from the batch's."""
+        history, count = self.engine.history, self.settings["cycle_batch"]
+        asked = asked_curves(rows[:, history:history + self.cycle_frames], count, self.layout, self.rng, self.engine.hop)
+        z = asked_latents(latent, count, self.rng)
+        if self.framewise:
+            z = z[:, :history + self.cycle_frames]
+        before = asked[:, :1].expand(-1, history, -1)
+        audio = self.engine.play(self.joined(torch.cat((before, asked), 1), z), self.rng)
+        return losses.cycle_loss(audio, asked, self.normaliser, self.engine.hop)
+
+    def draw(self):
+        """A batch on the device: (batch with whole clips, the crops' audio [count, samples], rows of the crops)."""
+        batch = data.draw_batch(self.clips, self.settings["batch"], self.settings["frames"], self.rng, self.recipe["augment"])
+        batch.audio = torch.as_tensor(batch.audio).to(self.device)
+        samples = self.frames * self.engine.hop
+        target = torch.stack([clip[start:start + samples] for clip, start in zip(batch.audio, (np.asarray(batch.starts) * HOP).tolist())])
+        with torch.no_grad():
+            rows = crop_rows(batch, self.normaliser, self.layout, self.frames, self.engine.history, self.engine.hop)
+        return batch, target, rows
+
+    def train_step(self):
+        """One step; returns the losses as a dictionary of floats."""
+        s, began = self.settings, time.monotonic()
+        part = self.budget.part(self.step, self.seconds)
+        for group in self.optimizer.param_groups:
+            group["lr"] = s["rate"] * rate_factor(part, self.step)
+        batch, target, rows = self.draw()
+        mean, log_var = self.encode(batch.audio)
+        latent = mean + torch.randn_like(mean) * torch.exp(0.5 * log_var.clamp(-8, 4))
+        audio = self.engine.play(self.with_latent(rows, latent, batch.starts), self.rng)
+        told = {"spectral": losses.spectral_loss(audio, target), "kl": losses.kl_loss(mean, log_var)}
+        total = told["spectral"] + s["kl_weight"] * told["kl"]
+        if s["cycle_batch"] and s["cycle_weight"]:
+            told["cycle"] = self.cycle(rows, latent)
+            total = total + s["cycle_weight"] * told["cycle"]
+        self.optimizer.zero_grad()
+        total.backward()
+        self.team.average_gradients(self.parameters)
+        torch.nn.utils.clip_grad_norm_(self.parameters, LONGEST_GRADIENT)
+        self.optimizer.step()
+        self.step += 1
+        self.seconds += time.monotonic() - began
+        return {key: float(value.detach()) for key, value in told.items()}
+
+    # -- state
+
+    def _numbers(self):
+        state = {"numpy": self.rng.bit_generator.state, "torch": torch.get_rng_state()}
+        return state | ({"cuda": torch.cuda.get_rng_state(self.device)} if self.device.type == "cuda" else {})
+
+    def _clips_mark(self):
+        return self.cache.name
+
+    def save(self):
+        """Write the checkpoint; all processes call it, the first writes."""
+        numbers = self.team.gather(self._numbers())
+        if self.team.first:
+            normaliser = {key: value for key, value in vars(self.normaliser).items() if torch.is_tensor(value)}
+            checkpoint.write(self.folder, {
+                "recipe": self.recipe, "clips": self._clips_mark(), "step": self.step, "seconds": self.seconds,
+                "engine": self.engine.state_dict(), "encoder": self.encoder.state_dict(), "optimizer": self.optimizer.state_dict(),
+                "normaliser": normaliser, "numbers": numbers})
+
+    def resume(self, log=print):
+        """Go on from the checkpoint, if there is one; RecipeError where it is broken or belongs to another run."""
+        state = checkpoint.read(self.folder)
+        if state is None:
+            return
+        checkpoint.check_recipe(self.folder / checkpoint.NAME, state["recipe"], self.recipe, state["clips"], self._clips_mark())
+        self.engine.load_state_dict(state["engine"])
+        self.encoder.load_state_dict(state["encoder"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        for key, value in state["normaliser"].items():
+            setattr(self.normaliser, key, value.to(self.device))
+        self.step, self.seconds = state["step"], state["seconds"]
+        if len(state["numbers"]) == self.team.size:
+            own = state["numbers"][self.team.rank]
+            self.rng.bit_generator.state = own["numpy"]
+            torch.set_rng_state(own["torch"])
+            if "cuda" in own and self.device.type == "cuda":
+                torch.cuda.set_rng_state(own["cuda"], self.device)
+        else:
+            self.rng = self._own_numbers(self.step)
+            log(f"goes on with {self.team.size} processes instead of {len(state['numbers'])}")
+        log(f"resumed at step {self.step}")
+
+    # -- the loop
+
+    def finished(self):
+        """Is the budget used up?"""
+        return self.budget.part(self.step, self.seconds) >= 1
+
+    def run(self, log=print):
+        """Train until the budget is used up or `stop_wanted` is set; returns whether it is finished."""
+        log = log if self.team.first else (lambda line: None)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        told, held_out = Progress(self, log), HeldOut(self, self.cache) if self.team.first else None
+        part, saved = self.budget.part(self.step, self.seconds), time.monotonic()
+        while not self.finished():
+            result = self.train_step()
+            due = float(time.monotonic() - saved >= self.settings["checkpoint_every"])
+            self.seconds, due, stop = self.team.agree([self.seconds, due, float(self.stop_wanted)], self.device)
+            before, part = part, self.budget.part(self.step, self.seconds)
+            if due or stop or part >= 1:
+                self.save()
+                saved = time.monotonic()
+            if self.team.first:
+                self._tell(told, held_out, result, before, part)
+            if stop:
+                return False
+        return True
+
+    def _tell(self, told, held_out, result, before, part):
+        """What the first process tells after a step: losses, now and then control figures and previews."""
+        began = time.monotonic()
+        try:
+            told.note(result)
+            if int(before * FIGURES_PARTS) < int(part * FIGURES_PARTS):
+                told.figures(held_out.control())
+            if int(before * PREVIEW_PARTS) < int(part * PREVIEW_PARTS):
+                held_out.write(self.folder, self.step)
+        except OSError as error:
+            raise checkpoint.disk_error(error, self.folder, (self.folder / checkpoint.NAME).exists()) from None
+        self.seconds += time.monotonic() - began
