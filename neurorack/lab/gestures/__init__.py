@@ -5,8 +5,7 @@ which `neurorack models gesture MODEL --generate N` then does without torch; `la
 among the latents.
 """
 
-from .ends import end_softly
 from .harvest import card_entries, harvest
 from .select import diverse
 
-__all__ = ["card_entries", "diverse", "end_softly", "harvest"]
+__all__ = ["card_entries", "diverse", "harvest"]

@@ -7,10 +7,10 @@ from pathlib import PurePath
 import numpy as np
 import torch
 
+from ...gesture_shape import end_softly, sustain_region
 from ..descriptors import HOP, LOUDNESS_DB_PER_UNIT, RATE_HZ, SLOW_WINDOW, clip_rows, loudness_to_db
 from ..layout import HARMONICITY_DB_PER_UNIT, HARMONICITY_ZERO_DB
 from ..recipe import RecipeError
-from .ends import end_softly, sustain_region
 from .select import diverse
 
 LONGEST_NAME = 40
@@ -53,7 +53,7 @@ def _relative(table, layout, hop):
     """Counts a pitched table's pitch from its note, in place: 0 sounds at C4. Returns the note in octaves and where it can stay."""
     rows = table.numpy()
     pitch, harmonicity = rows[:, layout.column("pitch")], HARMONICITY_ZERO_DB + HARMONICITY_DB_PER_UNIT * rows[:, layout.column("harmonicity")]
-    region = sustain_region(loudness_to_db(rows[:, 0]), pitch, harmonicity, hop)
+    region = sustain_region(loudness_to_db(rows[:, 0]), pitch, harmonicity, hop / RATE_HZ)
     where = slice(region[0], region[1] + 1) if region else slice(None)
     weight = weights(rows[where, 0]) * np.clip((harmonicity[where] + 20) / 40, 0.01, 1)
     order = np.argsort(pitch[where], kind="stable")
@@ -64,13 +64,13 @@ def _relative(table, layout, hop):
 
 
 def gesture_of(clips, index, encoder, normaliser, layout, rest, hop=HOP):
-    """One clip as a gesture: (row, float32 [frames, layout.width]). The row is the clip's, with `note` (octaves above C4) and
+    """One clip as a gesture: (row, float32 [frames, layout.width]). The row is the clip's, with its note as `octaves` above C4 and
     `sustain` where the layout is pitched. It ends at rest's loudness, softly."""
     table, row = clip_table(clips, index, encoder, normaliser, layout, hop), dict(clips.rows[index])
     if layout.pitched:
-        row["note"], region = _relative(table, layout, hop)
+        row["octaves"], region = _relative(table, layout, hop)
         row |= {"sustain": region} if region else {}
-    return row, end_softly(table, float(rest[0]), len(layout.conditions), hop).numpy()
+    return row, end_softly(table.numpy(), float(rest[0]), len(layout.conditions), hop / RATE_HZ)
 
 
 def short_name(text, taken=()):
