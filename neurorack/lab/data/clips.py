@@ -69,7 +69,7 @@ class Clips:
     """
 
     def __init__(self, path, side):
-        path = Path(path)
+        self.path = path = Path(path)
         try:
             rows = json.loads((path / "rows.json").read_text(encoding="utf-8"))
             audio = np.memmap(path / "audio.f32", np.float32, "r")
