@@ -6,8 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..layout import PITCH_LIMITS_OCTAVES
-from .harmonic import FINE, STEPS_PER_OCTAVE, HarmonicEngine, frequency_tables
+from .harmonic import build_cycles, cycles_of, frequency_tables
 from .streams import joined
 
 CHUNK = 16                  # rows of exact sines made at a time
@@ -25,8 +24,7 @@ class Excitation(nn.Module):
         self.pitch_at, self.harmonics, self.hop, self.bands = at, harmonics, hop, bank.bands
         self.amplitude: float = math.sqrt(2 / harmonics)
         self.back: int = bank.down.shape[2] - bank.bands
-        self.low, self.high = PITCH_LIMITS_OCTAVES
-        self.per_octave, self.fine_steps, self.chunk = float(STEPS_PER_OCTAVE), FINE, CHUNK
+        self.chunk = CHUNK
         self.streaming: bool = False
         self.fresh: bool = False
         coarse, fine = (torch.from_numpy(table) for table in frequency_tables())
@@ -42,9 +40,7 @@ class Excitation(nn.Module):
 
     def frequency(self, rows):
         """Cycles a sample of the fundamental, float32 [batch, frames], as in the harmonic engine."""
-        steps = torch.round((rows[:, self.pitch_at].clamp(self.low, self.high) - self.low) * self.per_octave)
-        coarse = torch.floor(steps / self.fine_steps)
-        return self.coarse[coarse.long()] * self.fine[(steps - self.fine_steps * coarse).long()]
+        return cycles_of(rows[:, self.pitch_at], self.coarse, self.fine)
 
     def likeness(self, frequency):
         """All harmonics below half the sample rate in closed form, from the phases of `draw`: [batch, frames·hop]."""
@@ -96,11 +92,9 @@ class Excitation(nn.Module):
             audio = F.pad(audio, (self.back, 0))
         return F.conv1d(audio, self.down, stride=self.bands)
 
-    _build_frequency = HarmonicEngine._build_frequency
-
     def build(self, b, rows):
         """`forward` in the engine's operations, [rows·hop / 16, 16]."""
-        cycles = b.binary("mul", self._build_frequency(b, rows), self.numbers.cpu().numpy())
+        cycles = b.binary("mul", build_cycles(b, rows[:, self.pitch_at:self.pitch_at + 1]), self.numbers.cpu().numpy())
         levels = b.constant(torch.full((rows.rows, self.harmonics), self.amplitude).numpy())
         audio = b.oscillators(levels, cycles, 1.0, self.hop)
         return b.conv1d(audio, self.down.cpu().numpy(), stride=self.bands)

@@ -37,13 +37,14 @@ def frequency_tables():
     return coarse.astype(np.float32), (2 ** (np.arange(FINE) / STEPS_PER_OCTAVE)).astype(np.float32)
 
 
-def cycles_of(pitch, coarse, fine):
-    """Cycles a sample of pitches, the very numbers of `build_cycles`. coarse, fine: the tensors of `frequency_tables`."""
-    steps = torch.round((pitch.clamp(PITCH_LOW, PITCH_HIGH) - PITCH_LOW) * STEPS_PER_OCTAVE)
-    whole = torch.floor(steps / FINE)
-    cycles = coarse[whole.long()] * fine[(steps - FINE * whole).long()]
-    wide = cycles * SPLITTER
-    return torch.round((wide - (wide - cycles)) * GRAIN) / GRAIN
+def cycles_of(pitch: torch.Tensor, coarse: torch.Tensor, fine: torch.Tensor, low: float = PITCH_LOW, high: float = PITCH_HIGH,
+              per_octave: float = float(STEPS_PER_OCTAVE), parts: float = float(FINE), splitter: float = SPLITTER, grain: float = GRAIN):
+    """Cycles a sample of pitches, the very numbers of `build_cycles`; scriptable. coarse, fine: tensors of `frequency_tables`."""
+    steps = torch.round((pitch.clamp(low, high) - low) * per_octave)
+    whole = torch.floor(steps / parts)
+    cycles = coarse[whole.long()] * fine[(steps - parts * whole).long()]
+    wide = cycles * splitter
+    return torch.round((wide - (wide - cycles)) * grain) / grain
 
 
 def build_cycles(b, pitch):
