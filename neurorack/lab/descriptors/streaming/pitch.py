@@ -53,11 +53,16 @@ def correlation(b, slow):
 
 
 def first_high_peak(b, correlated):
-    """Lag of the first peak beyond the first dip below zero that is nearly as high as the highest, [rows, 1]."""
+    """Lag of the first peak beyond the first dip below zero that is nearly as high as the highest, [rows, 1].
+
+    How high a peak is between the samples is told by the parabola through its three: a short period falls between them.
+    """
     fell = b.scan("add", b.binary("lt", correlated, 0.0), axis=1)[:, LEAST_LAG:-1]
-    middle = correlated[:, LEAST_LAG:-1]
-    peak = b.binary("and", b.binary("ge", middle, correlated[:, LEAST_LAG - 1:-2]), b.binary("gt", middle, correlated[:, LEAST_LAG + 1:]))
-    score = b.binary("mul", b.binary("max", middle, 0.0), b.binary("and", peak, b.binary("gt", fell, 0.0)))
+    left, middle, right = correlated[:, LEAST_LAG - 1:-2], correlated[:, LEAST_LAG:-1], correlated[:, LEAST_LAG + 1:]
+    peak = b.binary("and", b.binary("ge", middle, left), b.binary("gt", middle, right))
+    bend = b.binary("max", b.affine(middle, 2.0) - (left + right), 1e-6)
+    height = middle + b.affine(b.unary("square", left - right), 1 / 8) / bend
+    score = b.binary("mul", b.binary("max", b.binary("min", height, 1.0), 0.0), b.binary("and", peak, b.binary("gt", fell, 0.0)))
     enough = b.affine(b.reduce("max", score), NEAR_BEST, 1e-6)
     return b.affine(b.arg("max", b.binary("ge", score, enough)), 1.0, LEAST_LAG)[:, None]
 
