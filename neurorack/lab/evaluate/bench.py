@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from ..descriptors import HOP, clip_rows, harmonicity_to_unit, measure
 from ..layout import DESCRIPTORS
@@ -34,7 +35,8 @@ class Bench:
         self.pitch = _padded(clips.pitch) if layout.pitched else None
         self.extras = self._extras()
         with torch.no_grad():
-            self.latents = torch.cat([encode(row[None]) for row in self.audio])
+            whole = F.pad(self.audio, (0, -self.samples % hop))
+            self.latents = torch.cat([encode(row[None]) for row in whole])
 
     def _extras(self):
         """Harmonicity and pitch of the clips, [n, FRAMES, 2], or no columns."""

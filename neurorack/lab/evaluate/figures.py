@@ -19,9 +19,14 @@ def evaluate(bench, count=512, seeds=3):
     return out | {"peak": round(bench.peak, 3), "not_numbers": bench.broken}
 
 
+def number(value, places=3):
+    """A figure as text; a dash where there is none."""
+    return "–" if value is None else f"{value:.{places}f}"
+
+
 def _interval(row):
     low, high = row["interval"]["spearman"]
-    return f"{row['spearman']:.3f} ({low:.3f} … {high:.3f})"
+    return f"{number(row['spearman'])} ({number(low)} … {number(high)})"
 
 
 def table(figures):
@@ -32,13 +37,13 @@ def table(figures):
              "| | mean Spearman | mean Pearson | " + " | ".join(NAMES) + " |", "|---" * (3 + len(NAMES)) + "|"]
     for key, title in TITLES:
         row = control[key]
-        lines.append(f"| {title} | {_interval(row)} | {row['pearson']:.3f} | "
-                     + " | ".join(f"{row.get(name, float('nan')):.3f}" for name in NAMES) + " |")
+        lines.append(f"| {title} | {_interval(row)} | {number(row['pearson'])} | "
+                     + " | ".join(number(row.get(name)) for name in NAMES) + " |")
     other = control["second_opinion"]
-    lines.append("| unseen shapes, judged by other code | | | " + " | ".join(f"{other[n]:.3f}" for n in NAMES[:3]) + " | | |")
+    lines.append("| unseen shapes, judged by other code | | | " + " | ".join(number(other[n]) for n in NAMES[:3]) + " | | |")
     leak = control["leakage"]
-    lines += ["", f"leakage {leak['mean']:.3f}: Spearman of what is asked (row) with the error of the others (column)", "",
+    lines += ["", f"leakage {number(leak['mean'])}: Spearman of what is asked (row) with the error of the others (column)", "",
               "| asked | " + " | ".join(NAMES) + " |", "|---" * (1 + len(NAMES)) + "|"]
-    lines += [f"| {name} | " + " | ".join("" if k == d else f"{v:.2f}" for k, v in enumerate(row)) + " |"
+    lines += [f"| {name} | " + " | ".join("" if k == d else number(v, 2) for k, v in enumerate(row)) + " |"
               for d, (name, row) in enumerate(zip(NAMES, leak["matrix"]))]
     return "\n".join([*lines, "", *(f"* {key}: {value}" for key, value in figures.items() if key != "control")])

@@ -5,8 +5,8 @@ import time
 import numpy as np
 import torch
 
-from ...errors import ModelError
-from .. import encoder as encoders
+from ...errors import ModelError, NeurorackError
+from .. import data, encoder as encoders
 from ..descriptors import NAMES, RATE_HZ, from_card
 from ..engines import layout_of
 from .bench import Bench
@@ -49,28 +49,28 @@ def bench_of(model, clips, space=None):
     """A `Bench` of an exported model file. ModelError for a model without the lab's encoder or five descriptors.
 
     space: the quantile map in whose units curves are asked and judged. Left out, it is the model's own where that is plain,
-    else one fitted to the clips.
+    else one fitted to the training clips of the same collection, as plain models of it have.
     """
     if [entry.get("name") for entry in model.card.get("inputs", [])][:5] != list(NAMES):
         raise ModelError(f"{model.path}: its first inputs are not {', '.join(NAMES)}; only models of the lab can be measured")
+    if not len(clips):
+        raise ModelError(f"{model.path}: no clips to measure it on; its recipe's data.held_out names none")
     layout, own = layout_of(model), from_card(model.card["inputs"])
-    if layout.pitched and clips.pitch is None:
+    if layout.pitched and clips.pitch[0] is None:
         raise ModelError(f"{model.path}: it plays pitches, but its clips have none; give its own recipe by --recipe")
     if space is None:
-        space = own if is_plain(own) else space_of(clips)
+        space = own if is_plain(own) else space_of(data.Clips(clips.path, "train"))
     method = model.methods["decode"]
-    return Bench(clips, layout, own, _encode(encoder_of(model, layout)), player(model), method.in_ratio, space,
+    return Bench(clips, layout, own, _encode(encoder_of(model)), player(model), method.in_ratio, space,
                  method.delay_frames, [entry["rest"] for entry in model.card["inputs"]])
 
 
-def encoder_of(model, layout):
+def encoder_of(model):
     """The encoder that a model file holds, in torch. ModelError for a file without."""
-    made = encoders.ClipEncoder(layout.latents)
     try:
-        made.load_state_dict({name: torch.from_numpy(np.array(model.tensor("encoder." + name))) for name in made.state_dict()})
-    except (KeyError, RuntimeError) as error:
+        return encoders.of_model(model)
+    except (KeyError, RuntimeError, NeurorackError) as error:
         raise ModelError(f"{model.path}: no encoder of the lab in it ({str(error)[:80]}); only models of the lab can be measured") from None
-    return made.eval()
 
 
 def _encode(encoder):

@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from ..descriptors import HOP, NAMES, RATE_HZ
 from .bench import FRAMES
 from .curves import random_curves, unseen_curves
-from .statistics import Followed
+from .statistics import Followed, rounded
 
 QUIET = -0.8
 
@@ -36,7 +36,7 @@ def second_opinion(asked, audio, size=2048, hop=512):
         wants.append(want[centres // HOP - 1])
     columns, wants = np.concatenate(columns), np.concatenate(wants)
     heard = wants[:, 0] > QUIET
-    return {name: round(float(spearmanr(columns[heard if d else slice(None), d], wants[heard if d else slice(None), d])[0]), 3)
+    return {name: rounded(spearmanr(columns[heard if d else slice(None), d], wants[heard if d else slice(None), d])[0])
             for d, name in enumerate(NAMES[:3])}
 
 

@@ -12,6 +12,7 @@ import torch
 from ..descriptors import RATE_HZ
 
 MEL_BANDS, MEL_WINDOW, MEL_HOP = 80, 2048, 512
+SECOND, OTHER_NOISE = 333, (577, 811, 1009)      # frames of rest before a rebuilding: other places of the noise, other phases
 MEL_LOW_HZ, MEL_HIGH_HZ, MEL_FLOOR_DB = 30.0, 20000.0, -80.0
 
 
@@ -50,9 +51,12 @@ def _moving_rms(audio, window):
     return np.sqrt(np.maximum(power[window:] - power[:-window], 0) / window)
 
 
-def rise_ms(audio, seconds=0.25, window=96):
-    """Time in which the 2 ms RMS goes from 10 % to 90 % of its greatest value within the first `seconds`, in ms."""
-    level = _moving_rms(np.pad(audio[:int(seconds * RATE_HZ)], (window - 1, 0)), window)
+def rise_ms(sounds, seconds=0.25, window=96):
+    """Time in which the 2 ms RMS goes from 10 % to 90 % of its greatest value within the first `seconds`, in ms.
+
+    sounds: [n, samples] renderings of one sound with other noise, whose powers are averaged: what noise does by chance is no attack.
+    """
+    level = np.sqrt(np.mean([_moving_rms(np.pad(a[:int(seconds * RATE_HZ)], (window - 1, 0)), window) ** 2 for a in sounds], 0))
     reach = lambda share: int(np.argmax(level >= share * level.max()))
     return (reach(0.9) - reach(0.1)) * 1000 / RATE_HZ
 
@@ -131,7 +135,7 @@ def steps(bench, frames=1536, at=768):
 
 def likeness(bench):
     """Held-out clips rebuilt from their own curves and latents, beside what no model can better and what none should be near."""
-    first, second = bench.rebuild(), bench.rebuild(wait=333)
+    first, second = bench.rebuild(), bench.rebuild(SECOND)
     shuffled = bench.audio[torch.from_numpy(np.roll(np.arange(len(bench.audio)), 1 + len(bench.audio) // 3))]
     out = {}
     for name, (audio, target) in {"": (first, bench.audio), "_of_noise": (second, first),
@@ -139,8 +143,9 @@ def likeness(bench):
                                   "_of_another_clip": (shuffled, bench.audio)}.items():
         everywhere, heard = log_mel_error_db(audio, target)
         out |= {f"log_mel_error{name}_db": round(everywhere, 2), f"log_mel_error{name}_heard_db": round(heard, 2)}
-    rises = np.array([[rise_ms(a), rise_ms(b)] for sound in (second, bench.rebuild(wait=577))
-                      for a, b in zip(sound.numpy(), bench.audio.numpy())])
+    others = [second, *(bench.rebuild(wait) for wait in OTHER_NOISE)]
+    rises = np.array([[rise_ms(np.stack(sounds)), rise_ms(recording[None])]
+                      for *sounds, recording in zip(*(each.numpy() for each in others), bench.audio.numpy())])
     own, theirs = np.median(rises, 0)
     return out | {"rise_ms": round(float(own), 2), "rise_of_recordings_ms": round(float(theirs), 2),
                   "rise_over_ms": round(float(np.median(rises[:, 0] - rises[:, 1])), 2)}

@@ -68,11 +68,11 @@ class Followed:
             rho[name], spread[name] = float(correlation(ranks.sum(0))), correlation(weights @ ranks)
             r.append(float(correlation(clip_sums(a, b, clip, self.clips).sum(0))))
             error.append(float(np.abs(a - b).mean()))
-        limits = lambda values: [_rounded(v) for v in np.nanquantile(values, INTERVAL)]
+        limits = lambda values: [rounded(v) for v in (np.quantile(values, INTERVAL) if np.isfinite(values).all() else (np.nan, np.nan))]
         mean = np.mean(list(spread.values()), 0)
-        return {"spearman": _rounded(np.mean(list(rho.values()))), "pearson": _rounded(np.mean(r)), "error": _rounded(np.mean(error)),
+        return {"spearman": rounded(np.mean(list(rho.values()))), "pearson": rounded(np.mean(r)), "error": rounded(np.mean(error)),
                 "interval": {"spearman": limits(mean)} | {name: limits(values) for name, values in spread.items()},
-                **{name: _rounded(value) for name, value in rho.items()}}
+                **{name: rounded(value) for name, value in rho.items()}}
 
     def leakage(self):
         """Spearman of the asked curve of a row with the error of a column's descriptor, and the mean size off the diagonal.
@@ -88,9 +88,9 @@ class Followed:
         with np.errstate(invalid="ignore", divide="ignore"):
             matrix = (a.T @ b) / np.sqrt(np.outer((a ** 2).sum(0), (b ** 2).sum(0)))
         aside = ~np.eye(len(self.names), dtype=bool)
-        return {"mean": _rounded(np.nanmean(np.abs(matrix[aside]))), "matrix": [[_rounded(v) for v in row] for row in matrix]}
+        return {"mean": rounded(np.nanmean(np.abs(matrix[aside]))), "matrix": [[rounded(v) for v in row] for row in matrix]}
 
 
-def _rounded(value, places=3):
+def rounded(value, places=3):
     """A number for JSON: rounded, None where it is none."""
     return round(float(value), places) if np.isfinite(value) else None
