@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import data, engines
+from .. import data, encoder, engines
+from ..adversary import Adversaries
 from ..descriptors import HOP, crop_rows, fit_normaliser, loudness_db, spectral
-from ..encoder import ClipEncoder
 from ..recipe import layout_of
 from . import checkpoint, losses
 from .curves import asked_curves, asked_latents
@@ -50,9 +50,11 @@ class Trainer:
         self.normaliser = fit(self.clips, recipe, np.random.default_rng(recipe["seed"])).to(self.device)
         torch.manual_seed(recipe["seed"])
         self.engine = engines.make(recipe["engine"] | {"conditioning": recipe["conditioning"]}, self.layout).to(self.device)
-        self.encoder = ClipEncoder(self.layout.latents).to(self.device)
+        own = {"hop": self.engine.hop} if self.framewise else {}
+        self.encoder = encoder.make(recipe["latent"] | own).to(self.device)
+        self.adversaries = Adversaries(recipe, self.layout, self.device)
         self.parameters = list(self.engine.parameters()) + list(self.encoder.parameters())
-        self.team.share_out(self.parameters)
+        self.team.share_out(self.parameters + self.adversaries.parameters)
         self.optimizer = torch.optim.Adam(self.parameters, self.settings["rate"], betas=BETAS, fused=True)
         self.step, self.seconds, self.stop_wanted = 0, 0.0, False
         self.rng = self._own_numbers(0)
@@ -68,9 +70,11 @@ class Trainer:
 
     # -- a step
 
-    def encode(self, audio):
-        """Latents' (mean, log variance) of sounds [batch, samples] that begin with their onset."""
-        return self.encoder(audio)
+    def encode(self, batch):
+        """Latents' (mean, log variance) of a batch: of whole clips [count, latents], or framewise of the crops' rows and those before."""
+        if self.framewise:
+            return self.encoder.of_crops(batch.audio, batch.starts, self.engine.history, self.frames)
+        return self.encoder(batch.audio)
 
     def joined(self, rows, latent):
         """Rows [batch, frames, conditions] with their latent, one for the clip or one for each frame, behind."""
@@ -112,12 +116,11 @@ class Trainer:
 
     def train_step(self):
         """One step; returns the losses as a dictionary of floats."""
-        s, began = self.settings, time.monotonic()
-        part = self.budget.part(self.step, self.seconds)
+        s, part = self.settings, self.budget.part(self.step, self.seconds)
         for group in self.optimizer.param_groups:
             group["lr"] = s["rate"] * rate_factor(part, self.step)
         batch, target, rows = self.draw()
-        mean, log_var = self.encode(batch.audio)
+        mean, log_var = self.encode(batch)
         latent = mean + torch.randn_like(mean) * torch.exp(0.5 * log_var.clamp(-8, 4))
         audio = self.engine.play(self.with_latent(rows, latent, batch.starts), self.rng)
         told = {"spectral": losses.spectral_loss(audio, target), "kl": losses.kl_loss(mean, log_var)}
@@ -125,14 +128,15 @@ class Trainer:
         if s["cycle_batch"] and s["cycle_weight"]:
             told["cycle"] = self.cycle(rows, latent)
             total = total + s["cycle_weight"] * told["cycle"]
+        against = self.adversaries.losses(latent, rows, audio, target, part)
         self.optimizer.zero_grad()
-        total.backward()
+        sum(against.values(), total).backward()
         self.team.average_gradients(self.parameters)
         torch.nn.utils.clip_grad_norm_(self.parameters, LONGEST_GRADIENT)
         self.optimizer.step()
+        guessed = self.adversaries.learn(latent.detach(), rows, audio.detach(), target, part, self.team)
         self.step += 1
-        self.seconds += time.monotonic() - began
-        return {key: float(value.detach()) for key, value in told.items()}
+        return {key: float(value.detach()) for key, value in (told | against).items()} | guessed
 
     # -- state
 
@@ -151,6 +155,7 @@ class Trainer:
             checkpoint.write(self.folder, {
                 "recipe": self.recipe, "clips": self._clips_mark(), "step": self.step, "seconds": self.seconds,
                 "engine": self.engine.state_dict(), "encoder": self.encoder.state_dict(), "optimizer": self.optimizer.state_dict(),
+                "adversaries": self.adversaries.state(),
                 "normaliser": normaliser, "numbers": numbers})
 
     def resume(self, log=print):
@@ -162,6 +167,8 @@ class Trainer:
         self.engine.load_state_dict(state["engine"])
         self.encoder.load_state_dict(state["encoder"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.adversaries.restore(state["adversaries"])
+        self.adversaries.restore(state["adversaries"])
         for key, value in state["normaliser"].items():
             setattr(self.normaliser, key, value.to(self.device))
         self.step, self.seconds = state["step"], state["seconds"]
@@ -187,30 +194,32 @@ class Trainer:
         log = log if self.team.first else (lambda line: None)
         self.folder.mkdir(parents=True, exist_ok=True)
         told, held_out = Progress(self, log), HeldOut(self, self.cache) if self.team.first else None
-        part, saved = self.budget.part(self.step, self.seconds), time.monotonic()
+        saved = last = time.monotonic()
         while not self.finished():
             result = self.train_step()
-            due = float(time.monotonic() - saved >= self.settings["checkpoint_every"])
-            self.seconds, due, stop = self.team.agree([self.seconds, due, float(self.stop_wanted)], self.device)
-            before, part = part, self.budget.part(self.step, self.seconds)
-            if due or stop or part >= 1:
-                self.save()
-                saved = time.monotonic()
             if self.team.first:
-                self._tell(told, held_out, result, before, part)
+                self._tell(told, held_out, result)
+            now = time.monotonic()
+            due = float(now - saved >= self.settings["checkpoint_every"])
+            self.seconds, due, stop = self.team.agree([self.seconds + now - last, due, float(self.stop_wanted)], self.device)
+            last = now
+            if due or stop or self.finished():
+                self.save()
+                saved = now
             if stop:
+                told.tell()
                 return False
+        told.tell()
         return True
 
-    def _tell(self, told, held_out, result, before, part):
+    def _tell(self, told, held_out, result):
         """What the first process tells after a step: losses, now and then control figures and previews."""
-        began = time.monotonic()
         try:
             told.note(result)
-            if int(before * FIGURES_PARTS) < int(part * FIGURES_PARTS):
+            part = self.budget.part(self.step, self.seconds)
+            if told.due("figures", part, FIGURES_PARTS):
                 told.figures(held_out.control())
-            if int(before * PREVIEW_PARTS) < int(part * PREVIEW_PARTS):
+            if told.due("previews", part, PREVIEW_PARTS):
                 held_out.write(self.folder, self.step)
         except OSError as error:
             raise checkpoint.disk_error(error, self.folder, (self.folder / checkpoint.NAME).exists()) from None
-        self.seconds += time.monotonic() - began

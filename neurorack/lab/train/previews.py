@@ -38,7 +38,7 @@ class HeldOut:
             self.curves = clip_rows(self.audio, *told, trainer.normaliser, self.layout, self.hop)
 
     def _latents(self):
-        return self.trainer.encode(self.audio)[0]
+        return self.trainer.encoder(self.audio)[0]
 
     def previews(self):
         """(recordings, rebuilt, swapped): float32 [samples] each, a few clips one after the other."""

@@ -7,6 +7,7 @@ import numpy as np
 
 LINE_SECONDS = 5.0
 FIGURES_PARTS = 20          # control figures as often in a run
+LEAST_SECONDS = 20.0        # between two of them, and between two previews
 LOG = "log.jsonl"
 
 
@@ -24,12 +25,22 @@ class Progress:
     def __init__(self, trainer, log, line_seconds=LINE_SECONDS):
         self.trainer, self.log, self.line_seconds = trainer, log, line_seconds
         self.recent, self.told_at, self.told_step = [], time.monotonic(), trainer.step
+        self.done = {}
 
     def note(self, losses):
         """The losses of one step, a dictionary of floats; tells them when it is time."""
         self.recent.append(losses)
-        if time.monotonic() - self.told_at >= self.line_seconds or self.trainer.finished():
+        if time.monotonic() - self.told_at >= self.line_seconds:
             self.tell()
+
+    def due(self, what, part, parts):
+        """Is it time for `what`, wanted `parts` times in a run and not too often? part: of the run that is over."""
+        number, now = int(part * parts), time.monotonic()
+        before, at = self.done.setdefault(what, (number, now))
+        if part < 1 and (number <= before or now - at < LEAST_SECONDS):
+            return False
+        self.done[what] = (number, now)
+        return True
 
     def tell(self):
         """The mean losses since the last line, the pace and the time left."""
