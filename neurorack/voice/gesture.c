@@ -8,6 +8,8 @@ static const double LOOP_SECONDS = 0.05;       /* what a frozen gesture repeats 
 static const double BEND_FADE_SECONDS = 0.1;   /* bends die away over the gesture's end */
 static const double MOST_ROWS_A_STEP = 4.0;    /* at full speed */
 static const double LET_GO_SECONDS = 0.03;     /* from where a held gesture was to where it ends from */
+static const double LEAST_BEGINNING_SECONDS = 0.12; /* of one that can be held: what the shortest trigger plays of its beginning */
+static const double MOST_SEARCHED_ROWS = 2048.0, SEARCHED_ROWS = 4.0;
 
 static double clamp01(double x) { return x < 0 ? 0 : x > 1 ? 1 : x; }
 static int wrap(int i, int n) { return ((i % n) + n) % n; }
@@ -114,12 +116,28 @@ static double frames_of(const nr_voice *v, int looped) {
   return fmax(frames, v->gesture_frames[other] + (a && b ? a[1] - b[1] : 0));
 }
 
-/* The gate fell: on to the last row of the held stretch, and what that changes fades out, so that no input leaps. */
+/* The row of a gesture's end, from its held stretch's last row on, where the inputs are nearest to `x`; the first of equal ones. */
+static double nearest_end(const nr_voice *v, double first, const float *x) {
+  double last = fmin(frames_of(v, 0) - 1, first + MOST_SEARCHED_ROWS), best = first, least = INFINITY;
+  for (double at = first; at <= last; at += SEARCHED_ROWS) {
+    float y[NR_MAX_INPUTS];
+    double distance = 0;
+    values_at(v, at, 0, y);
+    for (uint32_t i = 0; i < v->spec.inputs; i++) distance += (double)(x[i] - y[i]) * (x[i] - y[i]);
+    if (distance < least) {
+      least = distance;
+      best = at;
+    }
+  }
+  return best;
+}
+
+/* The gate fell: on to the gesture's end, and what that changes fades out, so that no input leaps. */
 static void let_go(nr_voice *v, const int32_t *rows) {
   nr_gesture_state *g = &v->gesture;
   float there[NR_MAX_INPUTS];
   values_at(v, g->at, 0, g->let_go_from);
-  g->at = fmax(g->at, rows[1]);
+  g->at = g->at > rows[1] ? g->at : nearest_end(v, rows[1], g->let_go_from);
   values_at(v, g->at, 0, there);
   for (uint32_t i = 0; i < v->spec.inputs; i++) g->let_go_from[i] -= there[i];
   g->phase = NR_GESTURE_ENDS;
@@ -130,12 +148,13 @@ static void let_go(nr_voice *v, const int32_t *rows) {
 static void hold_or_let_go(nr_voice *v, int looped) {
   nr_gesture_state *g = &v->gesture;
   const int32_t *rows = sustain_of(v, g->index);
-  if (!rows || looped || g->frozen || g->phase == NR_GESTURE_ENDS || g->at < rows[0]) return;
+  if (!rows || looped || g->frozen || g->phase == NR_GESTURE_ENDS) return;
   if (!v->opened) {
-    let_go(v, rows);
+    double least = LEAST_BEGINNING_SECONDS * v->spec.sample_rate_hz / v->spec.hop_frames;
+    if (g->at >= fmin(rows[0], least)) let_go(v, rows);
   } else if (g->at > rows[1] + MOST_ROWS_A_STEP) { /* it was scrubbed beyond */
     g->phase = NR_GESTURE_ENDS;
-  } else if (g->phase == NR_GESTURE_BEGINS) {
+  } else if (g->at >= rows[0] && g->phase == NR_GESTURE_BEGINS) {
     g->phase = NR_GESTURE_HELD;
     g->direction = 1;
   }

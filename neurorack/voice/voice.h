@@ -14,9 +14,9 @@
  * kind `input` has no such inputs: its decoder takes the audio input itself.
  *
  * Holding. A gesture may have a stretch of rows where it can be held. While a gate that starts gestures is high it swings to and fro
- * there; when the gates have fallen it goes on from the stretch's last row to its end, and what that changes in the inputs fades
- * out within 30 ms. The way to the stretch is always played: a short trigger leaves it at its first row. Looped or
- * frozen it is not held.
+ * there. When the gates have fallen it goes on to its end at once, wherever it is, from the row behind the stretch that is nearest to
+ * what its inputs are, and what is still different fades out within 30 ms. A short trigger plays the beginning, at most 0.12 s
+ * of it, and then the end. Looped or frozen it is not held.
  *
  * Bend and drive. A control bends: its distance from its default moves the source's inputs. As far as it is driven
  * (0..1) it sets them instead, gesture or not. Where a model plays hits, bends die away with the gesture, so a raised knob

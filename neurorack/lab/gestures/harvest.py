@@ -15,7 +15,7 @@ from .select import diverse
 
 LONGEST_NAME = 40
 SHORTEST_SECONDS = 0.03          # a shorter clip is no gesture that is chosen by itself
-MOST_LOOKED_AT = 600             # clips, where gestures are chosen by themselves
+MOST_LOOKED_AT = 240             # clips, where gestures are chosen by themselves
 
 
 def _padded(curve, frames):
