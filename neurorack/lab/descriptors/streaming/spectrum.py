@@ -43,10 +43,10 @@ def powers(b, audio):
     return (spectrum[:, :SIDE] + spectrum[:, SIDE:]).reshape(rows, HALF * SIDE)
 
 
-def spectral(b, audio):
-    """Centroid and bandwidth (log2 Hz), sharpness and booming of audio [block, 1], in physical units: [rows, 4]."""
+def spectral(b, power):
+    """Centroid and bandwidth (log2 Hz), sharpness and booming of what `powers` gives, in physical units: [rows, 4]."""
     number, counts = bins()
-    power = b.binary("mul", powers(b, audio), counts[None].astype(float))
+    power = b.binary("mul", power, counts[None].astype(float))
     total = b.sum(power)
     floor = b.affine(total, BIN_FLOOR / (WINDOW // 2 + 1), SILENT_POWER)
     power = b.binary("mul", power + floor, counts[None].astype(float))
