@@ -11,12 +11,21 @@ from typing import NoReturn
 from neurorack import __version__, control_cli, models_cli
 from neurorack.errors import NeurorackError
 from neurorack.inputs import cli as inputs_cli
+from neurorack.lab import cli as lab_cli
 from neurorack.panel import cli as panel_cli
 from neurorack.patches import cli as patches_cli
 
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, as every other error is said."""
+
+    later = None         # declares this command's options once it is the one that was asked for
+
+    def parse_known_args(self, args=None, namespace=None):
+        declare, self.later = self.later, None
+        if declare:
+            declare(self)
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
@@ -74,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     inputs_cli.register(commands)
     panel_cli.register_command(commands)
     patches_cli.register_command(commands)
+    lab_cli.register(commands)
 
     doctor = commands.add_parser("doctor", help="look for what could go wrong", description="Look at audio, scheduling, buses, board and models; every finding names its remedy.")
     doctor.add_argument("--json", action="store_true")
@@ -138,10 +148,10 @@ def _doctor(args) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = _parser().parse_args(argv)
     try:
+        args = _parser().parse_args(argv)
         return {"play": _play, "render": _render, "bench": _bench, "doctor": _doctor, "models": models_cli.run, "ctl": control_cli.run, "calibrate": inputs_cli.run,
-                "jacks": inputs_cli.run, "panel": panel_cli.run, "patch": patches_cli.run}[args.command](args)
+                "jacks": inputs_cli.run, "panel": panel_cli.run, "patch": patches_cli.run, **dict.fromkeys(lab_cli.COMMANDS, lab_cli.run)}[args.command](args)
     except NeurorackError as error:
         if str(error):
             print(f"neurorack: {' '.join(str(error).split())}", file=sys.stderr)
