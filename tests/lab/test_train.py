@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
 from neurorack.engine import Model
-from neurorack.lab import data, evaluate, export, nets, train
+from neurorack.lab import data, evaluate, export, train
 from neurorack.lab.descriptors import crop_curves, curves
 from tests.lab.test_descriptors import noise_hit
 
@@ -114,35 +114,3 @@ def test_crops_are_measured_as_whole_clips_are(recipe):
         inside = range(max(0, 32 - start), 96, 2)
         torch.testing.assert_close(crop[inside], row[[start - 32 + i for i in inside]], rtol=0, atol=1e-4)
         assert (crop[:max(0, 32 - start), 0] == -1.5).all() and (crop[:max(0, 32 - start), 1:] == 0).all()
-
-
-def test_a_frame_has_the_level_it_is_asked_for():
-    torch.manual_seed(0)
-    decoder = nets.Decoder(16, 64, 96)
-    rows = torch.randn(1, 50, nets.INPUTS)
-    rows[..., 0] = torch.linspace(-1.2, 1.2, 50)
-    amplitudes = decoder(rows)[0].detach()
-    level = 10 * torch.log10((amplitudes[:, :64] ** 2).sum(1) + (amplitudes[:, 64:] ** 2).sum(1) / 2)
-    gain = 10 ** ((-36 + 30 * rows[0, :, 0].clamp(max=1)) / 20) - 10 ** (-66 / 20)     # less the floor: continuous to 0
-    inside = rows[0, :, 0] > -0.95
-    torch.testing.assert_close(level[inside], 20 * torch.log10(gain[inside]), rtol=0, atol=0.05)
-    assert (amplitudes[rows[0, :, 0] <= -1] == 0).all()
-
-
-def test_ranked_latents_sound_the_same_and_are_uncorrelated():
-    torch.manual_seed(1)
-    decoder, encoder = nets.Decoder(16, 64, 96), nets.Encoder()
-    clips = [torch.from_numpy(noise_hit(k, 24000, 0.02 * (k + 1), k / 6 - 1))[None] for k in range(24)]
-    with torch.no_grad():
-        before = torch.cat([encoder(clip)[0] for clip in clips])
-        rows = torch.randn(24, 60, 5)
-        old = decoder(torch.cat((rows, before[:, None].expand(-1, 60, -1)), -1))
-        share, rest = export.rank_latents(decoder, encoder, before)
-        after = torch.cat([encoder(clip)[0] for clip in clips])
-        new = decoder(torch.cat((rows, after[:, None].expand(-1, 60, -1)), -1))
-    torch.testing.assert_close(new[:, 36:], old[:, 36:], rtol=1e-2, atol=1e-4)
-    assert (share[:-1] >= share[1:]).all() and abs(float(share.sum()) - 1) < 1e-4
-    alive = share > 1e-4
-    spread = torch.cov(after.T)[alive][:, alive] * 23 / 24
-    torch.testing.assert_close(spread, torch.eye(int(alive.sum())), rtol=0, atol=0.05)
-    assert torch.isfinite(rest).all()

@@ -6,6 +6,7 @@ loudness input is applied behind it as a gain. So loudness follows its input by 
 -1 or below the sound is exactly zero.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -166,8 +167,15 @@ def glided(sources, pair):
     return old + (new - old) * ramp[None, :, None]
 
 
+def by_hops(waves):
+    """Waveforms [n, samples] as a tensor float32 [hops, 64, n], whole hops only."""
+    waves = torch.as_tensor(np.asarray(waves), dtype=torch.float32)
+    hops = waves.shape[1] // HOP
+    return waves[:, :hops * HOP].reshape(len(waves), hops, HOP).permute(1, 2, 0).contiguous()
+
+
 class Waves(nn.Module):
-    """A sum of waveforms known in advance, by hops: loops of noise bands, or sines of fixed frequencies.
+    """A sum of waveforms known in advance: loops of noise bands, or sines of fixed frequencies. table: of `by_hops`.
 
     forward: amplitudes [batch, 1 + frames, n], the row before the first in front, `hops` [frames] the places in the
     table → audio [batch, frames·64].
@@ -175,9 +183,7 @@ class Waves(nn.Module):
 
     def __init__(self, table):
         super().__init__()
-        table = torch.as_tensor(np.asarray(table), dtype=torch.float32)
-        self.loop = table.shape[1] // HOP
-        table = table[:, :self.loop * HOP].reshape(len(table), self.loop, HOP).permute(1, 2, 0).contiguous()
+        self.loop = len(table)
         self.register_buffer("table", table, persistent=False)
 
     def forward(self, amplitudes, hops):
@@ -196,9 +202,10 @@ def noise_of(bands):
     return NOISE | {"bands": bands}
 
 
-def noise_waves(bands):
-    """The noise bands as `Waves`."""
-    return Waves(generate.array(noise_of(bands)))
+@functools.lru_cache(maxsize=4)
+def noise_table(bands):
+    """The noise bands by hops; made once, because that takes its time."""
+    return by_hops(generate.array(noise_of(bands)))
 
 
 def from_rest(amplitudes):

@@ -135,7 +135,7 @@ class HarmonicEngine(Engine):
         for name, value in (("coarse", torch.from_numpy(coarse)), ("fine", torch.from_numpy(fine)),
                             ("numbers", torch.arange(1.0, harmonics + 1))):
             self.register_buffer(name, value, persistent=False)
-        self.noise = base.noise_waves(bands)
+        self.noise = base.Waves(base.noise_table(bands))
 
     def frequency(self, rows):
         """Cycles a sample of the fundamental, float32 [batch, frames, 1], the very numbers of the engine's program."""

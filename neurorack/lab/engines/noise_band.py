@@ -4,6 +4,7 @@ Noise bands after Caillon and Esling's RAVE noise branch and Barahona-Ríos and 
 plus noise after Serra and Smith (1990) and Engel et al., "DDSP" (2020). The sines stand on semitones, so that what rings is in tune.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..descriptors import HOP, RATE_HZ
 from . import base
 from .base import Engine, Trunk, Waves
 
-SINE_SECONDS = 4.0
+SINE_SECONDS = 2.0
 
 
 def sine_hertz(first_key, count):
@@ -22,14 +23,18 @@ def sine_hertz(first_key, count):
     return 440.0 * 2 ** ((first_key - 69 + np.arange(count)) / 12)
 
 
-def sine_table(hertz, seconds=0.0, hops=0):
-    """Sines float32 [n, hops·64] of `hops` hops, or of whole hops within `seconds`.
+def sine_table(first_key, count, first, hops):
+    """Sines of `sine_hertz` by hops from hop `first` on, float32 [hops, 64, count].
 
     Steps are rounded to 2^-32 turns a sample and the first sample is one step after phase 0, as in the engine.
     """
-    step = np.rint(np.asarray(hertz, np.float64) / RATE_HZ * 2.0 ** 32) / 2.0 ** 32
-    hops = hops or int(seconds * RATE_HZ) // HOP
-    return np.sin(2 * np.pi * ((step[:, None] * np.arange(1, hops * HOP + 1)) % 1)).astype(np.float32)
+    step = np.rint(sine_hertz(first_key, count) / RATE_HZ * 2.0 ** 32) / 2.0 ** 32
+    turns = (step[:, None] * np.arange(first * HOP + 1, (first + hops) * HOP + 1)) % 1
+    return base.by_hops(np.sin(2 * np.pi * turns).astype(np.float32))
+
+
+#: The table at the start, made once: it takes its time and memory.
+first_sines = functools.lru_cache(maxsize=2)(sine_table)
 
 
 class NoiseBandEngine(Engine):
@@ -48,7 +53,8 @@ class NoiseBandEngine(Engine):
             self.head.bias[bands:] = -1.0
         scale = torch.cat((torch.ones(bands), torch.full((sines,), math.sqrt(2.0))))
         self.register_buffer("scale", scale, persistent=False)
-        self.noise, self.waves = base.noise_waves(bands), Waves(sine_table(self.hertz, SINE_SECONDS))
+        self.noise = Waves(base.noise_table(bands))
+        self.waves = Waves(first_sines(first_key, sines, 0, int(SINE_SECONDS * RATE_HZ) // HOP))
 
     def shape(self, rows):
         """Amplitudes [batch, frames, bands + sines] for a frame level of 1 (RMS): bands²·1 + sines²/2 sum to 1."""
@@ -62,19 +68,25 @@ class NoiseBandEngine(Engine):
     def play(self, rows, rng):
         amplitudes = self.amplitudes(rows)[:, self.history - 1:]
         frames = amplitudes.shape[1] - 1
-        places = int(rng.integers(self.noise.loop)), int(rng.integers(max(1, self.waves.loop - frames)))
-        noise = self.noise.looped(amplitudes[..., :self.bands], places[0])
-        return noise + self._sines(self.waves, amplitudes, places[1])
-
-    def _sines(self, waves, amplitudes, first=0):
-        frames = amplitudes.shape[1] - 1
-        if first + frames > waves.loop:         # a long piece: a table of its own
-            waves, first = Waves(sine_table(self.hertz, hops=frames)).to(amplitudes.device), 0
-        return waves(amplitudes[..., self.bands:], slice(first, first + frames))
+        noise_at, first = int(rng.integers(self.noise.loop)), int(rng.integers(max(1, self.waves.loop - frames)))
+        if frames > self.waves.loop:
+            raise ValueError(f"{frames} frames exceed the table of sines, {self.waves.loop}: play shorter crops")
+        sines = self.waves(amplitudes[..., self.bands:], slice(first, first + frames))
+        return self.noise.looped(amplitudes[..., :self.bands], noise_at) + sines
 
     def render(self, rows):
         amplitudes = base.from_rest(self.amplitudes(rows))
-        return self.noise.looped(amplitudes[..., :self.bands]) + self._sines(self.waves, amplitudes)
+        return self.noise.looped(amplitudes[..., :self.bands]) + self._sines(amplitudes[..., self.bands:])
+
+    def _sines(self, amplitudes):
+        """The sines from their start on, however long, made a table's length at a time."""
+        parts, length = [], self.waves.loop
+        for at in range(0, amplitudes.shape[1] - 1, length):
+            part = amplitudes[:, at:at + length + 1]
+            frames = part.shape[1] - 1
+            waves = Waves(sine_table(self.options["first_key"], len(self.hertz), at, frames).to(part.device)) if at else self.waves
+            parts.append(waves(part, slice(0, frames)))
+        return torch.cat(parts, 1)
 
     def decode_method(self):
         def build(b):

@@ -4,8 +4,6 @@
 """
 
 import copy
-import inspect
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from ...errors import ModelError
 from ...voice.card import drone_card
 from .. import data
 from ..descriptors import RATE_HZ
+from ..descriptors.streaming import encode_method, latent_of
 from ..encoder import ENCODER
 from ..engines import DECODER
 from ..gestures import card_entries, harvest
@@ -35,22 +34,15 @@ def blocks_of(hop):
     return list(BLOCKS) if hop <= BLOCKS[0] else [hop << k for k in range(5) if hop << k <= 8192]
 
 
-def encode_builder(engine, normaliser):
-    """The builder function of the encode method, audio to rows."""
-    from ..descriptors.streaming import encode_method
-
-    own = {"hop": engine.hop} if "hop" in inspect.signature(encode_method).parameters else {}
-    return encode_method(engine.layout, normaliser, **own)
-
-
 def write(path, card, engine, encoder, normaliser, gesture_tensors):
     """Write the model file: decode and encode at every block length, gestures, and the encoder's weights for later measuring."""
     writer, hop, width = ModelWriter(card), engine.hop, engine.layout.width
     for name, value in engine.state_dict().items():       # first, so that the programs share them under readable names
         writer.weights.add(value.cpu().numpy(), DECODER + name)
     writer.method("decode", engine.decode_method(), blocks=blocks_of(hop), in_channels=width, in_ratio=hop)
-    if find_spec("neurorack.lab.descriptors.streaming"):
-        writer.method("encode", encode_builder(engine, normaliser), blocks=blocks_of(hop), in_channels=1, out_channels=width, out_ratio=hop)
+    whole = getattr(encoder, "block_frames", 1)           # of an encoder with a latent a frame
+    encode, lengths = encode_method(engine.layout, normaliser, hop, latent_of(encoder)), [n for n in blocks_of(hop) if n % whole == 0]
+    writer.method("encode", encode, blocks=lengths, in_channels=1, out_channels=width, out_ratio=hop)
     for prefix, module in ((DECODER, engine), (ENCODER, encoder)):
         writer.weights.tensors |= {prefix + name: value.cpu().numpy() for name, value in module.state_dict().items()}
     writer.weights.tensors |= gesture_tensors
@@ -80,7 +72,7 @@ def _card(recipe, engine, encoder, normaliser, rest, found, step):
         "recipe": {key: recipe[key] for key in ("conditioning", "latent", "descriptors", "train", "augment", "seed") if key in recipe}}
     if plays == "drone":
         cards.settle(card, tables, layout)
-        card = drone_card(card, ("decode",))
+        card = drone_card(card, ("decode", "encode"))
     return card, tensors
 
 
