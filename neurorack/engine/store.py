@@ -98,11 +98,16 @@ def _header(path: Path, text: bytes, data_bytes: int):
 
 
 def write(path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
-    """Write float32 tensors and metadata, whole or not at all (a new file takes the place of the old one)."""
+    """Write tensors and metadata, whole or not at all (a new file takes the place of the old one).
+
+    Arrays of float16 are stored as such, behind the others; all else as float32.
+    """
     header, blobs, at = {"__metadata__": dict(sorted(metadata.items()))}, [], 0
-    for name in sorted(tensors):
-        array = np.ascontiguousarray(tensors[name], np.float32)
-        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
+    tensors = {name: np.asarray(array) for name, array in tensors.items()}
+    for name in sorted(tensors, key=lambda name: (tensors[name].dtype == np.float16, name)):
+        half = tensors[name].dtype == np.float16
+        array = np.ascontiguousarray(tensors[name], np.float16 if half else np.float32)
+        header[name] = {"dtype": "F16" if half else "F32", "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
         at += array.nbytes
         blobs.append(array)
     text = json.dumps(header, separators=(",", ":")).encode()

@@ -67,6 +67,22 @@ def controls(layout, timbres):
     return table
 
 
+def first_patch(layout, plays):
+    """What the jacks do at first, where the recipe does not say: pitch at 1 V an octave on cv1, the gesture on a jack of its own."""
+    route = lambda jack, control, amount, **more: {"jack": jack, "control": control, "amount_per_volt": amount, **more}
+    at_once = {"smooth_ms": 0, "latched": True}
+    if layout.pitched:
+        routes = [route("cv1", "pitch", 0.5 / PITCH_REACH_OCTAVES, smooth_ms=0), route("cv2", "loudness", 0.05, smooth_ms=0),
+                  route("cv3", "centroid", 0.1), route("cv4", "gesture", 0.11, **at_once)]
+    elif plays == "drone":
+        routes = [route("cv1", "centroid", 0.1), route("cv2", "loudness", 0.05, smooth_ms=0), route("cv3", "bandwidth", 0.1),
+                  route("cv4", "gesture", 0.11, smooth_ms=0)]
+    else:
+        routes = [route("cv1", "gesture", 0.11, **at_once), route("cv2", "loudness", 0.05, **at_once), route("cv3", "centroid", 0.1),
+                  route("cv4", "decay", 0.1)]
+    return {"gate2": "freeze", "routes": routes}
+
+
 def _spectra(engine, table, column, by):
     """Half-Bark band powers [frames, 49] of a piece of a gesture around its loudest row, with one column moved by `by`."""
     first = max(0, int(np.argmax(table[:, 0])) - 16)
