@@ -24,6 +24,9 @@ DELAYS = {"loudness": LEVEL_DELAY, "centroid": WINDOW // 2, "bandwidth": WINDOW 
           "booming": WINDOW // 2, "harmonicity": PITCH_DELAY, "pitch": PITCH_DELAY}
 
 
+LOUDEST = 8.0
+
+
 def encode_method(layout, normaliser, hop=HOP, latent=None):
     """The builder of the method `encode`: a function of a `ProgramBuilder` with input [block, 1] at 48 kHz.
 
@@ -35,7 +38,7 @@ def encode_method(layout, normaliser, hop=HOP, latent=None):
     card = normaliser if isinstance(normaliser, dict) else normaliser.to_card()
 
     def build(b):
-        audio = b.input()
+        audio = cleaned(b, b.input())
         high, low, slow = filtered(b, audio)
         loud = b.clamp(b.affine(level_db(b, high, low), *_line()), *LOUDNESS_LIMITS)
         heard = b.binary("gt", loud, QUIET)
@@ -50,6 +53,11 @@ def encode_method(layout, normaliser, hop=HOP, latent=None):
         b.output(b.concat([rows, _every(b, _latents(b, audio, power, layout, latent), audio.rows // hop)]))
 
     return build
+
+
+def cleaned(b, audio):
+    """Audio without what would stay in a running sum for ever: NaN becomes 0, the rest lies within ±8."""
+    return b.ternary("where", b.binary("eq", audio, audio), b.clamp(audio, -LOUDEST, LOUDEST), 0.0)
 
 
 def silent_row(layout):
