@@ -9,7 +9,8 @@ from ..descriptors import HOP, RATE_HZ
 PEAK = 0.7
 #: Settings that a recipe's `augment` section leaves out. What they mean: `augment` and `draw_batch`.
 DEFAULTS = {"semitones": 2, "tilt_db": 6.0, "gain_db": (-15.0, 2.0), "mix": 0.0, "allpass": 0.0, "silence": 0.0}
-ONSET_SHARE = 0.7
+#: Share of crops that begin at their clip's onset: of hits, of pitched sounds, of pieces of lasting sounds (which have none).
+ONSET_SHARES = {"hit": 0.7, "pitched": 0.4, "lasting": 0.15}
 
 
 @dataclass
@@ -91,12 +92,18 @@ def _one(clips, rng, s):
     return index, clip, ratio
 
 
-def draw_batch(clips, count, frames, rng, settings=None, onset_share=ONSET_SHARE):
+def _onset_share(clips, index):
+    if clips.rows[index].get("lasting"):
+        return ONSET_SHARES["lasting"]
+    return ONSET_SHARES["hit" if clips.pitch[index] is None else "pitched"]
+
+
+def draw_batch(clips, count, frames, rng, settings=None, onset_share=None):
     """Random varied clips as a `Batch`, and where to crop `frames` hops out of each.
 
     settings: the recipe's `augment` section (`DEFAULTS` for what it leaves out); `mix` is the share of unpitched clips
     that another is mixed into, `silence` the share of crops that begin where their clip ends. Other crops begin at the
-    onset with probability `onset_share`, else anywhere in the clip.
+    onset with probability `onset_share` (`ONSET_SHARES` unless given), else anywhere in the clip.
     """
     s = DEFAULTS | dict(settings or {})
     chosen, starts = [], np.zeros(count, np.int64)
@@ -106,7 +113,7 @@ def draw_batch(clips, count, frames, rng, settings=None, onset_share=ONSET_SHARE
         spare = len(clip) // HOP - frames // 4
         if s["silence"] and rng.random() < s["silence"]:
             starts[k] = hops
-        elif spare > 0 and rng.random() > onset_share:
+        elif spare > 0 and rng.random() > (_onset_share(clips, index) if onset_share is None else onset_share):
             starts[k] = rng.integers(spare)
         chosen.append((index, clip, ratio))
     hops = max(frames + int(starts.max()), max(-(-len(clip) // HOP) for _, clip, _ in chosen))

@@ -2,8 +2,10 @@
 
 import re
 
+from . import speech
+
 #: What is to be said of a licence beyond its name.
-REMARKS = {}
+REMARKS = {speech.LICENCE: speech.REMARK}
 
 
 def licence_table(title, used):

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from ..descriptors import RATE_HZ
 from ..recipe import RecipeError
 from . import f0, split
 from .clips import trim, window
+from .folder import cut
 from .licences import licence_table
 from .sources import collect
 
@@ -57,30 +59,45 @@ def _mark(recipe):
 
 def _row(recording, side=split.TRAIN):
     return {"name": recording.name, "licence": recording.licence, "origin": recording.origin, "holder": recording.holder, "side": side,
-            "zones": list(recording.zones), "group": recording.group, "place": recording.place, "note": recording.note}
+            "zones": list(recording.zones), "group": recording.group, "place": recording.place, "note": recording.note,
+            "lasting": recording.lasting}
+
+
+def _pieces(recording, seconds):
+    """The recording itself, or where it is to be cut into windows, those."""
+    if not recording.windows:
+        return [recording]
+    found = [replace(recording, name=f"{recording.name}@{first / RATE_HZ:.2f}", audio=audio, lasting=True, place=first / RATE_HZ,
+                     group=recording.group or recording.name) for first, audio, _ in cut(recording.audio, seconds, "windows")]
+    return found if len(found) > 1 else [replace(found[0], name=recording.name)]
+
+
+def _clip(recording, seconds):
+    """The recording as a clip of at most `seconds`, or None."""
+    lasts = recording.lasting or recording.windows
+    return window(recording.audio, seconds) if lasts else trim(recording.audio, seconds)
 
 
 def _fill(store, recipe, log):
-    """Collect every recording into the store; returns how many seconds found no room."""
+    """Collect every recording into the store; returns (recordings that gestures are taken from, seconds that found no room)."""
     data = recipe["data"]
     gestures = data.get("gestures", "auto")
     wanted = set(gestures.values()) if isinstance(gestures, dict) else set()
     room, left_out = data.get("minutes", MINUTES) * 60 * RATE_HZ, 0
-    pieces = []
+    pieces = []      # a few, kept whole
     for recording in collect(recipe, log):
-        cut = window if recording.whole else trim
-        clip = cut(recording.audio, data["seconds"])
-        if clip is None:
-            log(f"skipped {recording.name}: silent or shorter than {'80' if recording.whole else '15'} ms")
-            continue
         if recording.name in wanted:
             wanted.remove(recording.name)
-            pieces.append((cut(recording.audio, data["gesture_seconds"]), recording))
-        if room < len(clip):
-            left_out += len(clip)
-            continue
-        room -= len(clip)
-        store.add(clip, _row(recording), recording.note)
+            pieces.append(recording)
+        for piece in _pieces(recording, data["seconds"]):
+            clip = _clip(piece, data["seconds"])
+            if clip is None:
+                log(f"skipped {piece.name}: silent or shorter than {'80' if piece.lasting else '15'} ms")
+            elif room < len(clip):
+                left_out += len(clip)
+            else:
+                room -= len(clip)
+                store.add(clip, _row(piece), piece.note)
     if wanted:
         name = sorted(wanted)[0]
         near = difflib.get_close_matches(name, [row["name"] for row in store.rows], 1, 0.3) or [store.rows[0]["name"] if store.rows else "none"]
@@ -101,13 +118,16 @@ def _write(recipe, partial, log):
     data = recipe["data"]
     store = _Store(partial, data.get("pitched", False))
     try:
-        pieces, left_out = _fill(store, recipe, log)
+        gestures, left_out = _fill(store, recipe, log)
         _check(recipe, store)
         lengths = [row["samples"] for row in store.rows]
         sides = split.divide(store.rows, lengths, lambda rows: [store.heads[k] for k in rows], data.get("held_out"), recipe.get("seed", 1), log)
         for row, side in zip(store.rows, sides):
             row["side"] = side
-        for clip, recording in pieces:
+        for recording in gestures:
+            clip = _clip(recording, data["gesture_seconds"])
+            if clip is None:
+                raise RecipeError(f"gesture from {recording.name!r}: it is silent; choose another recording")
             store.add(clip, _row(recording, split.GESTURE), recording.note)
     finally:
         store.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..recipe import RecipeError, nearest
-from . import reading, soundfont
+from . import folder, reading, soundfont, speech
 
 
 @dataclass
@@ -21,7 +21,8 @@ class Recording:
 
     zones: names of what was once recorded for it, where other recordings may hold the same ("fluid:Viola G3"); they and
     `group`, e.g. the file it was cut from, are kept on one side of the split. note: nominal pitch in octaves above C4 or
-    None. whole: to be kept as it is, not trimmed to an onset; place: where in its file it begins, in seconds.
+    None. lasting: a piece of a sound without an onset, kept as it is; windows: to be cut into such pieces; place: where in
+    its file it begins, in seconds.
     """
 
     name: str
@@ -32,7 +33,8 @@ class Recording:
     zones: tuple = ()
     group: str = ""
     note: float | None = None
-    whole: bool = False
+    lasting: bool = False
+    windows: bool = False
     place: float = 0.0
 
 
@@ -83,7 +85,8 @@ def _from_files(source, recipe, log):
         except reading.Unusable as error:
             log(f"skipped {name}: {error}")
             continue
-        yield Recording(name, audio, licence, f"{source['package']}: {path.name}", holder, group=name)
+        yield Recording(name, audio, licence, f"{source['package']}: {path.name}", holder, group=name,
+                        windows=source.get("cut") == "windows")
 
 
 def _from_soundfont(source, recipe, log):
@@ -95,7 +98,7 @@ def _from_soundfont(source, recipe, log):
     for drums, group in ((True, source.get("kits", [])), (False, source.get("programs", []))):
         for entry in group:
             low, high, step = entry["keys"]
-            bank, program = soundfont.DRUM_BANK if drums else 0, entry["program"]
+            bank, program = soundfont.DRUM_BANK if drums else 0, entry["program"]      # other banks are variations of these
             notes = [(key, velocity) for key in range(low, high + 1, step) for velocity in entry["velocities"]]
             for (key, velocity), audio in zip(notes, soundfont.render_notes(path, program, drums, notes, hold, release)):
                 mark = soundfont.fingerprint(audio)
@@ -105,14 +108,36 @@ def _from_soundfont(source, recipe, log):
                 name = f"{source['name']}/{entry['name']}/{key}/{velocity}"
                 origin = f"{source['package']}: {entry['name']}, key {key}, velocity {velocity}"
                 note = None if drums else (key - 60 + entry.get("transposed", 0)) / 12
-                yield Recording(name, audio, source["licence"], origin, source["holder"], note=note,
+                yield Recording(name, audio, source["licence"], origin, source["holder"], note=note, windows=source.get("cut") == "windows",
                                 zones=tuple(f"{source['name']}:{zone}" for zone in zones.of(bank, program, key, velocity)))
+
+
+def _from_folder(source, recipe, log):
+    licence, holder = source.get("licence", "not stated"), source.get("holder", "")
+    prefix = f"{source['name']}/" if "name" in source else ""
+
+    def make(name, audio, file, lasting, place):
+        return Recording(prefix + name, audio, licence, file, holder, group=prefix + file, lasting=lasting, place=place)
+
+    yield from folder.read(source, recipe, log, make)
+
+
+def _from_speech(source, recipe, log):
+    for name, text, voice, pitch, sung in speech.utterances(source):
+        try:
+            audio = speech.say(text, voice, pitch, sung)
+        except reading.Unusable as error:
+            log(f"skipped {name}: {error}")
+            continue
+        yield Recording(name, audio, speech.LICENCE, f"espeak-ng: {text} by {voice}, pitch {pitch}", "", group=name.rsplit("/", 1)[0])
 
 
 #: kind: (reader, keys that must be there, keys that may be)
 KINDS = {
-    "files": (_from_files, {"name", "package", "path", "files"}, {"skip", "copyright", "listed_in", "listed_as", "licences", "licence", "holder"}),
-    "soundfont": (_from_soundfont, {"name", "package", "path", "licence", "holder"}, {"kits", "programs", "hold", "release"}),
+    "folder": (_from_folder, {"path"}, {"name", "cut", "licence", "holder"}),
+    "files": (_from_files, {"name", "package", "path", "files"}, {"skip", "copyright", "listed_in", "listed_as", "licences", "licence", "holder", "cut"}),
+    "soundfont": (_from_soundfont, {"name", "package", "path", "licence", "holder"}, {"kits", "programs", "hold", "release", "cut"}),
+    "speech": (_from_speech, {"name", "voices", "pitches"}, {"sung", "spoken"}),
 }
 
 
@@ -124,6 +149,9 @@ def check(source):
     _, needed, optional = KINDS[source["kind"]]
     for key in source.keys() - needed - optional - {"kind"}:
         raise RecipeError(f"unknown key {key} in a source of kind {source['kind']}: {nearest(key, sorted(needed | optional))}")
+    cuts = folder.CUTS if source["kind"] == "folder" else ("hits", "windows")
+    if source.get("cut", cuts[0]) not in cuts:
+        raise RecipeError(f"cut is {str(source['cut'])[:60]!r} in a source of kind {source['kind']}: it must be one of {', '.join(cuts)}")
     for key in sorted(needed - source.keys()):
         raise RecipeError(f"a source of kind {source['kind']} lacks the key {key}")
 
