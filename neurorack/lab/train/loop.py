@@ -17,15 +17,18 @@ from .previews import PREVIEW_PARTS, HeldOut
 from .progress import FIGURES_PARTS, Progress
 from .schedule import Budget, rate_factor
 
-HEARD_DB = -65.0            # frames above this count for the normaliser
+FITTED_CLIPS, HEARD_DB = 256, -65.0
 BETAS = (0.9, 0.98)
 LONGEST_GRADIENT = 2.0
 
 
 def fit(clips, recipe, rng):
-    """The normaliser of the four spectral descriptors over all clips and one varied copy of each, frames above -65 dB."""
+    """The normaliser of the four spectral descriptors over clips (all, or 256 evenly among them) and a varied copy of each.
+
+    Frames above -65 dB count.
+    """
     values = []
-    for clip in clips.audio:
+    for clip in clips.audio[::-(-len(clips) // FITTED_CLIPS)]:
         for audio in (clip, data.augment(clip, rng)):
             audio = torch.tensor(audio)[None]
             frames = max(1, audio.shape[1] // HOP // 4)

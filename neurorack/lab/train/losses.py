@@ -53,7 +53,7 @@ def _one_scale(audio, target, window, slopes):
     apart = a - b
     length = apart.square().sum((1, 2)).clamp_(min=1e-12).sqrt_()
     a_safe = a + LOG_EPSILON
-    logs = a_safe.log().sub_(b.add_(LOG_EPSILON).log_())
+    logs = (a_safe / b.add_(LOG_EPSILON)).log_()
     value = (length / energy).mean() + logs.abs().mean()
     if not slopes:
         return value, None

@@ -52,7 +52,7 @@ class Progress:
         left = trainer.budget.left(trainer.step, trainer.seconds)
         words = ", ".join(f"{key} {value:.3f}" for key, value in losses.items())
         self.log(f"step {trainer.step}: {words}; {pace:.1f} steps/s, {clock(left)} left")
-        self.keep({"losses": losses, "steps_per_second": round(pace, 3)})
+        self.keep({"losses": {key: round(value, 5) for key, value in losses.items()}, "steps_per_second": round(pace, 3)})
         self.recent, self.told_at, self.told_step = [], now, trainer.step
 
     def figures(self, control):
