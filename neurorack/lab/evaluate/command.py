@@ -33,12 +33,6 @@ def arguments(parser):
     parser.add_argument("--baseline", type=Path, nargs="+", default=[], metavar="JSON", help="figures of other models, to stand beside these")
 
 
-def register(commands):
-    """Add the command to the command line's."""
-    text = "measure how a model follows its descriptors, and how it sounds"
-    arguments(commands.add_parser("evaluate", help=text, description=f"{text[0].upper()}{text[1:]}."))
-
-
 def read_baselines(paths):
     """{name: figures} of JSON files: those written by --json, or any that hold such figures by name. EvaluateError in one line."""
     found = {}

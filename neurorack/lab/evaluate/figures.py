@@ -40,7 +40,7 @@ def table(figures):
         lines.append(f"| {title} | {_interval(row)} | {number(row['pearson'])} | "
                      + " | ".join(number(row.get(name)) for name in NAMES) + " |")
     other = control["second_opinion"]
-    lines.append("| unseen shapes, judged by other code | | | " + " | ".join(number(other[n]) for n in NAMES[:3]) + " | | |")
+    lines.append("| unseen shapes, judged by other code | | | " + " | ".join(number(other.get(n)) for n in NAMES) + " |")
     leak = control["leakage"]
     lines += ["", f"leakage {number(leak['mean'])}: Spearman of what is asked (row) with the error of the others (column)", "",
               "| asked | " + " | ".join(NAMES) + " |", "|---" * (1 + len(NAMES)) + "|"]

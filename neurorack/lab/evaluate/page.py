@@ -21,7 +21,7 @@ STYLE = """
   :root { --ink: #e6e8eb; --quiet: #98a0aa; --paper: #16181c; --panel: #1f2228; --line: #5aa9e6; --warm: #f0924c; } }
 body { margin: 0 auto; max-width: 62rem; padding: 1.5rem; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; } p { max-width: 46rem; } .quiet { color: var(--quiet); }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; } th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--panel); white-space: nowrap; }
+table { border-collapse: collapse; font-size: .9rem; margin-bottom: .8rem; font-variant-numeric: tabular-nums; } th, td { padding: .25rem .5rem; text-align: right; border-bottom: 1px solid var(--panel); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; } .row { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; } .wide { overflow-x: auto; }
 .clip { background: var(--panel); border-radius: .5rem; padding: .7rem; margin-bottom: 1rem; } .clip figure { margin: 0; } figcaption { font-size: .85rem; color: var(--quiet); }
 .clip img { display: block; width: 17.5rem; max-width: 100%; border-radius: .25rem; } audio { display: block; width: 17.5rem; max-width: 100%; height: 2rem; margin-top: .3rem; }
@@ -77,7 +77,7 @@ def control_rows(control):
         low, high = row["interval"]["spearman"]
         rows.append((title, number(row["spearman"]), f"{number(low)} … {number(high)}", number(row["pearson"]), *(number(row.get(n)) for n in NAMES)))
     other = control["second_opinion"]
-    return [*rows, ("unseen shapes, judged by other code", "", "", "", *(number(other.get(n)) if n in other else "" for n in NAMES))]
+    return [*rows, ("unseen shapes, judged by other code", "", "", "", *(number(other.get(n)) for n in NAMES))]
 
 
 def comparison(name, figures, baselines, background=False):

@@ -9,35 +9,14 @@ whether the one follows, and whether the others stay; *swap*: all five of anothe
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 
-from ..descriptors import HOP, NAMES, RATE_HZ
+from ..descriptors import NAMES
 from .bench import FRAMES
 from .curves import random_curves, unseen_curves
-from .statistics import Followed, rounded
+from .opinion import second_opinion
+from .statistics import Followed
 
 QUIET = -0.8
-
-
-def second_opinion(asked, audio, size=2048, hop=512):
-    """Spearman of loudness, centroid and bandwidth by other code: numpy, 2048-sample windows, in dB and Hz.
-
-    asked: [n, frames, 5] normalised; audio: [n, samples], both numpy arrays. Returns a dictionary of three figures.
-    """
-    hertz, columns, wants = np.fft.rfftfreq(size, 1 / RATE_HZ), [], []
-    centres = np.arange(size // 2, audio.shape[1] - size // 2, hop)
-    for want, sound in zip(asked, audio):
-        pieces = np.stack([sound[at - size // 2:at + size // 2] for at in centres]).astype(np.float64)
-        magnitude = np.abs(np.fft.rfft(pieces * np.hanning(size))) + 1e-12
-        share = magnitude / magnitude.sum(1, keepdims=True)
-        centroid = share @ hertz
-        spread = np.sqrt((((hertz - centroid[:, None]) ** 2) * share).sum(1))
-        columns.append(np.stack(((pieces ** 2).mean(1), centroid, spread), 1))
-        wants.append(want[centres // HOP - 1])
-    columns, wants = np.concatenate(columns), np.concatenate(wants)
-    heard = wants[:, 0] > QUIET
-    return {name: rounded(spearmanr(columns[heard if d else slice(None), d], wants[heard if d else slice(None), d])[0])
-            for d, name in enumerate(NAMES[:3])}
 
 
 def _independent(draw):
