@@ -59,6 +59,8 @@ def controls(layout, timbres):
                       "links": [{"input": "pitch", "low": -PITCH_REACH_OCTAVES, "high": PITCH_REACH_OCTAVES}]})
     table.append({"name": "gesture", "label": "Gesture", "unit": "", "default": 0.0, "kind": "gesture", "links": [],
                   "doc": "which gesture is played, from dark to bright"})
+    table.append({"name": "input", "label": "Input", "unit": "", "default": 0.0, "kind": "audio_input", "links": [],
+                  "doc": "how far an open audio input steers the sound where no gesture runs (fully up at first)"})
     table.append({"name": "decay", "label": "Decay", "unit": "x", "default": 0.5, "kind": "speed", "links": [],
                   "doc": f"speed of the gesture: {DECAY_FACTOR:g} times slower to {DECAY_FACTOR:g} times faster"})
     for k, doc in enumerate(timbres):
