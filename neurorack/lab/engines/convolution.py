@@ -28,6 +28,7 @@ NOISE_CHANNELS = 4
 NOISE_BIAS = -3.0           # noise begins low: softplus(-3) = 0.05
 PEAK = {"gain": 8.0, "gate": 1.0}     # where the sound is bent, before its level
 GATE_SLOPE = 10.0           # the gate opens between loudness -1 and -0.9
+LEVEL_BIAS, LEVEL_LIMITS = -3.0, (-12.0, 1.0)     # of the natural logarithm of the net's own level
 LATENT_LIMIT = 1e6          # none to speak of
 SEED = 0x5EED0000
 
@@ -90,6 +91,7 @@ class Net(nn.Module):
         self.noise = Noise(BANDS, SEED) if noise != "none" else None
         self.excitation = Excitation(layout.column("pitch"), harmonics, ratio, bank) if layout.pitched else None
         self.head = Causal(width, BANDS * (1 + (noise != "none") + layout.pitched), 3)
+        self.loud = Causal(width, 1, 3) if loudness == "gate" else None
         self.synthesis = Upsample(BANDS, 1, BANDS, weight=bank.up)
         self.gain = Glide(1, ratio)
         limits = torch.full((layout.width, 1), LATENT_LIMIT)
@@ -103,6 +105,7 @@ class Net(nn.Module):
         self.peak: float = PEAK[loudness]
         self.gated: bool = loudness == "gate"
         self.slope, self.bands, self.noise_bias, self.gate_slope = SLOPE, BANDS, NOISE_BIAS, GATE_SLOPE
+        self.level_bias, self.level_low, self.level_high = LEVEL_BIAS, *LEVEL_LIMITS
         self.log_per_unit, self.log_at_zero, self.floor_gain = base.LOG_PER_UNIT, base.LOG_AT_ZERO, base.FLOOR_GAIN
 
     def controls(self, rows):
@@ -124,13 +127,16 @@ class Net(nn.Module):
         x = h
         for stage in self.stages:
             x = stage(x, h)
-        heads = self.head(F.leaky_relu(x, self.slope)).split(self.bands, 1)
+        x = F.leaky_relu(x, self.slope)
+        heads = self.head(x).split(self.bands, 1)
         bands, at = heads[0], 1
         if self.noise is not None:
             bands = bands + F.softplus(heads[1] + self.noise_bias) * self.noise(bands, bands.shape[2])
             at = 2
         if self.excitation is not None:
             bands = bands + heads[at] * self.excitation(rows)
+        if self.loud is not None:
+            bands = bands * torch.exp((self.loud(x) + self.level_bias).clamp(self.level_low, self.level_high))
         return torch.tanh(self.synthesis(bands) * (1 / self.peak)) * self.gain(self.level(rows) * self.peak)
 
     def forward(self, rows):
@@ -156,13 +162,17 @@ class Net(nn.Module):
         y = h
         for stage in self.stages:
             y = stage.build(b, y, h)
-        heads = b.conv1d(b.leaky_relu(y, SLOPE), *base.arrays(self.head))
+        y = b.leaky_relu(y, SLOPE)
+        heads = b.conv1d(y, *base.arrays(self.head))
         bands, at = heads[:, :BANDS], BANDS
         if self.noise is not None:
             power = b.softplus(b.affine(heads[:, at:at + BANDS], 1.0, NOISE_BIAS))
             bands, at = b.ternary("multiply_add", power, self.noise.build(b, heads.rows), bands), at + BANDS
         if self.excitation is not None:
             bands = b.ternary("multiply_add", heads[:, at:at + BANDS], self.excitation.build(b, rows), bands)
+        if self.loud is not None:
+            weight, bias = base.arrays(self.loud)
+            bands = b.binary("mul", bands, b.exp(b.conv1d(y, weight, bias + LEVEL_BIAS, act="clamp", a=LEVEL_LIMITS[0], b=LEVEL_LIMITS[1])))
         sound = b.tanh(b.affine(b.conv_transpose1d(bands, *base.arrays(self.synthesis), stride=BANDS), 1 / self.peak))
         gate = b.clamp(b.affine(rows[:, :1], GATE_SLOPE, GATE_SLOPE), 0.0, 1.0) if self.gated else base.build_gain(b, rows)
         b.output(b.binary("mul", sound, b.glide(b.affine(gate, self.peak), self.synthesis.stride * y.rows // rows.rows)))
@@ -173,8 +183,8 @@ class ConvolutionEngine(base.Engine):
 
     width: channels of the last stage, twice as many at each before. conditioning: "concatenate" (controls enter the first layer, as in
     RAVE and its descendants) or "film" (every stage besides). noise: at "every" stage, at the "last" (in the bands alone) or "none".
-    loudness: "gain" (the net makes a sound of level about 1 that is brought to the asked level) or "gate" (the net makes the level, as
-    RAVE does, and is shut off at rest). attenuation_db: of the bank. harmonics: of a pitched layout's excitation.
+    loudness: "gain" (the net makes a sound of level about 1 that is brought to the asked level) or "gate" (the net makes the level
+    itself, by a factor for all bands as in RAVE, and is shut off at rest). attenuation_db: of the bank. harmonics: of a pitched layout's excitation.
     """
 
     kind = "convolution"

@@ -231,3 +231,8 @@ class HarmonicEngine(Engine):
 
     def latent_layers(self):
         return self.net.latent_layers()
+
+    def stream_module(self):
+        from .live import LiveHarmonic
+
+        return LiveHarmonic(self).eval()

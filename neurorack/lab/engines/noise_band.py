@@ -104,3 +104,8 @@ class NoiseBandEngine(Engine):
 
     def latent_layers(self):
         return self.net.latent_layers()
+
+    def stream_module(self):
+        from .live import LiveNoiseBand
+
+        return LiveNoiseBand(self, RATE_HZ).eval()
