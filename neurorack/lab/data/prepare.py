@@ -25,6 +25,7 @@ from .sources import collect
 
 VERSION = 2                  # of the prepared folder: another number prepares anew
 MINUTES = 60.0               # kept of a collection unless the recipe says otherwise
+TAIL = 0.02                  # of a recording's peak: a window that stays below it is left out
 LEAST_SECONDS, LEAST_CLIPS = 1.0, 2
 
 
@@ -64,12 +65,14 @@ def _row(recording, side=split.TRAIN):
 
 
 def _pieces(recording, seconds):
-    """The recording itself, or where it is to be cut into windows, those."""
+    """The recording itself, or where it is to be cut into windows, those that hold more than its dying away."""
     if not recording.windows:
         return [recording]
+    least = TAIL * np.abs(recording.audio).max(initial=0.0)
     found = [replace(recording, name=f"{recording.name}@{first / RATE_HZ:.2f}", audio=audio, lasting=True, place=first / RATE_HZ,
-                     group=recording.group or recording.name) for first, audio, _ in cut(recording.audio, seconds, "windows")]
-    return found if len(found) > 1 else [replace(found[0], name=recording.name)]
+                     group=recording.group or recording.name) for first, audio, _ in cut(recording.audio, seconds, "windows")
+             if np.abs(audio).max() > least]
+    return found if len(found) > 1 else [replace(piece, name=recording.name) for piece in found]
 
 
 def _clip(recording, seconds):
