@@ -41,6 +41,8 @@ def table(figures):
                      + " | ".join(number(row.get(name)) for name in NAMES) + " |")
     other = control["second_opinion"]
     lines.append("| unseen shapes, judged by other code | | | " + " | ".join(number(other.get(n)) for n in NAMES) + " |")
+    for key, title in (("unseen", "the same, both codes with each other"), ("recordings", "recordings, both codes with each other")):
+        lines.append(f"| {title} | | | " + " | ".join(number(control["opinions_agree"][key].get(n)) for n in NAMES) + " |")
     leak = control["leakage"]
     lines += ["", f"leakage {number(leak['mean'])}: Spearman of what is asked (row) with the error of the others (column)", "",
               "| asked | " + " | ".join(NAMES) + " |", "|---" * (1 + len(NAMES)) + "|"]

@@ -76,8 +76,11 @@ def control_rows(control):
         row = control[key]
         low, high = row["interval"]["spearman"]
         rows.append((title, number(row["spearman"]), f"{number(low)} … {number(high)}", number(row["pearson"]), *(number(row.get(n)) for n in NAMES)))
-    other = control["second_opinion"]
-    return [*rows, ("unseen shapes, judged by other code", "", "", "", *(number(other.get(n)) for n in NAMES))]
+    for title, other in (("unseen shapes, judged by other code", control["second_opinion"]),
+                         ("the same, both codes with each other", control["opinions_agree"]["unseen"]),
+                         ("recordings, both codes with each other", control["opinions_agree"]["recordings"])):
+        rows.append((title, "", "", "", *(number(other.get(n)) for n in NAMES)))
+    return rows
 
 
 def comparison(name, figures, baselines, background=False):

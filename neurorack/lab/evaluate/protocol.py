@@ -10,7 +10,7 @@ whether the one follows, and whether the others stay; *swap*: all five of anothe
 import numpy as np
 import torch
 
-from ..descriptors import NAMES
+from ..descriptors import NAMES, measure
 from .bench import FRAMES
 from .curves import random_curves, unseen_curves
 from .opinion import second_opinion
@@ -67,7 +67,8 @@ def control(bench, count=512, seeds=3):
     """All protocols, `count` curves each and for each of `seeds` draws (of *single*: for each descriptor over all draws).
 
     Returns {"curves", "seeds", protocol: figures of `Followed` and "by_seed" (mean Spearman of each draw), "leakage" (of all
-    five at once), "second_opinion" (of unseen shapes)}; *random one* has "kept", the mean Spearman of the four left alone.
+    five at once), "second_opinion" (of unseen shapes, see `opinion`), "opinions_agree" (Spearman of the two codes on the same sounds: the
+    recordings, the unseen shapes)}; *random one* has "kept", the mean Spearman of the four left alone.
     """
     out = {"curves": count, "seeds": seeds}
     for title in PROTOCOLS:
@@ -79,8 +80,10 @@ def control(bench, count=512, seeds=3):
             if title == "random_one":
                 kept.append(Followed(part.asked, part.got, told[1].numpy(), NAMES, ~told[3], QUIET))
             if title == "unseen" and k == 0:
-                sound = torch.cat([audio for _, audio in bench.sounds(*told[:3])]).numpy()
-                out["second_opinion"] = second_opinion(told[0].numpy(), sound)
+                sound = torch.cat([audio for _, audio in bench.sounds(*told[:3])])
+                out["second_opinion"] = second_opinion(told[0].numpy(), sound.numpy(), QUIET)
+                out["opinions_agree"] = {"recordings": second_opinion(bench.curves.numpy(), bench.audio.numpy(), QUIET),
+                                         "unseen": second_opinion(measure(sound, bench.space).numpy(), sound.numpy(), QUIET)}
         whole = together(parts)
         out[title] = whole.figures() | {"by_seed": [part.figures(2)["spearman"] for part in parts]}
         if kept:

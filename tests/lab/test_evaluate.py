@@ -1,0 +1,303 @@
+"""Measuring: models whose behaviour is known get the figures they deserve."""
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("scipy")
+
+from PIL import Image
+from scipy.stats import pearsonr, spearmanr
+
+from neurorack.engine import ModelWriter
+from neurorack.lab import engines, evaluate
+from neurorack.lab.descriptors import HOP, NAMES, MinMax, QuantileMap, loudness_to_db
+from neurorack.lab.encoder import ClipEncoder
+from neurorack.lab.evaluate import curves, opinion, quality, statistics
+from neurorack.lab.evaluate.bench import FRAMES, Bench
+from neurorack.lab.evaluate.command import read_baselines
+from neurorack.lab.evaluate.page import page
+from neurorack.lab.evaluate.pitched import followed_pitch
+from neurorack.lab.evaluate.protocol import control
+from neurorack.lab.layout import C4_HERTZ, Layout
+from tests.lab.test_descriptors import noise_hit
+
+IMPACTS = Path(__file__).resolve().parents[2] / "models" / "impacts" / "impacts.safetensors"
+KNOTS = np.stack([np.linspace(8, 13, 33), np.linspace(9, 12.5, 33), np.linspace(0.5, 3, 33), np.linspace(0, 0.5, 33)])
+
+
+class Made:
+    """A few made-up clips."""
+
+    def __init__(self, count=4, seconds=0.5, pitched=False):
+        self.audio = [noise_hit(k, int(seconds * 48000), 0.1 + 0.05 * k, -0.8 + 0.4 * k).astype(np.float32) for k in range(count)]
+        self.rows = [{"name": f"made/hit <{k}>"} for k in range(count)]
+        frames = int(seconds * 48000) // HOP
+        self.pitch = [np.full(frames, 0.25 * k, np.float32) if pitched else None for k in range(count)]
+        self.harmonicity = [np.full(frames, 20.0, np.float32) if pitched else None for _ in range(count)]
+
+    def __len__(self):
+        return len(self.audio)
+
+    def padded(self, index, samples):
+        return np.pad(self.audio[index][:samples], (0, max(0, samples - len(self.audio[index]))))
+
+
+def level(rows, hop=HOP):
+    """Amplitude of each sample that the rows' loudness asks for; exactly 0 at or below -1."""
+    asked = rows[..., 0].repeat_interleave(hop, 1)
+    return torch.where(asked > -1, 10 ** (loudness_to_db(asked) / 20), torch.zeros(()))
+
+
+def noise_player(rows):
+    """A model that follows loudness and nothing else: white noise."""
+    noise = torch.from_numpy(np.random.default_rng(len(rows)).standard_normal((len(rows), rows.shape[1] * HOP)).astype(np.float32))
+    return noise * level(rows)
+
+
+def bench(play=noise_player, clips=None, layout=Layout(), own=None, **more):
+    return Bench(clips or Made(), layout, own or QuantileMap(KNOTS), lambda audio: torch.zeros(1, 1, layout.latents), play, **more)
+
+
+def test_correlations_are_those_of_scipy_and_quiet_frames_count_for_loudness_only():
+    rng = np.random.default_rng(1)
+    asked = rng.uniform(-1, 1, (30, 20, 5))
+    got = asked + 0.3 * rng.standard_normal(asked.shape)
+    figures = statistics.Followed(asked, got, np.arange(30) % 6, NAMES).figures()
+    heard = asked[..., 0] > -0.8
+    wanted = [spearmanr(asked[..., d][heard if d else ...], got[..., d][heard if d else ...], axis=None)[0] for d in range(5)]
+    np.testing.assert_allclose([figures[name] for name in NAMES], wanted, atol=6e-4)
+    linear = np.mean([pearsonr(asked[..., d][heard if d else ...].ravel(), got[..., d][heard if d else ...].ravel())[0] for d in range(5)])
+    assert abs(figures["pearson"] - linear) < 6e-4
+    low, high = figures["interval"]["spearman"]
+    assert low < figures["spearman"] < high
+
+
+def test_clips_that_disagree_widen_the_interval():
+    rng = np.random.default_rng(2)
+    asked, noise = rng.uniform(-1, 1, (40, 50, 1)), rng.standard_normal((40, 50, 1))
+    clip = np.arange(40) % 8
+    width = {}
+    for name, spread in (("alike", np.full(8, 0.5)), ("unlike", np.where(np.arange(8) < 4, 0.02, 3.0))):
+        low, high = statistics.Followed(asked, asked + spread[clip][:, None, None] * noise, clip, ["loudness"]).figures()["interval"]["spearman"]
+        width[name] = high - low
+    assert width["unlike"] > 3 * width["alike"]
+
+
+def test_leakage_shows_which_knob_disturbs_which_descriptor():
+    asked = np.random.default_rng(3).uniform(-0.7, 1, (50, 40, 5))
+    got = asked.copy()
+    got[..., 3] += 0.5 * asked[..., 1]
+    got[..., 2] -= 0.2 * asked[..., 4]
+    got += 1e-3 * np.random.default_rng(4).standard_normal(asked.shape)
+    leak = statistics.Followed(asked, got, np.zeros(50, int), NAMES).leakage()
+    matrix = np.array(leak["matrix"])
+    assert matrix[1, 3] > 0.99 and matrix[4, 2] < -0.99
+    aside = ~np.eye(5, dtype=bool)
+    aside[1, 3] = aside[4, 2] = False
+    assert np.abs(matrix[aside]).max() < 0.15 and abs(leak["mean"] - np.abs(matrix[~np.eye(5, dtype=bool)]).mean()) < 1e-3
+
+
+def test_unseen_curves_are_none_of_trainings_kinds():
+    drawn = curves.unseen_curves(40, FRAMES, np.random.default_rng(5)).numpy().transpose(0, 2, 1).reshape(200, FRAMES)
+    assert np.abs(drawn).max() <= 1
+    slopes = np.abs(np.diff(drawn, axis=1))
+    for curve, slope in zip(drawn, slopes):
+        assert len(np.unique(curve.round(4))) > 20                    # no constant, no steps
+        usual = np.median(slope)
+        assert np.mean(np.abs(slope - usual) < 0.02 * usual + 1e-5) > 0.8      # straight lines: no sine
+
+
+def test_a_model_that_follows_loudness_alone_gets_loudness_alone():
+    figures = control(bench(), 24, 2)
+    for title in ("all_five", "unseen"):
+        assert figures[title]["loudness"] > 0.9 and len(figures[title]["by_seed"]) == 2
+        assert all(abs(figures[title][name]) < 0.35 for name in NAMES[1:]), title
+    assert figures["single"]["loudness"] > 0.9 > 0.4 > abs(figures["single"]["booming"])
+    assert figures["second_opinion"]["loudness"] > 0.8 and abs(figures["second_opinion"]["centroid"]) < 0.4
+
+
+def test_rows_have_what_is_asked_at_their_end_in_the_models_own_units():
+    space, own = QuantileMap(KNOTS), MinMax(KNOTS[:, [0, -1]] * np.array([0.9, 1.2]))
+    made = bench(hop=256, own=own, space=space)
+    asked = curves.unseen_curves(2, FRAMES, np.random.default_rng(6))
+    rows = made.rows(asked, torch.tensor([1, 3]))
+    assert rows.shape == (2, FRAMES // 4, 13)
+    torch.testing.assert_close(rows[..., 0], asked[:, 3::4, 0])
+    torch.testing.assert_close(own.inverse(rows[..., 1:5]), space.inverse(asked[:, 3::4, 1:]), rtol=0, atol=1e-3)
+
+
+def test_a_delay_is_taken_off_before_judging_and_counted_in_steps():
+    def late(rows):
+        return torch.nn.functional.pad(noise_player(rows), (480, 0))[:, :rows.shape[1] * HOP]
+
+    figures = control(bench(late, delay=480), 12, 1)
+    assert figures["all_five"]["loudness"] > 0.9
+    steps = quality.steps(bench(late, delay=480))
+    assert steps["first_sample"] == 480 and 9 < steps["loudness_step_ms"] < 13 and steps["silence_dbfs"] is None
+    prompt = quality.steps(bench())
+    assert prompt["first_sample"] == 0 and prompt["loudness_step_ms"] < 2.5
+
+
+def test_what_is_no_number_is_counted():
+    def broken(rows):
+        audio = noise_player(rows)
+        audio[:, 7] = float("nan")
+        return audio
+
+    made = bench(broken)
+    assert torch.isfinite(made.rebuild()).all() and made.broken == len(made.audio)
+
+
+def test_log_mel_error_knows_sameness_level_and_silence():
+    sound = torch.from_numpy(np.stack([noise_hit(k, 24000, 0.2, 0.0) for k in range(3)]).astype(np.float32))
+    assert quality.log_mel_error_db(sound, sound) == (0.0, 0.0)
+    assert 5.5 < quality.log_mel_error_db(2 * sound, sound)[1] < 6.1
+    assert quality.log_mel_error_db(0 * sound, sound)[1] > 20
+    sine = torch.from_numpy(np.sin(2 * np.pi * 1000 * np.arange(48000) / 48000).astype(np.float32))[None]
+    assert abs(float(quality.log_mel(sine)[0, 20:60].max())) < 2      # full scale is 0 dB
+
+
+@pytest.mark.parametrize("milliseconds", [5, 40])
+def test_rise_times_are_found(milliseconds):
+    ramp = np.clip(np.arange(24000) / (milliseconds * 48), 0, 1) * np.sin(2 * np.pi * 2000 * np.arange(24000) / 48000)
+    assert abs(quality.rise_ms(ramp[None]) - 0.8 * milliseconds) < 1
+
+
+def test_buzz_is_a_line_at_the_frame_rate():
+    noise = np.random.default_rng(7).standard_normal(96000)
+    comb = noise * (1 + 0.3 * np.sin(2 * np.pi * 750 * np.arange(96000) / 48000))
+    assert quality.buzz_db(noise, 64) < 8 and quality.buzz_db(comb, 64) > 20
+    slow = noise * (1 + 0.3 * np.sin(2 * np.pi * 48000 / 2048 * np.arange(96000) / 48000))
+    assert quality.buzz_db(noise, 2048) < 12 and quality.buzz_db(slow, 2048) > 20
+
+
+def test_the_second_opinion_knows_acum_and_sone():
+    """By definition noise of a critical band at 1 kHz and 60 dB has 1 acum; a tone 10 dB louder has twice the sones."""
+    from scipy.signal import butter, sosfilt
+
+    noise = sosfilt(butter(4, (920, 1080), "band", fs=48000, output="sos"), np.random.default_rng(0).standard_normal(48000))
+    found = opinion.judge(noise * 10 ** (-40 / 20) / noise.std(), np.arange(8000, 40000, 2048)).mean(0)
+    assert 0.85 < found[3] < 1.15 and 990 < found[1] < 1020
+    power = np.zeros((3, 1025))
+    power[:, 43] = 10.0 ** np.array([-6, -5, -4])
+    sones = opinion.specific_loudness(power).sum(1)
+    np.testing.assert_allclose(sones[1:] / sones[:-1], 2, rtol=0.2)
+
+
+@pytest.mark.parametrize("off_cents", [0, 60])
+def test_a_pitched_model_out_of_tune_is_found_out(off_cents):
+    def tone(rows):
+        hertz = C4_HERTZ * 2 ** (rows[..., 6] + off_cents / 1200).repeat_interleave(HOP, 1)
+        turns = torch.cumsum(hertz.double() / 48000, 1)
+        return (sum(torch.sin(2 * np.pi * k * turns) / k for k in range(1, 9)).float() * level(rows)).float()
+
+    figures = followed_pitch(bench(tone, Made(3, pitched=True), Layout(pitched=True)))
+    assert abs(figures["pitch_error_cents"] - off_cents) < 10 and figures["unvoiced"] < 0.2
+    assert figures["harmonicity_error_db"] > 0                    # cleaner than the 20 dB of the clips
+
+
+def test_a_quick_look_leaves_training_as_it_was():
+    torch.manual_seed(3)
+    engine = engines.make({"kind": "noise-band", "width": 8}, Layout())
+    encoder, state = ClipEncoder(8), torch.get_rng_state()
+    figures = evaluate.quick(engine, Made(), encoder, QuantileMap(KNOTS), Layout(), curves=6)
+    assert figures["loudness"] > 0.85 and set(NAMES) < set(figures) and figures["log_mel_error_db"] > 0
+    assert engine.training and encoder.training and torch.equal(torch.get_rng_state(), state)
+
+
+class _Sources(HTMLParser):
+    """The addresses a page loads from, and how deep its elements are when it ends."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.sources, self.texts = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.sources += [(tag, value) for key, value in attributes if key in ("src", "href")]
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def test_the_page_needs_nothing_else_and_its_sounds_and_pictures_can_be_opened():
+    made = bench()
+    figures = evaluate.evaluate(made, 10, 1) | {"name": "<noise>"}
+    assert figures["silence_dbfs"] is None and figures["not_numbers"] == 0 and "exactly silent" not in evaluate.table(figures)
+    json.dumps(figures, allow_nan=False)
+    text = page("<noise>", figures, made, {"licence": "CC0"}, {"another": figures})
+    found = _Sources(text)
+    assert "<noise>" in "".join(found.texts) and "<noise>" not in text       # names are escaped
+    assert not re.findall(r"https?://(?!www\.w3\.org/2000/svg)", text)
+    kinds = {"img": 0, "audio": 0}
+    for tag, source in found.sources:
+        kind, data = source.split(",", 1)
+        data = io.BytesIO(base64.b64decode(data))
+        if tag == "img":
+            assert kind == "data:image/png;base64" and Image.open(data).size[0] > 100
+        else:
+            sound, rate = soundfile.read(data)
+            assert kind == "data:audio/ogg;base64" and rate == 48000 and len(sound) == FRAMES * HOP
+        kinds[tag] += 1
+    assert kinds["img"] == kinds["audio"] == 12 and text.count("<svg") >= 9
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    """A recipe with eight made-up hits, two of them held out."""
+    folder = tmp_path_factory.mktemp("measured")
+    (folder / "sounds").mkdir()
+    for k in range(8):
+        soundfile.write(folder / "sounds" / f"hit{k}.wav", noise_hit(k, 14400, 0.03 + 0.01 * k, -1 + 0.25 * k), 48000)
+    source = {"name": "made", "kind": "files", "package": "none", "path": str(folder / "sounds"), "files": ["*.wav"],
+              "licence": "CC0", "licences": ["CC0"]}
+    text = {"name": "made", "data": {"seconds": 0.3, "gesture_seconds": 0.3, "sources": [source], "held_out": ["made/hit[67]"],
+                                     "gestures": {"low": "made/hit0"}}}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(text))
+    return folder / "recipe.yaml"
+
+
+def test_the_command_measures_a_file(recipe, tmp_path, capsys):
+    into = [str(IMPACTS), "--recipe", str(recipe), "--cache", str(recipe.parent / "cache"), "--curves", "8", "--seeds", "1"]
+    assert evaluate.main([*into, "--json", str(tmp_path / "deep" / "figures.json"), "--page", str(tmp_path)]) == 0
+    figures = json.loads((tmp_path / "deep" / "figures.json").read_text())
+    assert figures["name"] == "impacts" and figures["held_out_clips"] == 2 and figures["control"]["all_five"]["loudness"] > 0.85
+    assert figures["log_mel_error_db"] > figures["log_mel_error_of_noise_db"] > 0 and 0 < figures["cost_percent"] < 100
+    assert "| all five at once |" in capsys.readouterr().out
+    assert (tmp_path / "impacts.html").stat().st_size > 20_000
+    assert list(read_baselines([tmp_path / "deep" / "figures.json"])) == ["impacts"]
+
+
+@pytest.mark.parametrize("wrong, word", [(["--curves", "3"], "--curves"), (["--baseline", "none.json"], "none.json"),
+                                         (["--recipe", "none.yaml"], "none.yaml")])
+def test_what_is_wrong_is_said_in_one_line(tmp_path, monkeypatch, capsys, wrong, word):
+    monkeypatch.chdir(tmp_path)
+    assert evaluate.main([str(IMPACTS), *wrong]) == 2
+    said = capsys.readouterr().err
+    assert word in said and said.count("\n") == 1
+
+
+def test_a_model_of_elsewhere_is_refused_in_one_line(tmp_path):
+    writer = ModelWriter({"name": "foreign", "inputs": [{"name": "brightness", "rest": 0.0}]})
+    writer.method("decode", lambda b: b.output(b.hold(b.input(), HOP)), blocks=[64], in_channels=1, in_ratio=HOP)
+    with pytest.raises(evaluate.opened.ModelError, match="only models of the lab"):
+        evaluate.bench_of(writer.save(tmp_path / "foreign.safetensors"), Made())
+
+
+def test_baselines_may_be_one_or_many_in_a_file(tmp_path):
+    row = {"control": {"all_five": {"spearman": 0.5}}}
+    (tmp_path / "many.json").write_text(json.dumps({"impacts": {"c-rave": row, "f-rave": row, "minutes": 10}}))
+    assert list(read_baselines([tmp_path / "many.json"])) == ["c-rave", "f-rave"]
+    (tmp_path / "none.json").write_text("{}")
+    with pytest.raises(evaluate.command.EvaluateError, match="no figures"):
+        read_baselines([tmp_path / "none.json"])
