@@ -1,8 +1,10 @@
 """Varied copies of clips, and the batches that training draws from them."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from scipy import fft
 
 from ..descriptors import HOP, RATE_HZ
 
@@ -30,10 +32,10 @@ class Batch:
 def _resampled(clip, ratio):
     """The clip read `ratio` times as fast, by cubic interpolation."""
     positions = np.arange(0, len(clip) - 1, ratio)
-    index = positions.astype(np.int64)
+    index = positions.astype(np.int32)
     part = (positions - index).astype(np.float32)
     around = np.pad(clip, (1, 2))
-    a, b, c, d = (around[index + k] for k in range(4))
+    a, b, c, d = (around[k:len(clip) + k].take(index) for k in range(4))
     return b + 0.5 * part * (c - a + part * (2 * a - 5 * b + 4 * c - d + part * (3 * (b - c) + d - a)))
 
 
@@ -57,14 +59,20 @@ def augment(clip, rng, semitones=2, tilt_db=6.0, gain_db=(-15.0, 2.0), allpass=0
     """
     ratio = 2 ** (rng.integers(-semitones, semitones + 1) / 12) if ratio is None else ratio
     varied = _resampled(clip, ratio)
-    size = 1 << (len(varied) + 256).bit_length()
-    octaves = np.log2(np.maximum(np.fft.rfftfreq(size, 1 / RATE_HZ), 30) / 1000)
-    change = 10 ** (rng.uniform(-tilt_db, tilt_db) / 20 * np.clip(octaves, -5, 4) / 5)
+    size = fft.next_fast_len(len(varied) + 256, real=True)
+    tilt = rng.uniform(-tilt_db, tilt_db) / 20 / 5
+    change = np.exp2(_octaves(size) * np.float32(tilt * np.log2(10)))
     if allpass and rng.random() < allpass:
-        change = change * _allpass(np.exp(-1j * np.pi * np.linspace(0, 1, len(change))), rng)
-    varied = np.fft.irfft(np.fft.rfft(varied, size) * change, size)[:len(varied)]
+        change = change * _allpass(np.exp(-1j * np.pi * np.linspace(0, 1, len(change))), rng).astype(np.complex64)
+    varied = fft.irfft(fft.rfft(varied, size) * change, size)[:len(varied)]
     gain = 10 ** (rng.uniform(*gain_db) / 20)
-    return (varied * (gain * PEAK / max(1e-6, np.abs(varied).max()))).astype(np.float32)
+    return varied * np.float32(gain * PEAK / max(1e-6, np.abs(varied).max()))
+
+
+@lru_cache(64)
+def _octaves(size):
+    """Octaves above 1 kHz of the bins of a spectrum of `size` samples, from -5 to 4. float32."""
+    return np.clip(np.log2(np.maximum(fft.rfftfreq(size, 1 / RATE_HZ), 30) / 1000), -5, 4).astype(np.float32)
 
 
 def _curve(curve, ratio, frames, shift=0.0):
