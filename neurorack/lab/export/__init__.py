@@ -17,7 +17,7 @@ from ..descriptors import RATE_HZ
 from ..descriptors.streaming import encode_method, latent_of
 from ..encoder import ENCODER
 from ..engines import DECODER
-from ..gestures import card_entries, harvest
+from ..gestures import card_entries, extras, harvest
 from . import card as cards
 from .check import LEAST_AGREEMENT_DB, agreement_db, demo_loudness
 from .latents import latents_of, rank_latents
@@ -34,8 +34,8 @@ def blocks_of(hop):
     return list(BLOCKS) if hop <= BLOCKS[0] else [hop << k for k in range(5) if hop << k <= 8192]
 
 
-def write(path, card, engine, encoder, normaliser, gesture_tensors):
-    """Write the model file: decode and encode at every block length, gestures, and the encoder's weights for later measuring."""
+def write(path, card, engine, encoder, normaliser, tensors):
+    """Write the model file: decode and encode at every block length, gestures and what belongs to them (`tensors`), and the encoder's weights."""
     writer, hop, width = ModelWriter(card), engine.hop, engine.layout.width
     for name, value in engine.state_dict().items():       # first, so that the programs share them under readable names
         writer.weights.add(value.cpu().numpy(), DECODER + name)
@@ -45,7 +45,8 @@ def write(path, card, engine, encoder, normaliser, gesture_tensors):
     writer.method("encode", encode, blocks=lengths, in_channels=1, out_channels=width, out_ratio=hop)
     for prefix, module in ((DECODER, engine), (ENCODER, encoder)):
         writer.weights.tensors |= {prefix + name: value.cpu().numpy() for name, value in module.state_dict().items()}
-    writer.weights.tensors |= {name: np.asarray(table, np.float16) for name, table in gesture_tensors.items()}     # half the file otherwise
+    writer.weights.tensors |= {name: np.asarray(table, np.float16 if name.startswith("gesture.") else np.float32)     # half the file otherwise
+                               for name, table in tensors.items()}
     return writer.save(path)
 
 
@@ -59,17 +60,18 @@ def found_gestures(recipe, cache, clips, encoder, normaliser, layout, rest, hop)
     return harvest(clips, encoder, normaliser, layout, rest, wanted, hop=hop)
 
 
-def _card(recipe, engine, encoder, normaliser, rest, found, step):
-    """The card without what is measured on the finished file, and the gestures' tensors."""
+def _card(recipe, engine, encoder, normaliser, clips, rest, found, step):
+    """The card without what is measured on the finished file, and the tensors of gestures and their generator."""
     entries, tensors = card_entries(found)
     layout, tables = engine.layout, list(tensors.values())
     plays = recipe["card"].get("plays", "hits")
     card = {key: value for key, value in recipe["card"].items() if key != "plays"} | {
         "name": recipe["name"], "sample_rate_hz": RATE_HZ, "hop_frames": engine.hop, "channels": 1, "delay_frames": 0,
         "inputs": cards.inputs(normaliser, layout, rest),
-        "controls": cards.controls(layout, cards.timbre_effects(engine, tables)), "gestures": entries,
+        "controls": cards.controls(layout), "gestures": entries,
         "engine": engine.settings, "encoder": encoder.settings, "steps": step,
         "recipe": {key: recipe[key] for key in ("conditioning", "latent", "descriptors", "train", "augment", "seed") if key in recipe}}
+    tensors |= extras(card, engine, encoder, normaliser, clips, rest, tables, recipe["seed"])
     card.setdefault("patch", cards.first_patch(layout, plays))
     if plays == "drone":
         cards.settle(card, tables, layout)
@@ -91,14 +93,14 @@ def export(trainer, cache, path, count=512, log=print):
     share, rest_latent = rank_latents(engine, encoder, latents_of(encoder, trainer.clips, recipe["data"]["seconds"]))
     rest = torch.cat((torch.tensor(layout.rest[:len(layout.conditions)]), rest_latent))
     found = found_gestures(recipe, cache, trainer.clips, encoder, normaliser, layout, rest, engine.hop)
-    card, tensors = _card(recipe, engine, encoder, normaliser, rest, found, trainer.step)
+    card, tensors = _card(recipe, engine, encoder, normaliser, trainer.clips, rest, found, trainer.step)
     card["latent_shares"] = [round(float(v), 3) for v in share]
     model = write(path, card, engine, encoder, normaliser, tensors)
     agreement = min(agreement_db(model).values())
     if agreement < LEAST_AGREEMENT_DB:
         raise ModelError(f"{path}: the engine agrees with training only to {agreement:.0f} dB, {LEAST_AGREEMENT_DB} are needed")
     card["delay_frames"] = model.methods["decode"].delay_frames
-    card["loudness_lufs"] = demo_loudness(model, tensors.values())
+    card["loudness_lufs"] = demo_loudness(model, [tensors[gesture["tensor"]] for gesture in card["gestures"]])
     log(f"measuring: {count} curves a protocol")
     held_out = data.Clips(cache, "held-out")
     side = held_out if len(held_out) else trainer.clips

@@ -1,9 +1,8 @@
 """The card of a model: its inputs in physical units, its controls, and what they do."""
 
 import numpy as np
-import torch
 
-from ..descriptors import LOUDNESS_DB_PER_UNIT, LOUDNESS_ZERO_DB, NAMES, UNITS, spectra
+from ..descriptors import LOUDNESS_DB_PER_UNIT, LOUDNESS_ZERO_DB, NAMES, UNITS
 from ..layout import HARMONICITY_DB_PER_UNIT, HARMONICITY_ZERO_DB, PITCH_LIMITS_OCTAVES
 
 LATENT_REACH = 2.0          # standard deviations a timbre control moves to either side
@@ -46,8 +45,8 @@ def _line(zero, per_unit):
     return [round(zero - per_unit, 3), round(zero + per_unit, 3)]
 
 
-def controls(layout, timbres):
-    """The card's controls: descriptors, pitch, gesture, decay, timbre axes with their measured effect (`timbres`, a text each)."""
+def controls(layout):
+    """The card's controls: descriptors, pitch, gesture, input, decay, and timbre axes, which `gestures.extras` names by what they do."""
     table = []
     for name in layout.described:
         label, unit, doc = DESCRIPTOR_DOCS[name]
@@ -63,9 +62,9 @@ def controls(layout, timbres):
                   "doc": "how far an open audio input steers the sound where no gesture runs (fully up at first)"})
     table.append({"name": "decay", "label": "Decay", "unit": "x", "default": 0.5, "kind": "speed", "links": [],
                   "doc": f"speed of the gesture: {DECAY_FACTOR:g} times slower to {DECAY_FACTOR:g} times faster"})
-    for k, doc in enumerate(timbres):
+    for k in range(min(TIMBRES, layout.latents)):
         table.append({"name": f"timbre{k + 1}", "label": f"Timbre {'AB'[k]}", "unit": "deviations", "default": 0.5,
-                      "doc": doc, "kind": "latent", "links": [{"input": f"z{k}", "low": -LATENT_REACH, "high": LATENT_REACH}]})
+                      "doc": f"latent axis {k + 1}", "kind": "latent", "links": [{"input": f"z{k}", "low": -LATENT_REACH, "high": LATENT_REACH}]})
     return table
 
 
@@ -83,38 +82,6 @@ def first_patch(layout, plays):
         routes = [route("cv1", "gesture", 0.11, **at_once), route("cv2", "loudness", 0.05, **at_once), route("cv3", "centroid", 0.1),
                   route("cv4", "decay", 0.1)]
     return {"gate2": "freeze", "routes": routes}
-
-
-def _spectra(engine, table, column, by):
-    """Half-Bark band powers [frames, 49] of a piece of a gesture around its loudest row, with one column moved by `by`."""
-    first = max(0, int(np.argmax(table[:, 0])) - 16)
-    rows = torch.from_numpy(np.ascontiguousarray(table[first:first + 8192 // engine.hop]))[None].clone()
-    rows[..., column] += by
-    with torch.no_grad():
-        audio = engine.render(rows)
-    frames = audio.shape[1] // 256
-    windows = torch.nn.functional.pad(audio, (0, 1024)).unfold(1, 1024, 256)[0, :frames]
-    power = torch.fft.rfft(windows * spectra._TABLES["hann"]).abs() ** 2
-    return power @ spectra._TABLES["bands"], power.clamp(min=1e-12)
-
-
-def timbre_effects(engine, tables, most=8):
-    """What bending gestures along z0 and z1 from end to end does to the sound: one line each.
-
-    The mean change of all half-Bark bands' levels, and the spectral flatness (tone to noise) at both ends.
-    """
-    first, texts = len(engine.layout.conditions), []
-    tables = tables[::max(1, len(tables) // most)]
-    for axis in range(min(TIMBRES, engine.layout.latents)):
-        moved, flat = [], []
-        for table in tables:
-            ends = [_spectra(engine, table, first + axis, side) for side in (-LATENT_REACH, LATENT_REACH)]
-            floor = 1e-6 * max(float(bands.max()) for bands, _ in ends) + 1e-12
-            moved.append(float((10 * torch.log10((ends[1][0] + floor) / (ends[0][0] + floor))).abs().mean()))
-            flat.append([float(10 * (power.log10().mean(1) - power.mean(1).log10()).mean()) for _, power in ends])
-        low, high = np.mean(flat, 0)
-        texts.append(f"latent axis {axis + 1}: moves levels by {np.mean(moved):.0f} dB on average, spectral flatness from {low:.0f} to {high:.0f} dB")
-    return texts
 
 
 def settle(card, tables, layout):

@@ -22,7 +22,7 @@ WORDS = {
     "motion": ("calm", "alive", 0.7, "dB", "change from moment to moment"),
 }
 #: What the clips along an axis may go from and to, by a row's column.
-CLIP_WORDS = {"centroid": ("dark", "bright"), "bandwidth": ("pure", "wide"), "booming": ("light", "boomy"), "harmonicity": ("airy", "clear")}
+CLIP_WORDS = {"centroid": ("dark", "light"), "bandwidth": ("pure", "wide"), "booming": ("lean", "boomy"), "harmonicity": ("airy", "clear")}
 LEAST_CORRELATION = 0.35
 MOST_BENT = 24
 
