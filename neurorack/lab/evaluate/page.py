@@ -20,18 +20,24 @@ STYLE = """
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6e8eb; --quiet: #98a0aa; --paper: #16181c; --panel: #1f2228; --line: #5aa9e6; --warm: #f0924c; } }
 body { margin: 0 auto; max-width: 62rem; padding: 1.5rem; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; } p { max-width: 46rem; } .quiet { color: var(--quiet); }
-table { border-collapse: collapse; font-size: .9rem; margin-bottom: .8rem; font-variant-numeric: tabular-nums; } th, td { padding: .25rem .5rem; text-align: right; border-bottom: 1px solid var(--panel); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } .row { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; } .wide { overflow-x: auto; }
-.clip { background: var(--panel); border-radius: .5rem; padding: .7rem; margin-bottom: 1rem; } .clip figure { margin: 0; } figcaption { font-size: .85rem; color: var(--quiet); }
-.clip img { display: block; width: 17.5rem; max-width: 100%; border-radius: .25rem; } audio { display: block; width: 17.5rem; max-width: 100%; height: 2rem; margin-top: .3rem; }
+h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
+p { max-width: 46rem; } .quiet { color: var(--quiet); } .wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; margin-bottom: .8rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .5rem; text-align: right; border-bottom: 1px solid var(--panel); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+.row { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
+.clip { background: var(--panel); border-radius: .5rem; padding: .7rem; margin-bottom: 1rem; } figure { margin: 0; }
+figcaption { font-size: .85rem; color: var(--quiet); }
+.clip img { display: block; width: 17.5rem; max-width: 100%; border-radius: .25rem; }
+audio { display: block; width: 17.5rem; max-width: 100%; height: 2rem; margin-top: .3rem; }
 svg { max-width: 100%; height: auto; }
 """
 
 #: Figure, what it is, unit, figures to show beside it.
 QUALITY = (
     ("log_mel_error_db", "log-mel error, held-out clips rebuilt", "dB",
-     (("log_mel_error_of_noise_db", "other noise"), ("log_mel_error_of_silence_db", "silence"), ("log_mel_error_of_another_clip_db", "another clip"))),
+     (("log_mel_error_of_noise_db", "other noise"), ("log_mel_error_of_silence_db", "silence"),
+      ("log_mel_error_of_another_clip_db", "another clip"))),
     ("log_mel_error_heard_db", "the same where the recording sounds", "dB",
      (("log_mel_error_of_noise_heard_db", "other noise"), ("log_mel_error_of_silence_heard_db", "silence"),
       ("log_mel_error_of_another_clip_heard_db", "another clip"))),
@@ -75,7 +81,8 @@ def control_rows(control):
     for key, title in TITLES:
         row = control[key]
         low, high = row["interval"]["spearman"]
-        rows.append((title, number(row["spearman"]), f"{number(low)} … {number(high)}", number(row["pearson"]), *(number(row.get(n)) for n in NAMES)))
+        rows.append((title, number(row["spearman"]), f"{number(low)} … {number(high)}", number(row["pearson"]),
+                     *(number(row.get(name)) for name in NAMES)))
     for title, other in (("unseen shapes, judged by other code", control["second_opinion"]),
                          ("the same, both codes with each other", control["opinions_agree"]["unseen"]),
                          ("recordings, both codes with each other", control["opinions_agree"]["recordings"])):
@@ -102,7 +109,8 @@ def _follows(bench):
         part, _ = followed(bench, title, 24, bench.seed)
         loud = int(np.argmax((part.asked[..., 0] > QUIET).mean(1) * part.asked.std(1).min(1)))       # one in which all move
         seconds = part.asked.shape[1] * STRIDE * HOP / RATE_HZ
-        examples.append(f"<figure>{plots.over_time(part.asked[loud], part.got[loud], NAMES, seconds)}<figcaption>{escape(text)}</figcaption></figure>")
+        drawing = plots.over_time(part.asked[loud], part.got[loud], NAMES, seconds)
+        examples.append(f"<figure>{drawing}<figcaption>{escape(text)}</figcaption></figure>")
     return '<div class="row">' + "".join(maps) + '</div><div class="row">' + "".join(examples) + "</div>"
 
 
@@ -129,15 +137,15 @@ def page(name, figures, bench, card=None, baselines=None):
     about = " · ".join(str(card[key]) for key in ("description", "licence", "author") if card.get(key))
     parts = [
         f"<h1>{escape(name)}</h1><p class=quiet>{escape(about)}</p>",
-        f"<p>{control['curves']} curves a protocol and draw, {control.get('seeds', 1)} draws, latents of {figures['held_out_clips']} held-out clips. Plain "
-        "correlations of asked and measured; intervals of 95 % by bootstrap over clips. docs/control.md says how everything is measured.</p>",
+        f"<p>{control['curves']} curves a protocol and draw, {control.get('seeds', 1)} draws, latents of {figures['held_out_clips']} held-out clips. "
+        "Plain correlations of asked and measured; intervals of 95 % by bootstrap over clips. docs/control.md says how everything is measured.</p>",
         "<h2>Control</h2>", _table(("curves", "Spearman", "95 %", "Pearson", *NAMES), control_rows(control)),
         "<div class=wide>", comparison(name, figures, baselines or {}), "</div>",
         "<h2>Asked and measured</h2><p class=quiet>All five descriptors random at once: asked to the right, measured up, each column by itself. "
         "Below, asked is dashed.</p>", _follows(bench),
-        f"<h2>Leakage {number(control['leakage']['mean'])}</h2><p class=quiet>Spearman of what is asked of one descriptor (rows) with the error of the "
-        "others (columns), all five at once.</p>", plots.leakage(control["leakage"]["matrix"], NAMES),
+        f"<h2>Leakage {number(control['leakage']['mean'])}</h2><p class=quiet>Spearman of what is asked of one descriptor (rows) with the error "
+        "of the others (columns), all five at once.</p>", plots.leakage(control["leakage"]["matrix"], NAMES),
         "<h2>Sound</h2>", _table(("", "measured", "beside it"), quality_rows(figures)),
         "<h2>Held-out clips</h2><p class=quiet>Spectrograms: 80 mel bands from 30 Hz to 20 kHz, -75 dB (dark) to -10 dB.</p>", _sounds(bench)]
-    return (f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width, initial-scale=1'><title>{escape(name)}: control"
-            f"</title><style>{STYLE}</style><body>" + "\n".join(parts) + "</body></html>\n")
+    return ("<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width, initial-scale=1'>"
+            f"<title>{escape(name)}: control</title><style>{STYLE}</style><body>" + "\n".join(parts) + "</body></html>\n")

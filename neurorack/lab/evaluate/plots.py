@@ -74,7 +74,8 @@ def leakage(matrix, names, cell=58):
     """Asked (rows) against the error of each descriptor (columns): warm where both rise, blue where one falls; the diagonal is left out."""
     left, top, shapes = 70, 20, []
     for k, name in enumerate(names):
-        shapes += [words(left + (k + 0.5) * cell, 13, name, "middle", QUIET, 'font-size="10"'), words(left - 6, top + (k + 0.5) * cell + 4, name, "end")]
+        shapes += [words(left + (k + 0.5) * cell, 13, name, "middle", QUIET, 'font-size="10"'),
+                   words(left - 6, top + (k + 0.5) * cell + 4, name, "end")]
     for row, values in enumerate(matrix):
         for column, value in enumerate(values):
             place = f'x="{left + column * cell}" y="{top + row * cell}" width="{cell}" height="{cell}" stroke="{PAPER}"'
@@ -103,8 +104,8 @@ def bars(groups, series, low=0.0, high=1.0, width=640, thick=9, background=False
         for k, value in enumerate(values):
             if value is None or value[0] is None:
                 continue
-            line = y + k * (thick + 2)
-            shapes.append(f'<rect x="{at(low):.1f}" y="{line}" width="{at(value[0]) - at(low):.1f}" height="{thick}" fill="{SERIES[k % len(SERIES)]}"/>')
+            line, length = y + k * (thick + 2), at(value[0]) - at(low)
+            shapes.append(f'<rect x="{at(low):.1f}" y="{line}" width="{length:.1f}" height="{thick}" fill="{SERIES[k % len(SERIES)]}"/>')
             if value[1] is not None:
                 shapes.append(polyline((at(value[1]), at(value[2])), (line + thick / 2,) * 2, INK, 1.2))
             end = max(v for v in (value[0], value[2]) if v is not None)
