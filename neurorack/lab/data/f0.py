@@ -27,6 +27,7 @@ HARMONICITY_LIMITS_DB = (-20.0, 30.0)
 WINDOWS = ((2048, 150, np.inf), (4096, 75, 150), (8192, 0, 75))     # samples, and the fundamentals they tell apart
 PARTIALS = 80
 PITCHED_CORRELATION = 0.85
+RANGE = (0.68, 1.75)                    # searched again, times the quartiles of the first result
 
 
 def _frames(audio, window, step, count):
@@ -102,6 +103,20 @@ def _path(hertz, strength, unvoiced):
     return path
 
 
+def _searched(rows, heard, low_hz, high_hz):
+    """Candidates between two frequencies and the best path through them: (hertz [n, k], correlation [n, k], path [n])."""
+    hertz, strength = _candidates(rows, low_hz, high_hz)
+    score = np.where(strength > 0, strength - OCTAVE_COST * np.log2(HIGH_HZ / hertz), -1.0)
+    unvoiced = np.where(heard, VOICED_CORRELATION, 2.0)
+    return hertz, strength, _path(hertz, score, unvoiced)
+
+
+def _weighted(values, weights):
+    """The lower and upper quartile of values, by weight."""
+    order = np.argsort(values)
+    return values[order][np.searchsorted(np.cumsum(weights[order]), np.array([0.25, 0.75]) * weights.sum()).clip(0, len(values) - 1)]
+
+
 def _coarse(audio, hint, count):
     """(hertz [count], voiced [count], correlation [count]) at every STEP-th hop; hertz is 0 where unvoiced."""
     slow = signal.resample_poly(audio, 1, DECIMATION, window=signal.firwin(65, 4500, fs=RATE_HZ)).astype(np.float32)
@@ -111,16 +126,18 @@ def _coarse(audio, hint, count):
         low, high = centre * 2.0 ** -HINT_OCTAVES, centre * 2.0 ** HINT_OCTAVES
         window = WINDOW if low < 120 else WINDOW // 2
     rows, power = _correlation(_frames(slow, window, HOP * STEP // DECIMATION, count))
-    hertz, strength = _candidates(rows, low, high)
     level = 10 * np.log10(power + 1e-12)
     heard = level > max(level.max() + SILENT_DB, -75.0)
     if hint is None:
-        cost = OCTAVE_COST * np.log2(LAG_RATE_HZ / hertz * (LOW_HZ / LAG_RATE_HZ))
-        unvoiced = np.where(heard, VOICED_CORRELATION, 2.0)
-        path = _path(hertz, np.where(strength > 0, strength - cost, -1.0), unvoiced)
+        hertz, strength, path = _searched(rows, heard, low, high)
+        sung = path < hertz.shape[1]
+        if sung.sum() > 8:        # once more, about where the sound mostly is: ends that ring elsewhere are no notes
+            middle = _weighted(np.take_along_axis(hertz, np.minimum(path, hertz.shape[1] - 1)[:, None], 1)[sung, 0], power[sung])
+            low, high = max(low, RANGE[0] * middle[0]), min(high, RANGE[1] * middle[1])
+            hertz, strength, path = _searched(rows, heard, low, high)
     else:
-        path = strength.argmax(1)
-        path = np.where(heard & (strength.max(1) > VOICED_CORRELATION), path, hertz.shape[1])
+        hertz, strength = _candidates(rows, low, high)
+        path = np.where(heard & (strength.max(1) > VOICED_CORRELATION), strength.argmax(1), hertz.shape[1])
     voiced = path < hertz.shape[1]
     take = np.minimum(path, hertz.shape[1] - 1)[:, None]
     pick = lambda table: np.where(voiced, np.take_along_axis(table, take, 1)[:, 0], 0.0)
