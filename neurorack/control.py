@@ -7,6 +7,7 @@ The socket ``PID.sock`` lies in the folder of the run files, for its owner alone
     {"do": "swap", "model": "name or file", "fade_ms": 50, "wait": true}
     {"do": "next"}                                the library's next model, as swap
     {"do": "load", "slot": "B", "model": "name"}   beside what plays
+    {"do": "gestures", "generate": 4, "like": "kick", "distance": 0.5}   new gestures of the model that is heard; "remove" takes one away, or all
     {"do": "unload", "slot": "A"}
     {"do": "mix", "value": 0.5}                    0 is slot A, 1 slot B
     {"do": "set", "control": "brightness", "value": 0.7, "drive": null}

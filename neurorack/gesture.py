@@ -9,11 +9,13 @@ model's: a tensor [rows, inputs] each, a row every hop; its metadata ``neurorack
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
 import numpy as np
 
+from neurorack import library
 from neurorack.engine import store
 from neurorack.errors import ModelError
 from neurorack.voice.card import is_stretch
@@ -32,9 +34,21 @@ class Gestures(dict):
 
 
 def gestures_path(model_path) -> Path:
-    """The file of a model's recorded gestures, beside it."""
+    """The file of a model's recorded and generated gestures: beside it, or, for one of the factory bank, which updates replace, in
+    the folder ``.gestures`` of the musician's own library."""
     path = Path(model_path)
-    return path.with_name(path.name.removesuffix(".safetensors").removesuffix(".player.json") + SUFFIX)
+    name = path.name.removesuffix(".safetensors").removesuffix(".player.json") + SUFFIX
+    own, factory = library.folders()
+    return own / ".gestures" / name if path.absolute().is_relative_to(factory) else path.with_name(name)
+
+
+def gesture_names(model_path, card: dict) -> list[str]:
+    """The names of all gestures that a voice of this model brings, those kept beside it last; nothing is read but the file's head."""
+    path, beside = gestures_path(model_path), []
+    if path.exists():
+        with contextlib.suppress(ModelError, ValueError, TypeError):
+            beside = [str(name) for name in json.loads(store.Store(path).metadata.get("neurorack_gestures", "[]"))]
+    return [gesture.get("name", "?") for gesture in card.get("gestures", [])] + beside
 
 
 def load_gestures(model_path, inputs: int) -> tuple[Gestures, str | None]:
@@ -70,6 +84,7 @@ def save_gestures(model_path, gestures: Gestures) -> Path:
     path = gestures_path(model_path)
     sustain = {name: list(rows) for name, rows in gestures.sustain.items() if name in gestures}
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         store.write(path, dict(gestures), {"neurorack_gestures": json.dumps(list(gestures)), "neurorack_sustain": json.dumps(sustain)})
     except OSError as error:
         raise ModelError(f"cannot write {path}: {error.strerror or error}") from None

@@ -51,10 +51,16 @@ def register(commands) -> None:
     play = action("play", "have the running instrument change to a model")
     play.add_argument("model", metavar="FILE|NAME")
     play.add_argument("--fade-ms", type=float, default=50.0, help="length of the crossfade (default 50)")
-    gesture = action("gesture", "record a gesture from a sound, through the model's encoder")
+    gesture = action("gesture", "record a gesture from a sound, or have the model's generator make new ones")
     gesture.add_argument("model", metavar="NAME")
-    gesture.add_argument("sound", type=Path, metavar="FILE.wav")
-    gesture.add_argument("--name", help="how to call the gesture (default: as the sound)")
+    gesture.add_argument("sound", type=Path, nargs="?", metavar="FILE.wav", help="a sound, which the model's encoder listens to")
+    gesture.add_argument("--name", help="how to call the recorded gesture (default: as the sound)")
+    gesture.add_argument("--generate", type=int, metavar="N", help="make N new gestures, of models trained by neurorack train")
+    gesture.add_argument("--seed", type=int, help="the same seed makes the same gestures (default: other ones each time)")
+    gesture.add_argument("--like", metavar="GESTURE", help="new ones that resemble this gesture")
+    gesture.add_argument("--distance", type=float, default=0.5, help="how far from it: 0 the same, 1 as if by itself (default 0.5)")
+    gesture.add_argument("--remove", metavar="GESTURE", help="take a recorded or generated gesture away, or all")
+    gesture.add_argument("--no-reload", action="store_true", help="a running instrument has them only when it next loads the model")
 
 
 def attributes(pairs: list[str]) -> dict:
@@ -178,12 +184,28 @@ def _set(args):
 
 
 def _gesture(args):
-    from neurorack import library
+    from neurorack import gesture_generator, library
     from neurorack.gesture import record_gesture
 
-    name = args.name or args.sound.stem
-    path = record_gesture(library.find(args.model), args.sound, name)
-    return {"model": args.model, "gesture": name, "file": str(path)}, f"{args.model} has the gesture {name!r} now", 0
+    if (args.sound is not None) + (args.generate is not None) + (args.remove is not None) != 1:
+        raise NeurorackError("give a sound to record, --generate N or --remove GESTURE, one of the three")
+    path, told = library.find(args.model), {"model": args.model}
+    if args.generate is not None:
+        told["gestures"] = gesture_generator.generate_gestures(path, args.generate, args.seed, args.like, args.distance)
+        line = f"{args.model} has {len(told['gestures'])} new gestures: {', '.join(told['gestures'])}"
+    elif args.remove is not None:
+        told["removed"] = gesture_generator.remove_gesture(path, args.remove)
+        line = f"{args.model} has {told['removed']} gesture{'s' * (told['removed'] != 1)} less"
+    else:
+        told["gesture"] = args.name or args.sound.stem
+        told["file"] = str(record_gesture(path, args.sound, told["gesture"]))
+        line = f"{args.model} has the gesture {told['gesture']!r} now"
+    if not args.no_reload:
+        from neurorack.gesture_hand import pick_up
+
+        told["picked_up"] = pick_up(path)
+        line += "; the running instrument has it" * told["picked_up"]
+    return told, line, 0
 
 
 def _play(args):

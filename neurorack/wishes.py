@@ -9,7 +9,7 @@ import math
 import time
 from pathlib import Path
 
-from neurorack import causes, library
+from neurorack import causes, gesture_hand, library
 from neurorack.errors import NeurorackError
 from neurorack.slot import MIX, MORPH
 from neurorack.swap import Job
@@ -44,7 +44,8 @@ class Wishes:
     def handle(self, request: dict) -> dict:
         """The answer's fields. Raises ``NeurorackError``."""
         does = {"status": self._status, "swap": self._swap, "next": self._next, "load": self._load, "unload": self._unload,
-                "mix": self._mix, "set": self._set, "route": self._route, "unroute": self._unroute, "level": self._level, "tap": self._tap, **self.run.remote.requests, **self.run.sources.requests, **self.run.scenes.requests,
+                "mix": self._mix, "set": self._set, "route": self._route, "unroute": self._unroute, "level": self._level, "tap": self._tap, "gestures": self._gestures,
+                **self.run.remote.requests, **self.run.sources.requests, **self.run.scenes.requests,
                 **self.run.takes.requests, **self.run.gate_actions.requests, **self.run.upkeep.requests, **self.run.web.requests, **self.run.panel.requests, **self.run.cable_requests.requests}
         if request["do"] not in does:
             raise NeurorackError(f"there is no request {request['do']!r}; there are {', '.join(sorted(does))}")
@@ -102,6 +103,20 @@ class Wishes:
     def _load(self, request: dict) -> dict:
         job = self.run.call(self.run.slots.load, self._slot(request), self._name(request), self._file(request), self._encoder(request))
         return self._waited(job, request)
+
+    def _gestures(self, request: dict) -> dict:
+        """New gestures, or fewer, of the model in a slot (what is heard) or a named one; a slot that has it takes it anew."""
+        slots = self.run.slots
+        slot = slots.slots[self._slot(request) if "slot" in request else slots.heard]
+        path = Path(text(request, "reload")) if "reload" in request else self._file(request) if "model" in request else slot.path
+        if path is None:
+            raise NeurorackError(f"slot {slot.name} is empty; name a model")
+        told = {} if "reload" in request else gesture_hand.done_elsewhere(gesture_hand.command(request, path))
+        told["reloaded"] = slot.holds and Path(slot.path) == path
+        if told["reloaded"]:
+            heard = slot.index == slots.heard
+            self._waited(self.run.call(slots.swap, slot.title, path) if heard else self.run.call(slots.load, slot.index, slot.title, path), request)
+        return {key: told[key] for key in ("gestures", "removed", "reloaded") if key in told}
 
     def _unload(self, request: dict) -> dict:
         self.run.call(self.run.slots.unload, self._slot(request))

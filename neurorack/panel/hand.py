@@ -7,11 +7,13 @@ import socket
 import time
 
 from neurorack.errors import NeurorackError
+from neurorack.gesture import gesture_names
 from neurorack.watched import Watched
 
 INDEX = 5                      # in run.restarts
 PATIENCE_SECONDS = 1.0         # for a panel that takes its events too slowly
 MOST_STEPS = 1000
+MOST_POINTS = 64               # of a model's map
 DISPLAYS = ("128", "240", "none")
 
 
@@ -71,22 +73,39 @@ class PanelHand:
             raise NeurorackError(f"slot is {name!r}; it must be A or B")
         slot = self.run.slots.slots["AB".index(name)]
         if not slot.child:
-            return {"slot": name, "model": None, "pid": 0, "controls": [], "plane": None, "gestures": []}
+            return {"slot": name, "model": None, "pid": 0, "controls": [], "plane": None, "gestures": [], "map": None}
         card = slot.card
         controls = [{"name": c["name"], "label": c.get("label") or c["name"], "unit": c.get("unit") or "", "doc": c.get("doc") or c.get("description") or "",
                      "kind": c.get("kind", "input"), "default": c.get("default", 0.5), "low": 0.0, "high": 1.0} for c in card.get("controls", [])]
         return {"slot": name, "model": slot.title, "name": card.get("name"), "file": str(slot.path), "pid": slot.section.pid, "plays": card.get("plays", "hits"),
                 "sample_rate_hz": card.get("sample_rate_hz"), "hop_frames": card.get("hop_frames"), "author": card.get("author"), "licence": card.get("licence"),
                 "description": card.get("description") or card.get("notes") or "", "controls": controls, "plane": plane_of(card),
-                "gestures": [gesture.get("name", str(i + 1)) for i, gesture in enumerate(card.get("gestures", []))]}
+                "gestures": gesture_names(slot.path, card), "kept": len(gesture_names(slot.path, {})), "generates": bool(card.get("generator")),
+                "map": map_of(card)}
 
 
 def plane_of(card: dict) -> list[str] | None:
-    """Names of the two controls that span a model's map: as its card says, else the first two beside loudness that move its inputs; None with fewer."""
+    """Names of the two controls that span a model's map: as its card says, or draws one, else the first two beside loudness that move its inputs; None with fewer."""
     names = [c["name"] for c in card.get("controls", [])]
     said = card.get("plane")
     if isinstance(said, list) and len(said) == 2 and all(name in names for name in said):
         return said
+    drawn = map_of(card)
+    if drawn:
+        return [drawn["x"], drawn["y"]]
     moving = [c["name"] for c in card.get("controls", []) if c.get("links")] or [c["name"] for c in card.get("controls", []) if c.get("kind", "input") == "input"]
     moving = [name for name in moving if name != "loudness"] if len(moving) > 2 else moving
     return moving[:2] if len(moving) >= 2 else None
+
+
+def map_of(card: dict) -> dict | None:
+    """The map of the model's training clips, `{"x", "y", "points": [[x, y, name], …], "gestures": [[x, y], …]}`, where its card draws one
+    that can be used: places of the controls x and y."""
+    drawn, names = card.get("map"), [c["name"] for c in card.get("controls", [])]
+    try:
+        if drawn["x"] not in names or drawn["y"] not in names:
+            return None
+        return {"x": drawn["x"], "y": drawn["y"], "points": [[float(x), float(y), str(name)] for x, y, name in drawn["points"]][:MOST_POINTS],
+                "gestures": [[float(x), float(y)] for x, y in drawn.get("gestures", [])][:MOST_POINTS]}
+    except (TypeError, ValueError, KeyError):
+        return None

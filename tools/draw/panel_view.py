@@ -55,6 +55,21 @@ ANSWERS = {
 PREFERENCES = {"scope.style": "wave"}
 A = _slot("A", "impacts", _IMPACTS, (("cv1", "gesture", 0.11), ("cv2", "loudness", 0.05), ("cv3", "brightness", 0.1), ("cv4", "decay", 0.1)), 0.012)
 B = _slot("B", "birds", _BIRDS, (("cv1", "pitch", 0.1), ("cv2", "colour", 0.1)), 0.043)
+#: A model whose card draws a map of its training clips, and which makes gestures.
+_CLIPS = ("kick deep", "bass drum", "floor tom", "tabla low", "conga", "marimba", "timpani", "log", "snare", "brush", "clap", "shaker", "hat", "splash", "ride", "gong",
+          "bell", "glass", "triangle", "wood block", "claves", "cowbell", "rim", "kalimba")
+
+
+def _mapped(slot: Slot) -> Slot:
+    places = np.random.default_rng(4).uniform(0.02, 0.98, (len(_CLIPS), 2))
+    drawn = {"x": "brightness", "y": "bandwidth", "points": [[float(x), float(y), name] for (x, y), name in zip(places, _CLIPS)], "gestures": [[0.5, 0.5]] * 3}
+    labels = {"brightness": "Tone-noise", "bandwidth": "Short-long"}
+    controls = tuple(replace(control, kind="gesture" if control.name == "gesture" else control.kind, label=labels.get(control.name, "")) for control in slot.controls)
+    return replace(slot, controls=controls, gesture=1, card=MappingProxyType({**slot.card, "map": drawn, "generates": True, "kept": 1,
+                                                                              "gestures": ["kick deep", "tabla low", "marimba", "new 1"]}))
+
+
+MAPPED = _mapped(A)
 VIEW = View(now=0.0, slots=(A, Slot("B")), cv_volts=(1.2, -3.4, 4.1, 0.4, 0.0, 0.0, 0.0, 0.0), cv_jacks=4, gates_high=1, clock="jack", bpm=112.0, beat=0.2,
             scope=_sound(), meter=(0.62, 0.5), meter_hold=(0.8, 0.64), underruns=0, device="null", trail=(_trail(), ()), answers=MappingProxyType(ANSWERS),
             preferences=MappingProxyType(PREFERENCES))

@@ -1,4 +1,5 @@
-"""Map: the main plane of the model that is heard, the point where its CVs and knobs put it, the trail behind it, and saved places.
+"""Map: the main plane of the model that is heard, the point where its CVs and knobs put it, the trail behind it, saved places, and,
+where the model's card draws them, the clips it was trained on, the nearest by name.
 
 Turning chooses: the sign + (keep the present place) or a place; a press keeps or goes there.
 """
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from neurorack.panel.canvas import Canvas
 from neurorack.panel.screen import Screen
+from neurorack.panel.screens.clips import clips_on_map, nearest
 from neurorack.panel.view import Slot, View
 
 
@@ -85,7 +87,7 @@ class Map(Screen):
         side = 0 if lay.colour else 24
         area = (0, y, canvas.width - side, canvas.height - y - foot - (lay.row + lay.margin if lay.colour else 0))
         self._plane(canvas, view, here, points, area)
-        self._axes(canvas, slot, canvas.height - tiny.cap - lay.line)
+        self._axes(canvas, slot, canvas.height - (tiny.height if lay.colour else tiny.cap) - lay.line)
         if lay.colour:
             self._places(canvas, points, lay.margin, area[1] + area[3] + lay.margin, True)
         else:
@@ -103,6 +105,10 @@ class Map(Screen):
         canvas.dotted(left + 2, down, width - 4, 6 * lay.line)
         for at in range(top + 2, top + height - 2, 6 * lay.line):
             canvas.fill(across, at, 1, 1, "dim")
+        clips = clips_on_map(view.slot)
+        near = nearest(clips, here)
+        for clip in clips:
+            self._clip(canvas, *place(clip), clip is near)
         trail = view.trail[view.heard]
         if len(trail) > 1:
             where = [place(point) for point in trail]
@@ -124,6 +130,30 @@ class Map(Screen):
         canvas.fill(x + radius + 1 + lay.line, y, 2 * lay.line, 1, "accent")
         canvas.fill(x, y - radius - 3 * lay.line, 1, 2 * lay.line, "accent")
         canvas.fill(x, y + radius + 1 + lay.line, 1, 2 * lay.line, "accent")
+
+        if near:
+            self._named(canvas, near[2], left + 2 * lay.line, top + 2 * lay.line, place(here))
+
+    @staticmethod
+    def _clip(canvas: Canvas, x: int, y: int, is_near: bool) -> None:
+        """A clip of the training data: a speck; the nearest one a ring."""
+        lay = canvas.layout
+        if is_near:
+            canvas.dot(x, y, 2 + lay.line, "fg")
+            canvas.dot(x, y, 1 + lay.line, "bg")
+            canvas.fill(x, y, lay.line, lay.line, "fg")
+        else:
+            canvas.fill(x, y, 1 + lay.colour, 1 + lay.colour, "dim")
+
+    @staticmethod
+    def _named(canvas: Canvas, name: str, x: int, y: int, here) -> None:
+        """The nearest clip's name in a corner of the plane; below, where the point itself is above."""
+        lay, tiny = canvas.layout, canvas.font("tiny")
+        width = min(canvas.text_width(name, "tiny"), canvas.width // 2)
+        if here[1] < y + tiny.height + 6 * lay.line and here[0] < x + width + 12 * lay.line:
+            x = canvas.width - width - 8 * lay.line - (0 if lay.colour else 24)
+        canvas.fill(x, y, width + 2 * lay.line, tiny.cap + 3 * lay.line, "bg")
+        canvas.text(x + lay.line, y + lay.line, name, "tiny", "fg", width)
 
     @staticmethod
     def _place(canvas: Canvas, x: int, y: int, text: str, selected: bool) -> None:
@@ -156,4 +186,5 @@ class Map(Screen):
     def _axes(canvas: Canvas, slot: Slot, y: int) -> None:
         half = canvas.width // 2
         for number, (sign, name) in enumerate(zip("→↑", slot.plane)):
-            canvas.text(canvas.layout.margin * canvas.layout.colour + number * half, y, f"{sign} {name}", "tiny", "dim", half - 2)
+            control = slot.control(name)
+            canvas.text(canvas.layout.margin * canvas.layout.colour + number * half, y, f"{sign} {control.label or name}", "tiny", "dim", half - 2)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from neurorack.panel.canvas import Canvas
 from neurorack.panel.screen import Screen
+from neurorack.panel.screens.gestures import Gestures
 from neurorack.panel.screens.pictures import meter, spectrum
 from neurorack.panel.view import Slot, View
 from neurorack.panel.widgets import Item, ListScreen, Menu, Text, Value
@@ -93,6 +94,7 @@ class SlotMenu(Menu):
     def _items_of(self, view: View) -> list[Item]:
         slot = view.slots["AB".index(self.slot)]
         items = [Item("Info", what=lambda: show_info(self.panel, slot.model)),
+                 Item("Gestures", str(len(slot.card.get("gestures", ())) or ""), lambda: self.panel.push(Gestures(slot.name))),
                  Item("Measure", what=lambda: self.panel.push(Measure(slot.card.get("file") or slot.model, slot.model))),
                  Item("Reload", what=lambda: play(self.panel, slot.card.get("file") or slot.model, slot.model))] if slot.model else []
         if slot.playing and other(view).playing:

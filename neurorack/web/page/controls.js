@@ -5,6 +5,7 @@ import { announce, ask, wish, watch, state, now } from "./live.js";
 import { slider } from "./form.js";
 import { moved } from "./routes.js";
 import { Plane } from "./plane.js";
+import { Gestures } from "./gestures.js";
 
 export class Controls {
   /** @param {"A"|"B"} slot */
@@ -15,8 +16,9 @@ export class Controls {
     this.about = h("p", { class: "soft small" });
     this.rows = h("div", { class: "controls" });
     this.map = h("div", { class: "map-room" });
+    this.gestures = new Gestures(slot);
     this.element = h("section", { class: "card", "aria-label": `Controls of slot ${slot}`, hidden: true }, h("div", { class: "head" }, this.title),
-      this.about, h("div", { class: "beside" }, this.rows, this.map));
+      this.about, h("div", { class: "beside" }, this.rows, this.map), this.gestures.element);
     this.made = [];
     watch("status", (status) => this.#status(status));
     watch("now", (changed) => { if (changed[slot]) this.#move(changed[slot].controls); });
@@ -26,7 +28,7 @@ export class Controls {
     const of = status.slots?.[this.slot];
     this.element.hidden = !of;
     if (!of) { this.key = null; return; }
-    const key = `${of.model} ${of.file} ${of.controls.join(" ")}`;
+    const key = `${of.pid} ${of.model} ${of.file} ${of.controls.join(" ")}`;
     if (key !== this.key) {
       this.key = key;
       this.title.textContent = of.model;
@@ -42,6 +44,7 @@ export class Controls {
     this.card = card;
     announce("labels", { ...state.labels, ...Object.fromEntries((card.controls ?? []).map((one) => [one.name, one.label ?? one.name])) });
     this.about.textContent = card.description ?? "";
+    this.gestures.show(card);
     this.#build(names);
     this.#knobs(state.status.patch);
   }
@@ -64,10 +67,18 @@ export class Controls {
     this.rows.replaceChildren(...this.made.map((one) => one.element));
     const plane = this.card?.plane;
     this.plane = plane ? new Plane(plane.map((name) => ({ name, label: cards[name]?.label ?? name })),
-      (name) => state.status.patch.knobs[name] ?? cards[name]?.default ?? 0.5) : null;
+      (name) => state.status.patch.knobs[name] ?? cards[name]?.default ?? 0.5, this.card.map, () => this.#away(plane)) : null;
     this.places = plane?.map((name) => names.indexOf(name));
     this.map.replaceChildren(...(this.plane ? [this.plane.element] : []));
     if (now[this.slot]) this.#move(now[this.slot].controls);
+  }
+
+  /** How far the chosen gesture itself lies from the middle of the map, as far as the controls only bend it. */
+  #away(plane) {
+    const { knobs, drives } = state.status.patch, { gestures = [], controls = [], map } = this.card;
+    const chooser = controls.find((one) => one.kind === "gesture"), knob = knobs[chooser?.name] ?? chooser?.default ?? 0;
+    const own = map?.gestures[Math.min(gestures.length - 1, Math.floor(knob * gestures.length))] ?? [0.5, 0.5];
+    return plane.map((name, i) => (1 - (drives[name] ?? 0)) * (own[i] - 0.5));
   }
 
   #knobs(patch) {
