@@ -52,8 +52,13 @@ class Key:
                 "range": isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))}[self.kind]
         numbers = value if self.kind == "range" else [value] if self.kind in ("number", "whole") else []
         if not fits or not all(self.low <= n <= self.high for n in numbers) or (self.kind == "range" and value[0] > value[1]):
-            raise RecipeError(f"{where} is {str(value)[:60]}; it must be {self.limits()}")
+            raise RecipeError(f"{where} is {_shown(value)}; it must be {self.limits()}")
         return {"number": float, "whole": int}.get(self.kind, lambda v: v)(value)
+
+
+def _shown(value) -> str:
+    """A wrong value in a line of an error, however long it is and whatever is in it."""
+    return " ".join(str(value).split())[:60] or repr(value)
 
 
 def _is_number(value) -> bool:
@@ -160,11 +165,11 @@ def _section(name: str, given, keys: dict[str, Key]) -> dict:
     if given is None:
         given = {}
     if not isinstance(given, dict):
-        raise RecipeError(f"{name} is {str(given)[:60]!r}; it must be keys with values")
+        raise RecipeError(f"{name} is {_shown(given)}; it must be keys with values")
     dot = f"{name}." if name else ""
     for key in given:
         if key not in keys:
-            raise RecipeError(f"unknown key {dot}{key}: {nearest(key, keys)}")
+            raise RecipeError(f"unknown key {dot}{_shown(key)}: {nearest(key, keys)}")
     full = {}
     for key, declared in keys.items():
         value = given.get(key)
@@ -184,12 +189,12 @@ def complete(given) -> dict:
     sections = [name for name in KEYS if name] + ["engine"]
     for key in given:
         if key not in sections and key not in KEYS[""]:
-            raise RecipeError(f"unknown key {key}: {nearest(key, [*KEYS[''], *sections])}")
+            raise RecipeError(f"unknown key {_shown(key)}: {nearest(key, [*KEYS[''], *sections])}")
     recipe = _section("", {key: value for key, value in given.items() if key not in sections}, KEYS[""])
     engine = given.get("engine") or {}
     kind = engine.get("kind", "noise-band") if isinstance(engine, dict) else None
     if kind not in ENGINES:
-        raise RecipeError(f"engine.kind is {kind!r}; it must be one of {', '.join(ENGINES)}")
+        raise RecipeError(f"engine.kind is {_shown(kind)}; it must be one of {', '.join(ENGINES)}")
     recipe["engine"] = _section("engine", {"kind": kind} | engine, engine_keys(kind))
     for name in sections[:-1]:
         recipe[name] = _section(name, given.get(name), KEYS[name])
@@ -211,7 +216,7 @@ def _check_together(recipe: dict) -> None:
     gestures = recipe["data"]["gestures"]
     count = isinstance(gestures, int) and not isinstance(gestures, bool) and 1 <= gestures <= 64
     if not (gestures == "auto" or count or isinstance(gestures, dict)):
-        raise RecipeError(f"data.gestures is {str(gestures)[:60]!r}; it must be auto, a number from 1 to 64, or name: recording for each")
+        raise RecipeError(f"data.gestures is {_shown(gestures)}; it must be auto, a number from 1 to 64, or name: recording for each")
 
 
 def read_recipe(path) -> dict:

@@ -1,4 +1,7 @@
-"""A tiny run from a folder of sounds to a file that plays, by the same commands as a real one."""
+"""`neurorack train`, from sounds to a model that plays, by the same commands as a real run."""
+
+import json
+import signal
 
 import numpy as np
 import pytest
@@ -8,109 +11,176 @@ import yaml
 torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
+from neurorack import cli
 from neurorack.engine import Model
 from neurorack.lab import data, evaluate, export, train
-from neurorack.lab.descriptors import crop_curves, curves
+from neurorack.lab.recipe import complete, read_recipe
+from neurorack.lab.train import checkpoint, loop
+from neurorack.library import entries
+from tests.lab import runs
 from tests.lab.test_descriptors import noise_hit
 
 
-TINY = {"steps": 6, "batch": 2, "cycle_batch": 2, "frames": 48, "cycle_frames": 48, "width": 16, "checkpoint_every": 3}
-
-
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-    """A recipe with eight made-up hits of a fictitious licence."""
+def home(tmp_path_factory):
+    """A folder with a recipe, and a library of its own."""
     folder = tmp_path_factory.mktemp("tiny")
-    (folder / "sounds").mkdir()
-    for k in range(8):
-        hit = noise_hit(k, 14400, 0.03 + 0.01 * k, -1 + 0.25 * k)
-        soundfile.write(folder / "sounds" / f"hit{k}.wav", hit, 48000)
-    source = {"name": "made", "kind": "files", "package": "none", "path": str(folder / "sounds"), "files": ["*.wav"],
-              "licence": "CC0", "licences": ["CC0"]}
-    text = {"name": "tiny", "card": {"author": "Tests", "licence": "CC0", "version": "1", "description": "", "data": ""},
-            "train": TINY, "data": {"seconds": 0.3, "gesture_seconds": 0.3, "sources": [source],
-                                    "held_out": ["made/hit[67]"], "gestures": {"low": "made/hit0", "high": "made/hit5"}}}
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(text))
-    return folder / "recipe.yaml"
+    runs.recipe_file(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(folder / "data"))
+        yield folder
 
 
-def run(recipe, *more):
-    folder = recipe.parent
-    return train.main([str(recipe), "--work", str(folder / "work"), "--cache", str(folder / "cache"), "--curves", "8", *more])
+def run(folder, *more, source="recipe.yaml"):
+    """The command, in this process; returns its exit code."""
+    return cli.main(["train", str(folder / source), "--work", str(folder / "work"), "--cache", str(folder / "cache"), "--curves", "8",
+                     "--threads", "1", *more])
 
 
 @pytest.fixture(scope="module")
-def trained(recipe):
-    """The recipe, after one run."""
-    assert run(recipe) == 0
-    return recipe
+def trained(home):
+    """The folder after one run."""
+    assert run(home) == 0
+    return home
 
 
-def test_a_tiny_recipe_ends_in_a_model_that_plays(trained):
-    model = Model.load(trained.parent / "tiny.safetensors")
+def test_a_recipe_ends_in_a_model_that_plays(trained):
+    model = Model.load(trained / "tiny.safetensors")
     assert [g["name"] for g in model.card["gestures"]] == ["low", "high"]
-    gesture = np.array(model.tensor(model.card["gestures"][0]["tensor"]))
+    gesture = np.array(model.tensor(model.card["gestures"][0]["tensor"]), np.float32)
     audio = model.program("decode", block_frames=64).stream(gesture)
     assert np.isfinite(audio).all() and 0.001 < np.abs(audio[:4800]).max() < 4
     assert min(export.agreement_db(model).values()) > 90
     assert model.card["measured"]["control"]["all_five"]["loudness"] > 0.85      # by construction, trained or not
-    assert "CC0: 8 recordings" in (trained.parent / "LICENCES.md").read_text()
+    assert model.card["recipe"]["train"]["steps"] == 6
+    assert entries.entries()["tiny"].where == entries.OWN
+    assert "CC0: 8 recordings" in (trained / "LICENCES.md").read_text()
 
 
-def test_a_finished_run_is_not_trained_again(trained, capsys):
-    assert run(trained, "--out", str(trained.parent / "again.safetensors")) == 0
+def test_what_a_run_was_like_is_kept_beside_it(trained):
+    work = trained / "work" / "tiny"
+    rows = [json.loads(line) for line in (work / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 6 and any(row.get("losses", {}).get("spectral", 0) > 0 for row in rows)
+    assert -1 <= next(row for row in rows if "control" in row)["control"]["mean"] <= 1
+    previews = sorted(path.name for path in (work / "previews").iterdir())
+    assert previews == ["rebuilt-000006.flac", "recordings.flac", "swapped-000006.flac"]
+    sounds = [soundfile.read(work / "previews" / name)[0] for name in previews]
+    assert len({len(sound) for sound in sounds}) == 1 and all(np.abs(sound).max() > 0.01 for sound in sounds)
+
+
+@pytest.fixture
+def unmeasured(monkeypatch):
+    """Results are not measured: that takes longest."""
+    monkeypatch.setattr(evaluate, "bench_of", lambda model, clips: None)
+    monkeypatch.setattr(evaluate, "evaluate", lambda bench, count: {"curves": count})
+    monkeypatch.setattr(evaluate, "table", lambda figures: "not measured")
+
+
+def test_a_finished_run_is_not_trained_again(trained, capsys, unmeasured):
+    assert run(trained, "--out", str(trained / "elsewhere" / "again.safetensors"), "--no-add") == 0
     said = capsys.readouterr().out
-    assert "resumed at step 6" in said and "step 3:" not in said
-    once, again = (Model.load(trained.parent / f"{n}.safetensors") for n in ("tiny", "again"))
-    assert once.card["measured"] == again.card["measured"]
+    assert "resumed at step 6" in said and "spectral" not in said
+    once, again = (Model.load(trained / name) for name in ("tiny.safetensors", "elsewhere/again.safetensors"))
+    assert np.array_equal(once.tensor("decoder.head.weight"), again.tensor("decoder.head.weight"))
+    assert read_recipe(trained / "elsewhere" / "again.recipe.yaml") == read_recipe(trained / "recipe.yaml")
 
 
-def test_resuming_continues_the_very_same_run(recipe, tmp_path):
-    settings = train.read_recipe(recipe)
-    cache = data.prepare(settings, recipe.parent, recipe.parent / "cache", lambda line: None)
-    whole = train.Trainer(settings, cache, tmp_path / "whole")
-    whole.run(lambda line: None)
-    first = train.Trainer(settings, cache, tmp_path / "parts")
-    for _ in range(3):
-        first.train_step()
-    first.save()
-    second = train.Trainer(settings, cache, tmp_path / "parts")
-    second.resume(lambda line: None)
-    second.run(lambda line: None)
-    for a, b in zip(whole.decoder.parameters(), second.decoder.parameters()):
-        torch.testing.assert_close(a, b, rtol=0, atol=0)
+def test_a_folder_needs_nothing_else(home, capsys, unmeasured):
+    """One command; then again with more time, which goes on; the model of the first time lies in the library's trash."""
+    (home / "sounds" / "note.wav").write_text("not a sound")
+    assert run(home, "--steps", "2", "--engine", "noise-band", source="sounds") == 0
+    said = capsys.readouterr().out
+    assert "skipped note.wav" in said and said.splitlines()[-1] == "play it: neurorack play --model sounds"
+    kept = read_recipe(home / "work" / "sounds" / "recipe.yaml")
+    assert kept["engine"]["kind"] == "noise-band" and kept["data"]["sources"][0]["path"] == str(home / "sounds")
+    assert "sounds" in entries.entries()
+    assert run(home, "--steps", "3", source="sounds") == 0
+    said = capsys.readouterr().out
+    assert "resumed at step 2" in said and "neurorack models restore sounds" in said
+
+
+def test_sounds_with_a_pitch_get_harmonics(tmp_path):
+    """Engine auto listens: notes are told from noises."""
+    from neurorack.lab.train import made
+
+    for kind in ("notes", "noises"):
+        (tmp_path / kind).mkdir()
+        for k in range(4):
+            t = np.arange(24000) / 48000
+            note = 0.3 * sum(np.sin(2 * np.pi * h * 220 * 2 ** (k / 12) * t) / h for h in range(1, 6)) * np.exp(-3 * t)
+            soundfile.write(tmp_path / kind / f"{k}.wav", note if kind == "notes" else noise_hit(k), 48000)
+        draft = complete({"name": kind, "data": {"sources": [{"kind": "folder", "path": str(tmp_path / kind)}]}})
+        cache = data.prepare(draft, tmp_path, tmp_path / "cache", runs.quiet)
+        assert (data.pitched_share(data.Clips(cache, "train").audio) >= made.PITCHED_SHARE) == (kind == "notes")
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(home, tmp_path, capsys, monkeypatch):
+    whole = train.Trainer.train_step
+
+    def interrupted(trainer):
+        if trainer.step == 3:
+            signal.raise_signal(signal.SIGINT)
+        return whole(trainer)
+
+    monkeypatch.setattr(train.Trainer, "train_step", interrupted)
+    assert run(home, "--work", str(tmp_path), "--no-add") == 130
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1].startswith("stopped at step 4, which is saved; to go on: neurorack ")
+    assert checkpoint.read(tmp_path / "tiny")["step"] == 4
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)           # afterwards Ctrl-C is what it was before
+
+
+def test_looking_does_not_change_what_is_trained(home, tmp_path):
+    recipe = read_recipe(home / "recipe.yaml")
+    cache = data.prepare(recipe, home, home / "cache", runs.quiet)
+    watched = loop.Trainer(recipe, cache, tmp_path / "watched")
+    watched.run(runs.quiet)
+    alone = loop.Trainer(recipe, cache, tmp_path / "alone")
+    for _ in range(6):
+        alone.train_step()
+    assert runs.same_weights(watched, alone)
+
+
+@pytest.mark.parametrize("source, more, words", [
+    ("nothing", [], ["does not exist"]), ("sounds/hit0.wav", [], ["neither a folder nor a recipe"]), ("empty", [], ["empty", "no audio"]),
+    ("short", [], ["at least"]), ("text", [], ["no audio"]), ("recipe.yaml", ["--engine", "harmonic"], ["--engine is for folders"]),
+    ("recipe.yaml", ["--steps", "0"], ["--steps", "at least 1"]), ("recipe.yaml", ["--minutes", "-1"], ["train.minutes", "from 0.01"]),
+    ("recipe.yaml", ["--name", "../x"], ["'../x'"]), ("recipe.yaml", ["--threads", "0"], ["--threads is 0"]), ("typo.yaml", [], ["train.stpes", "steps"]),
+    ("recipe.yaml", ["--seed", "5", "--no-add"], ["other settings", "seed", "--fresh"]), ("recipe.yaml", ["--device", "cuda"], ["cuda"]),
+])
+def test_what_cannot_be_trained_ends_in_one_line(trained, capsys, source, more, words):
+    if more[:1] == ["--device"] and torch.cuda.is_available():
+        pytest.skip("there is such a device here")
+    for name in ("empty", "short", "text"):
+        (trained / name).mkdir(exist_ok=True)
+    soundfile.write(trained / "short" / "tick.wav", noise_hit(0)[:2400], 48000)
+    (trained / "text" / "a.wav").write_text("not a sound")
+    (trained / "typo.yaml").write_text(yaml.safe_dump(yaml.safe_load((trained / "recipe.yaml").read_text()) | {"train": {"stpes": 3}}))
+    assert run(trained, *more, source=source) == 2
+    said = capsys.readouterr().err
+    assert all(word in said for word in words) and said.count("\n") == 1
+    assert not (trained / "work" / source / "checkpoint.pt").exists()
+
+
+def test_a_name_that_is_taken_is_found_out_before_the_training(trained, tmp_path, capsys):
+    assert run(trained, "--work", str(tmp_path)) == 2
+    assert "there is a model 'tiny' in the library already" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_torch_one_line_names_the_remedy(capsys, monkeypatch):
+    from neurorack.lab import cli as lab_cli
+
+    monkeypatch.setattr(lab_cli, "find_spec", lambda name: None)
+    assert cli.main(["train", "anything"]) == 2
+    said = capsys.readouterr().err
+    assert "make lab" in said and said.count("\n") == 1
 
 
 def test_evaluate_prints_what_the_card_says(trained, capsys, tmp_path):
     out = tmp_path / "figures.json"
-    code = evaluate.main([str(trained.parent / "tiny.safetensors"), "--cache", str(trained.parent / "cache"), "--curves", "8",
-                          "--json", str(out)])
-    figures = yaml.safe_load(out.read_text())
-    card = Model.load(trained.parent / "tiny.safetensors").card["measured"]
-    assert code == 0 and figures == {key: card[key] for key in figures}
+    assert cli.main(["evaluate", str(trained / "tiny.safetensors"), "--cache", str(trained / "cache"), "--curves", "8", "--json", str(out)]) == 0
+    figures, card = json.loads(out.read_text()), Model.load(trained / "tiny.safetensors").card["measured"]
+    assert figures["control"]["all_five"] == card["control"]["all_five"]
     assert "| all five at once |" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("change, word", [({"train": {"stpes": 3}}, "stpes"), ({"data": None, "name": None}, "name"),
-                                          ({"train": {"frames": 32, "cycle_frames": 64}}, "cycle_frames"),
-                                          ({"train": TINY | {"steps": 7}}, "other settings")])
-def test_a_wrong_recipe_ends_in_one_line(trained, capsys, change, word):
-    text = yaml.safe_load(trained.read_text()) | change
-    wrong = trained.parent / "wrong.yaml"
-    wrong.write_text(yaml.safe_dump({key: value for key, value in text.items() if value is not None}))
-    assert run(wrong) == 2
-    said = capsys.readouterr().err
-    assert word in said and said.count("\n") == 1
-
-
-def test_crops_are_measured_as_whole_clips_are(recipe):
-    settings = train.read_recipe(recipe)
-    clips = data.Clips(data.prepare(settings, recipe.parent, recipe.parent / "cache", lambda line: None), "train")
-    quantiles = train.fit_quantiles(clips, np.random.default_rng(0))
-    audio = torch.from_numpy(np.stack([clips.padded(k, 64 * 300) for k in range(4)]))
-    whole, starts = curves(audio, quantiles), np.array([0, 10, 40, 50])
-    crops = crop_curves(audio, quantiles, starts, 64, 32)
-    for row, crop, start in zip(whole, crops, starts):
-        inside = range(max(0, 32 - start), 96, 2)
-        torch.testing.assert_close(crop[inside], row[[start - 32 + i for i in inside]], rtol=0, atol=1e-4)
-        assert (crop[:max(0, 32 - start), 0] == -1.5).all() and (crop[:max(0, 32 - start), 1:] == 0).all()

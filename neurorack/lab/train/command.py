@@ -110,8 +110,9 @@ def _train(options, device, team, say, stop):
     trainer = Trainer(recipe, cache, work, device, team)
     stop.trainer = trainer
     trainer.resume(say)
-    say(f"training {recipe['name']}: {recipe['engine']['kind']}, {trainer.budget}, {len(trainer.clips)} clips, {torch.get_num_threads()} "
-        f"threads{f', {team.size} processes' if team.size > 1 else ''} on {device}; previews in {work / 'previews'}")
+    threads, processes = torch.get_num_threads(), f", {team.size} processes" if team.size > 1 else ""
+    say(f"training {recipe['name']}: {recipe['engine']['kind']}, {trainer.budget}, {len(trainer.clips)} clips, {device}, "
+        f"{threads} thread{'s' if threads > 1 else ''}{processes}; previews in {work / 'previews'}")
     if not trainer.run(say):
         say(f"stopped at step {trainer.step}, which is saved; to go on: {_again()}")
         return STOPPED

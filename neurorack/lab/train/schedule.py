@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-WARM_STEPS = 100
+WARM_STEPS, WARM_PART = 100, 0.02
 LAST_SHARE = 0.01
 
 
@@ -34,6 +34,6 @@ class Budget:
 
 
 def rate_factor(part, step):
-    """Learning rate over the recipe's: a warm-up of 100 steps, constant to the middle, then a cosine down to 1 %."""
+    """Learning rate over the recipe's: a warm-up of 100 steps or 2 % of a short run, constant to the middle, then a cosine down to 1 %."""
     fall = 1.0 if part < 0.5 else LAST_SHARE + (1 - LAST_SHARE) * (0.5 + 0.5 * math.cos(math.pi * (part - 0.5) / 0.5))
-    return min(1.0, (step + 1) / WARM_STEPS) * fall
+    return min(1.0, max((step + 1) / WARM_STEPS, part / WARM_PART)) * fall
