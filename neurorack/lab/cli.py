@@ -8,11 +8,12 @@ from pathlib import Path
 
 from ..errors import NeurorackError
 
-#: Commands whose module declares its options (`arguments(parser)`) and does the work (`run(options)`) itself: name → (module, help).
+TRAINING = ("torch", "scipy")
+#: Commands whose module declares its options (`arguments(parser)`) and does the work (`run(options)`) itself: name → (module, help, what it needs).
 ELSEWHERE = {
-    "evaluate": ("neurorack.lab.evaluate.command", "measure how well a model follows its controls"),
+    "evaluate": ("neurorack.lab.evaluate.command", "measure how well a model follows its controls", TRAINING),
+    "transfer": ("neurorack.lab.transfer", "play one sound's descriptors with the timbre of another", ()),
 }
-NEEDED = ("torch", "scipy")
 
 
 def register(commands) -> None:
@@ -35,14 +36,14 @@ def register(commands) -> None:
     train.add_argument("--curves", type=int, help="curves a protocol when the result is measured (default 512, of a folder 96)")
     train.add_argument("--fresh", action="store_true", help="begin again; the checkpoint there is kept aside")
     train.add_argument("--no-add", action="store_true", help="leave the library as it is")
-    for name, (module, text) in ELSEWHERE.items():
+    for name, (module, text, needs) in ELSEWHERE.items():
         later = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-        later.later = lambda parser, module=module: _module(module).arguments(parser)
+        later.later = lambda parser, module=module, needs=needs: _module(module, needs).arguments(parser)
 
 
-def _module(name: str):
+def _module(name: str, needs: tuple[str, ...] = TRAINING):
     """A module of the lab, loaded now. NeurorackError where what it needs is not installed."""
-    missing = [needed for needed in NEEDED if find_spec(needed) is None]
+    missing = [needed for needed in needs if find_spec(needed) is None]
     if missing:
         raise NeurorackError(f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed, and the lab needs "
                              f"{'it' if len(missing) == 1 else 'them'}: make lab")
@@ -51,8 +52,8 @@ def _module(name: str):
 
 def run(args) -> int:
     """Carry out one of the commands; returns the exit code."""
-    module = ELSEWHERE[args.command][0] if args.command in ELSEWHERE else "neurorack.lab.train.command"
-    return _module(module).run(args)
+    module, _, needs = ELSEWHERE.get(args.command, ("neurorack.lab.train.command", "", TRAINING))
+    return _module(module, needs).run(args)
 
 
 COMMANDS = ("train", *ELSEWHERE)
