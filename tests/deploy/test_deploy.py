@@ -34,21 +34,27 @@ def tree_copy(folder):
 
 
 @pytest.fixture(scope="module")
-def board():
-    """A board with a first release that plays."""
+def reached():
+    """A board that answers."""
     if why := boards.unavailable():
         pytest.skip(why)
     board = boards.make()
     try:
         board.start()
-        board.prepare()
-        first = board.deploy("--watch", "1", "--options", "--device null --board desk")
-        board.first_words = outcome(first)
-        assert first.returncode == 0, board.first_words
         yield board
     finally:
         board.stop()
         shutil.rmtree(board.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def board(reached):
+    """With a first release that plays."""
+    reached.prepare()
+    first = reached.deploy("--watch", "1", "--options", "--device null --board desk")
+    reached.first_words = outcome(first)
+    assert first.returncode == 0, reached.first_words
+    return reached
 
 
 def status(board):
@@ -63,22 +69,16 @@ def deployments_over(board):
     until(lambda: subprocess.run(["flock", "--nonblock", str(lock), "true"]).returncode == 0, SECONDS, "the end of the deployment")
 
 
-def test_dry_run_says_each_step_and_changes_nothing(tmp_path):
-    if why := boards.unavailable():
-        pytest.skip(why)
-    board = boards.make()
-    try:
-        board.start()
-        run = board.deploy("--dry-run", "--board", "pi", "--tune")
-        words = outcome(run)
-        assert run.returncode == 0, words
-        for step in ("send", "lay release", "Python environment", "core", "self-test", "--board pi", "switch", "watch", "go back", "tune"):
-            assert step in words, step
-        assert all(line.startswith("would: ") for line in words.splitlines())
-        assert not list(board.home.rglob("*"))
-    finally:
-        board.stop()
-        shutil.rmtree(board.folder, ignore_errors=True)
+def test_dry_run_says_each_step_and_changes_nothing(reached):
+    """On a board where there is nothing yet, unless this test is run again: it comes before the first deployment."""
+    before = set(reached.home.rglob("*"))
+    run = reached.deploy("--dry-run", "--board", "pi", "--tune")
+    words = outcome(run)
+    assert run.returncode == 0, words
+    for step in ("send", "lay release", "Python environment", "core", "self-test", "--board pi", "switch", "watch", "go back", "tune"):
+        assert step in words, step
+    assert all(line.startswith("would: ") for line in words.splitlines())
+    assert set(reached.home.rglob("*")) == before
 
 
 def test_the_first_one_plays_what_was_sent(board):
