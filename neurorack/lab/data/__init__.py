@@ -9,7 +9,7 @@ from .augment import PEAK, Batch, augment, draw_batch
 from .clips import Clips, trim, window
 from .f0 import harmonicity, pitched_share, track
 from .licences import licence_table
-from .prepare import prepare
+from .preparing import prepare
 from .reading import Unusable, to_mono
 from .sources import Recording, collect
 from .split import near_duplicates, side_of

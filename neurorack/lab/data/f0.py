@@ -208,7 +208,9 @@ def harmonicity(audio, pitch):
         tone, whole = _harmonic_power(spectrum, hertz[chosen], RATE_HZ / window)
         loud[chosen] = whole > 1e-9 * window ** 2 / 16
         ratio[chosen] = 10 * np.log10(np.maximum(tone, 1e-12) / np.maximum(whole - tone, 1e-12))
-    if loud.any():
+    if not loud.any():
+        ratio[:] = HARMONICITY_LIMITS_DB[0]
+    else:
         last = np.maximum.accumulate(np.where(loud, centres, -1))
         ratio = ratio[np.where(last < 0, np.argmax(loud), last)]
     curve = np.interp((np.arange(frames) + 1) / STEP, centres, ratio.clip(*HARMONICITY_LIMITS_DB))

@@ -100,12 +100,14 @@ def cut(audio, seconds, how):
     """Clips of a piece: [(first sample, audio, is it a window of a lasting sound?), …].
 
     how: "hits" from onset to onset, "windows" of `seconds`, "whole" one piece, "auto" hits where what follows the onsets
-    dies away (most of them fall by 20 dB before the next), windows where not.
+    dies away (most of them fall by 20 dB before the next) and for what is short and begins once, windows for the rest.
     """
     limit = int(seconds * RATE_HZ)
     if how == "whole":
         return [(0, audio, False)]
     starts = onsets(audio) if how != "windows" else []
+    if how == "auto" and len(audio) <= limit and len(starts) < 2:
+        return [(0, audio, False)]
     pieces = [(a, audio[a:b], False) for a, b in zip(starts, [*starts[1:], len(audio)])]
     if how == "auto" and pieces:
         dying = [_dies(piece[:2 * limit]) for _, piece, _ in pieces]

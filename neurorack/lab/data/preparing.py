@@ -39,10 +39,10 @@ class _Store:
 
     def add(self, clip, row, note):
         """Append one clip with its row; its pitch is measured here."""
-        clip.tofile(self.audio)
+        self.audio.write(clip.tobytes())      # tofile would not say that the disk is full
         if self.curves:
             pitch, voiced = f0.track(clip, note)
-            np.stack((pitch, f0.harmonicity(clip, pitch)), 1).astype(np.float32).tofile(self.curves)
+            self.curves.write(np.stack((pitch, f0.harmonicity(clip, pitch)), 1).astype(np.float32).tobytes())
             row = row | {"voiced": round(float(voiced.mean()) if len(voiced) else 0.0, 3)}
         self.rows.append(row | {"samples": len(clip)})
         self.heads.append(clip[:split.HEAD_SAMPLES].copy())
