@@ -40,9 +40,9 @@ class Key:
         """What may stand here, in words."""
         if self.kind in ("number", "whole", "range"):
             word = {"number": "a number", "whole": "a whole number", "range": "two numbers"}[self.kind]
-            return f"{word} from {self.low:g} to {self.high:g}"
+            return f"{word} from {self.low:.10g} to {self.high:.10g}"
         return {"choice": f"one of {', '.join(self.choices)}", "yes": "true or false", "text": "text", "map": "keys with values",
-                "list": "a list", "any": "anything"}[self.kind]
+                "list": "a list", "any": "as it says"}[self.kind]
 
     def check(self, where: str, value):
         """The value as its type. RecipeError with the limits."""
@@ -92,7 +92,7 @@ ENGINES = {
 KEYS = {
     "": {
         "name": Key("text", doc="name of the model"),
-        "seed": Key("whole", 1, 0, 2 ** 31, doc="of weights, crops and random curves"),
+        "seed": Key("whole", 1, 0, 1e9, doc="of weights, crops and random curves"),
         "conditioning": Key("choice", "concatenate", choices=("concatenate", "film"), doc="how controls enter the net: at its first layer or at every one"),
     },
     "card": {
