@@ -16,7 +16,7 @@ import numpy as np
 
 from neurorack.errors import ModelError
 from neurorack.gesture import MOST_GESTURES, Gestures, load_gestures, save_gestures
-from neurorack.gesture_shape import end_softly, sustain_region
+from neurorack.gesture_shape import end_softly, sustain_region, weighted_median
 
 PREFIX = "generator."
 POINTS = 48
@@ -110,6 +110,9 @@ class Generator:
         if nearest is not None:
             made[:, :self.conditions] += self._detail(nearest, len(made))
         made[:, 0] = np.clip(made[:, 0], *LOUDNESS_LIMITS)
+        if "pitch" in self.columns:      # in tune, whatever was learned
+            column = self.columns.index("pitch")
+            made[:, column] -= weighted_median(made[:, column], 10 ** (1.5 * made[:, 0]))
         for column, entry in enumerate(self.inputs[1:], 1):
             limit = (entry["low"], entry["high"]) if self.columns[column] == "pitch" else UNIT_LIMIT if column < self.conditions else LATENT_LIMIT
             made[:, column] = np.clip(made[:, column], *(limit if isinstance(limit, tuple) else (-limit, limit)))

@@ -32,6 +32,13 @@ def end_softly(table, rest_loudness: float, conditions: int, hop_seconds: float)
     return table
 
 
+def weighted_median(values, weights) -> float:
+    """The value in the middle of the weights."""
+    order = np.argsort(values, kind="stable")
+    middle = np.searchsorted(np.cumsum(np.asarray(weights)[order]), np.sum(weights) / 2)
+    return float(np.asarray(values)[order][min(middle, len(order) - 1)])
+
+
 def _smooth(values, frames: int) -> np.ndarray:
     """Moving mean over an odd number of frames, edges held."""
     half = max(1, frames // 2)

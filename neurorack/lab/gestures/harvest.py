@@ -7,7 +7,7 @@ from pathlib import PurePath
 import numpy as np
 import torch
 
-from ...gesture_shape import end_softly, sustain_region
+from ...gesture_shape import end_softly, sustain_region, weighted_median
 from ..descriptors import HOP, LOUDNESS_DB_PER_UNIT, RATE_HZ, SLOW_WINDOW, clip_rows, loudness_to_db
 from ..layout import HARMONICITY_DB_PER_UNIT, HARMONICITY_ZERO_DB
 from ..recipe import RecipeError
@@ -56,9 +56,7 @@ def _relative(table, layout, hop):
     region = sustain_region(loudness_to_db(rows[:, 0]), pitch, harmonicity, hop / RATE_HZ)
     where = slice(region[0], region[1] + 1) if region else slice(None)
     weight = weights(rows[where, 0]) * np.clip((harmonicity[where] + 20) / 40, 0.01, 1)
-    order = np.argsort(pitch[where], kind="stable")
-    middle = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
-    note = float(pitch[where][order][min(middle, len(order) - 1)])
+    note = weighted_median(pitch[where], weight)
     table[:, layout.column("pitch")] -= note
     return note, region
 
