@@ -76,7 +76,7 @@ def test_loudness_of_a_steady_tone_is_its_level_without_ripple(hertz):
 
 
 def test_a_clip_is_loud_from_its_first_frame():
-    curve = d.curves(torch.from_numpy(noise_hit(5))[None], d.QuantileMap.fit(np.random.default_rng(0).random((200, 4))))[0]
+    curve = d.clip_rows(torch.from_numpy(noise_hit(5))[None], None, None, d.QuantileMap.fit(np.random.default_rng(0).random((200, 4))))[0]
     assert float(curve[0, 0]) > float(curve[:, 0].max()) - 0.2
 
 

@@ -22,7 +22,9 @@ _LATER = {
     "spectra": ("_TABLES", "loudness_db", "spectral", "spectral_from_power", "split_bands", "bin_tables"),
     "normalise": ("GivenCentroid", "MinMax", "QuantileMap", "fit_normaliser", "from_card"),
     "rows": ("clip_rows", "crop_rows", "harmonicity_to_unit", "hold_quiet", "measure", "unit_to_harmonicity"),
-    "before": ("crop_curves", "curves"),
+    "tone": ("harmonicity_db",),
+    "attack": ("attack_time",),
+    "roughness": ("roughness_asper",),
 }
 _HOME = {name: module for module, names in _LATER.items() for name in names}
 
