@@ -31,7 +31,7 @@ class Bench:
         self.rest = torch.tensor(layout.rest if rest is None else rest, dtype=torch.float32)
         self.samples = FRAMES * HOP
         self.audio = torch.from_numpy(np.stack([clips.padded(k, self.samples) for k in range(len(clips))]))
-        self.curves = clip_rows(self.audio, None, None, self.space)
+        self.curves = torch.cat([clip_rows(some, None, None, self.space) for some in self.audio.split(CHUNK)])
         self.pitch = _padded(clips.pitch) if layout.pitched else None
         self.extras = self._extras()
         with torch.no_grad():

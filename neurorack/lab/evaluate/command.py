@@ -24,7 +24,7 @@ class EvaluateError(NeurorackError, ValueError):
 def arguments(parser):
     """Declare the options of the command on an argparse parser."""
     parser.add_argument("model", type=Path, help="model file of the lab")
-    parser.add_argument("--recipe", type=Path, help="its recipe (default: recipe.yaml beside it)")
+    parser.add_argument("--recipe", type=Path, help="its recipe (default: MODEL.recipe.yaml, else recipe.yaml, beside it)")
     parser.add_argument("--cache", type=Path, default=Path(".data"), help="folder of prepared data (default .data)")
     parser.add_argument("--curves", type=int, default=512, help="curves per protocol and draw (default 512; 64 for a quick look)")
     parser.add_argument("--seeds", type=int, default=3, help="draws of the curves (default 3)")
@@ -65,6 +65,15 @@ def measured(model, clips, curves, seeds):
     return figures | ({"loudness_lufs": demo_loudness(model, tables)} if tables else {}), bench
 
 
+def recipe_of(options):
+    """The path of the model's recipe. EvaluateError where there is none."""
+    places = [options.recipe] if options.recipe else [options.model.with_suffix(".recipe.yaml"), options.model.parent / "recipe.yaml"]
+    for path in places:
+        if path.exists():
+            return path
+    raise EvaluateError(f"{places[-1]} does not exist: name the model's recipe by --recipe")
+
+
 def run(options):
     """The command: prints the table; returns the exit code."""
     for name, least in (("curves", 8), ("seeds", 1)):
@@ -73,11 +82,8 @@ def run(options):
     torch.set_num_threads(1)
     baselines = read_baselines(options.baseline)
     model = Model.load(options.model)
-    beside = options.recipe or options.model.parent / "recipe.yaml"
-    if not beside.exists():
-        raise EvaluateError(f"{beside} does not exist: name the model's recipe by --recipe")
-    recipe = read_recipe(beside)
-    clips = data.Clips(data.prepare(recipe, beside.parent, options.cache), "held-out")
+    path = recipe_of(options)
+    clips = data.Clips(data.prepare(read_recipe(path), path.parent, options.cache), "held-out")
     figures, bench = measured(model, clips, options.curves, options.seeds)
     if options.json:
         write(options.json, json.dumps(figures, indent=1) + "\n")

@@ -63,6 +63,15 @@ def together(parts):
     return whole
 
 
+def opinions(bench, asked, index, extras):
+    """What the second code says of curves, and how far both codes agree on these sounds and on the recordings."""
+    sounds, own = zip(*((audio.numpy(), measure(audio, bench.space).numpy()) for _, audio in bench.sounds(asked, index, extras)))
+    sounds = np.concatenate(sounds)
+    return {"second_opinion": second_opinion(asked.numpy(), sounds, QUIET),
+            "opinions_agree": {"recordings": second_opinion(bench.curves.numpy(), bench.audio.numpy(), QUIET),
+                               "unseen": second_opinion(np.concatenate(own), sounds, QUIET)}}
+
+
 def control(bench, count=512, seeds=3):
     """All protocols, `count` curves each and for each of `seeds` draws (of *single*: for each descriptor over all draws).
 
@@ -80,10 +89,7 @@ def control(bench, count=512, seeds=3):
             if title == "random_one":
                 kept.append(Followed(part.asked, part.got, told[1].numpy(), NAMES, ~told[3], QUIET))
             if title == "unseen" and k == 0:
-                sound = torch.cat([audio for _, audio in bench.sounds(*told[:3])])
-                out["second_opinion"] = second_opinion(told[0].numpy(), sound.numpy(), QUIET)
-                out["opinions_agree"] = {"recordings": second_opinion(bench.curves.numpy(), bench.audio.numpy(), QUIET),
-                                         "unseen": second_opinion(measure(sound, bench.space).numpy(), sound.numpy(), QUIET)}
+                out |= opinions(bench, *told[:3])
         whole = together(parts)
         out[title] = whole.figures() | {"by_seed": [part.figures(2)["spearman"] for part in parts]}
         if kept:
