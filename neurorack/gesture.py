@@ -18,6 +18,7 @@ import numpy as np
 from neurorack import library
 from neurorack.engine import store
 from neurorack.errors import ModelError
+from neurorack.gesture_shape import finished
 from neurorack.voice.card import is_stretch
 
 SUFFIX = ".gestures.safetensors"
@@ -82,7 +83,7 @@ def load_gestures(model_path, inputs: int) -> tuple[Gestures, str | None]:
 def save_gestures(model_path, gestures: Gestures) -> Path:
     """Write the file beside a model, whole or not at all. Raises ``ModelError`` where it cannot be written."""
     path = gestures_path(model_path)
-    sustain = {name: list(rows) for name, rows in gestures.sustain.items() if name in gestures}
+    sustain = {name: list(rows) for name, rows in gestures.sustain.items() if rows and name in gestures}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         store.write(path, dict(gestures), {"neurorack_gestures": json.dumps(list(gestures)), "neurorack_sustain": json.dumps(sustain)})
@@ -112,8 +113,8 @@ def record_gesture(model_path, wav_path, name: str) -> Path:
         raise ModelError(f"{problem}, or remove that file")
     if name not in known and len(known) >= MOST_GESTURES:
         raise ModelError(f"{model_path}: has {len(known)} gestures, the most it can have; record over one of them")
-    known[name] = curve
-    known.sustain.pop(name, None)
+    known[name], held = finished(curve, model.card)
+    known.sustain |= {name: held}
     return save_gestures(model_path, known)
 
 

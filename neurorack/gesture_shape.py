@@ -75,3 +75,31 @@ def sustain_region(level_db, pitch, harmonicity_db, hop_seconds: float) -> list[
         return None
     slope = np.polyfit(np.arange(first, last + 1) * hop_seconds, level[first:last + 1], 1)[0]
     return [int(first), int(last)] if slope > -STEEPEST_DB_PER_SECOND else None
+
+
+def count_from_note(table, column: int, level_db, harmonicity_db, hop_seconds: float) -> tuple[float, list[int] | None]:
+    """Makes a table's pitch, which stands in this column, relative to its note, in place: 0 sounds at C4.
+
+    The note is the median pitch, weighted by level and harmonicity, of where the gesture can be held, or of all of it. Returns it, in
+    octaves, and the rows where it can be held.
+    """
+    held = sustain_region(level_db, table[:, column], harmonicity_db, hop_seconds)
+    where = slice(held[0], held[1] + 1) if held else slice(None)
+    weight = 10 ** (level_db[where] / 20) * np.clip((harmonicity_db[where] + 20) / 40, 0.01, 1)
+    note = weighted_median(table[where, column], weight)
+    table[:, column] -= note
+    return note, held
+
+
+def finished(curve, card: dict) -> tuple[np.ndarray, list[int] | None]:
+    """A curve that a model's encoder heard in a sound, as a gesture of the models of the lab: with a soft end, its pitch counted from its
+    note, and where it can be held. Models whose first input is no loudness have none of this, and keep the curve as it is."""
+    entries = {entry["name"]: (column, entry) for column, entry in enumerate(card["inputs"])}
+    if next(iter(entries), "") != "loudness" or len(curve) < 4:
+        return curve, None
+    hop_seconds, table, held = card["hop_frames"] / card["sample_rate_hz"], np.array(curve, np.float32), None
+    if {"pitch", "harmonicity"} <= entries.keys():
+        told = [np.interp(table[:, entries[name][0]], [-1, 1], entries[name][1]["knots"]) for name in ("loudness", "harmonicity")]
+        held = count_from_note(table, entries["pitch"][0], *told, hop_seconds)[1]
+    conditions = next((column for name, (column, _) in entries.items() if name[:1] == "z" and name[1:].isdigit()), len(entries))
+    return end_softly(table, entries["loudness"][1].get("rest", -1.5), conditions, hop_seconds), held

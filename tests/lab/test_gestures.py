@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
-from neurorack.gesture_shape import TAIL_SECONDS, end_softly, sustain_region      # noqa: E402
+from neurorack.gesture_shape import TAIL_SECONDS, end_softly, finished, sustain_region      # noqa: E402
 from neurorack.lab.descriptors import HOP, RATE_HZ, QuantileMap      # noqa: E402
 from neurorack.lab.gestures import card_entries, diverse, harvest      # noqa: E402
 from neurorack.lab.gestures.harvest import short_name      # noqa: E402
@@ -93,6 +93,17 @@ def test_what_falls_steadily_or_wanders_or_is_noise_cannot_stay():
     assert sustain_region(flat, rows / 750, steady, HOP_SECONDS) is None                          # an octave a second
     first, last = sustain_region(np.where(rows < 700, -30.0, 0.0), flat, steady, HOP_SECONDS)     # the loud half
     assert abs(first - 700) < 30 and last == 1499
+
+
+def test_what_an_encoder_heard_becomes_a_gesture_too():
+    heard = np.zeros((900, PITCHED.width), np.float32)
+    heard[:, 0] = np.interp(np.arange(900), [0, 20, 700, 899], [-1, 0.5, 0.5, 0.2])
+    heard[:, 5], heard[:, 6] = 0.8, 1.25 + 0.01 * np.sin(np.arange(900) / 20)
+    inputs = [{"name": name, "rest": rest, "knots": {"loudness": [-66, -6], "harmonicity": [-20, 30]}.get(name)} for name, rest in zip(PITCHED.names, PITCHED.rest)]
+    card = {"inputs": inputs, "hop_frames": 64, "sample_rate_hz": 48000}
+    table, held = finished(heard, card)
+    assert len(table) == 901 and table[-1, 0] == -1.5 and abs(np.median(table[:, 6])) < 0.005 and held[0] < 60 and 680 < held[1] < 810
+    assert finished(heard, {**card, "inputs": [{"name": f"latent {k}"} for k in range(15)]}) == (pytest.approx(heard), None)
 
 
 def test_gestures_chosen_by_themselves_differ_and_have_the_names_of_their_files():

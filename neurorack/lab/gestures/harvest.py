@@ -7,9 +7,8 @@ from pathlib import PurePath
 import numpy as np
 import torch
 
-from ...gesture_shape import end_softly, sustain_region, weighted_median
-from ..descriptors import HOP, LOUDNESS_DB_PER_UNIT, RATE_HZ, SLOW_WINDOW, clip_rows, loudness_to_db
-from ..layout import HARMONICITY_DB_PER_UNIT, HARMONICITY_ZERO_DB
+from ...gesture_shape import count_from_note, end_softly
+from ..descriptors import HOP, LOUDNESS_DB_PER_UNIT, RATE_HZ, SLOW_WINDOW, clip_rows, loudness_to_db, unit_to_harmonicity
 from ..recipe import RecipeError
 from .select import diverse
 
@@ -49,26 +48,15 @@ def weights(loudness):
     return 10 ** (np.asarray(loudness, np.float64) * LOUDNESS_DB_PER_UNIT / 20)
 
 
-def _relative(table, layout, hop):
-    """Counts a pitched table's pitch from its note, in place: 0 sounds at C4. Returns the note in octaves and where it can stay."""
-    rows = table.numpy()
-    pitch, harmonicity = rows[:, layout.column("pitch")], HARMONICITY_ZERO_DB + HARMONICITY_DB_PER_UNIT * rows[:, layout.column("harmonicity")]
-    region = sustain_region(loudness_to_db(rows[:, 0]), pitch, harmonicity, hop / RATE_HZ)
-    where = slice(region[0], region[1] + 1) if region else slice(None)
-    weight = weights(rows[where, 0]) * np.clip((harmonicity[where] + 20) / 40, 0.01, 1)
-    note = weighted_median(pitch[where], weight)
-    table[:, layout.column("pitch")] -= note
-    return note, region
-
-
 def gesture_of(clips, index, encoder, normaliser, layout, rest, hop=HOP):
     """One clip as a gesture: (row, float32 [frames, layout.width]). The row is the clip's, with its note as `octaves` above C4 and
     `sustain` where the layout is pitched. It ends at rest's loudness, softly."""
-    table, row = clip_table(clips, index, encoder, normaliser, layout, hop), dict(clips.rows[index])
+    table, row = clip_table(clips, index, encoder, normaliser, layout, hop).numpy(), dict(clips.rows[index])
     if layout.pitched:
-        row["octaves"], region = _relative(table, layout, hop)
-        row |= {"sustain": region} if region else {}
-    return row, end_softly(table.numpy(), float(rest[0]), len(layout.conditions), hop / RATE_HZ)
+        harmonicity_db = unit_to_harmonicity(table[:, layout.column("harmonicity")])
+        row["octaves"], held = count_from_note(table, layout.column("pitch"), loudness_to_db(table[:, 0]), harmonicity_db, hop / RATE_HZ)
+        row |= {"sustain": held} if held else {}
+    return row, end_softly(table, float(rest[0]), len(layout.conditions), hop / RATE_HZ)
 
 
 def short_name(text, taken=()):
