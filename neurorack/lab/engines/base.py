@@ -55,6 +55,7 @@ class Engine(nn.Module):
     """
 
     kind, hop, history = "", HOP, 0
+    loudness_weight = 0.0       # of loudness in the descriptor cycle: engines that set the level by construction need none
 
     def __init__(self, layout, **options):
         super().__init__()

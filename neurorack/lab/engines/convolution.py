@@ -29,7 +29,7 @@ NOISE_BIAS = -3.0           # noise begins low: softplus(-3) = 0.05
 PEAK = {"gain": 8.0, "gate": 1.0}     # where the sound is bent, before its level
 GATE_SLOPE = 10.0           # the gate opens between loudness -1 and -0.9
 LEVEL_BIAS, LEVEL_LIMITS = -3.0, (-12.0, 1.0)     # of the natural logarithm of the net's own level
-LATENT_LIMIT = 1e6          # none to speak of
+LATENT_LIMIT = 32.0         # standard deviations
 SEED = 0x5EED0000
 
 
@@ -184,10 +184,12 @@ class ConvolutionEngine(base.Engine):
     width: channels of the last stage, twice as many at each before. conditioning: "concatenate" (controls enter the first layer, as in
     RAVE and its descendants) or "film" (every stage besides). noise: at "every" stage, at the "last" (in the bands alone) or "none".
     loudness: "gain" (the net makes a sound of level about 1 that is brought to the asked level) or "gate" (the net makes the level
-    itself, by a factor for all bands as in RAVE, and is shut off at rest). attenuation_db: of the bank. harmonics: of a pitched layout's excitation.
+    itself, by a factor for all bands as in RAVE, and is shut off at rest). attenuation_db: of the bank. harmonics: of a pitched
+    layout's excitation.
     """
 
     kind = "convolution"
+    loudness_weight = 2.0
 
     def __init__(self, layout, width=24, ratio=256, conditioning="concatenate", noise="every", loudness="gain", attenuation_db=60.0,
                  harmonics=40):

@@ -105,7 +105,7 @@ class Trainer:
             z = z[:, :history + self.cycle_frames]
         before = asked[:, :1].expand(-1, history, -1)
         audio = self.engine.play(self.joined(torch.cat((before, asked), 1), z), self.rng)
-        return losses.cycle_loss(audio, asked, self.normaliser, self.engine.hop)
+        return losses.cycle_loss(audio, asked, self.normaliser, self.engine.hop, self.engine.loudness_weight)
 
     def draw(self):
         """A batch on the device: (batch with whole clips, the crops' audio [count, samples], rows of the crops)."""

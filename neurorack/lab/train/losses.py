@@ -95,20 +95,21 @@ def spectral_loss(audio, target):
     return _Spectral.apply(audio, target)
 
 
-def cycle_loss(audio, asked, normaliser, hop=HOP):
+def cycle_loss(audio, asked, normaliser, hop=HOP, loudness=0.0):
     """Smooth-L1 between asked and re-measured centroid, bandwidth, sharpness and booming, where it is asked to be heard.
 
-    audio: [batch, frames·hop]; asked: [batch, frames, conditions].
+    audio: [batch, frames·hop]; asked: [batch, frames, conditions]. loudness: its weight, for engines that can miss what is asked.
     """
+    first, weights = (0, (loudness, *CYCLE_WEIGHTS)) if loudness else (1, CYCLE_WEIGHTS)
     stride = max(1, JUDGED_EVERY // hop)
     count = asked.shape[1] // stride
-    measured = measure(audio, normaliser, count, stride, hop)[..., 1:]
+    measured = measure(audio, normaliser, count, stride, hop)[..., first:]
     edge = -(-EDGE // (hop * stride))
     inside = slice(edge, count - edge)
     goal = asked[:, :count * stride:stride][:, inside]
     heard = (goal[..., :1] > QUIET).to(audio.dtype)
-    error = F.smooth_l1_loss(measured[:, inside], goal[..., 1:5], reduction="none", beta=CYCLE_BETA)
-    return (error * heard * torch.tensor(CYCLE_WEIGHTS, device=audio.device)).sum() / (heard.sum() * 4 + 1)
+    error = F.smooth_l1_loss(measured[:, inside], goal[..., first:5], reduction="none", beta=CYCLE_BETA)
+    return (error * heard * torch.tensor(weights, device=audio.device)).sum() / (heard.sum() * 4 + 1)
 
 
 def kl_loss(mean, log_var):
