@@ -25,6 +25,8 @@ FOLDERS = ("audio", "deploy", "drivers", "inputs", "library", "midi", "panel", "
 #: of these, those that listen: never two at once
 HEARD = ("audio", "drivers", "inputs", "midi", "patches", "play", "sources", "takes")
 HEARD_GROUP, OTHER_GROUP = "heard", "around"
+#: what computes longest, in this order, before all else that computes: files of few and long tests, of which none is to be the last
+LONGEST = ("lab", "importer", "voice")
 REPEATS = 2
 STALL_MS, INTERVAL_MS = 20.0, 5.0
 PRESSURE = 0.5
@@ -104,9 +106,17 @@ def group(path: Path) -> str:
     return HEARD_GROUP if any(f in HEARD for f in folders) else OTHER_GROUP if any(f in FOLDERS for f in folders) else str(path)
 
 
+def turn(path: Path) -> int:
+    """When a file's group has its turn, where two workers share them."""
+    groups = (HEARD_GROUP, OTHER_GROUP)
+    if (name := group(path)) in groups:
+        return groups.index(name)
+    return len(groups) + next((place for place, folder in enumerate(LONGEST) if path.parent.name == folder), len(LONGEST))
+
+
 class Beside:
     """Where pytest-xdist runs two workers: one takes the tests that listen to the sound or to the inputs, one after the other, the other what else takes
-    time; what only computes follows at a lower priority."""
+    time; what only computes follows at a lower priority, the longest first."""
 
     def __init__(self):
         self._lowered = False
@@ -116,11 +126,17 @@ class Beside:
         from xdist.scheduler import LoadScopeScheduling
 
         class Groups(LoadScopeScheduling):
-            """The largest group first."""
+            """In the order of the collection."""
 
             def _split_scope(self, nodeid: str) -> str:
                 return group(Path(nodeid.partition("::")[0]))
+        config.option.loadscopereorder = False
         return Groups(config, log)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config, items) -> None:
+        if hasattr(config, "workerinput"):
+            items.sort(key=lambda item: turn(item.path))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item) -> None:

@@ -19,7 +19,7 @@ class Own(Playing):
         places = {name: self.home / name.lower() for name in ("XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_DATA_HOME")}
         for place in places.values():
             place.mkdir(exist_ok=True)
-        super().__init__(folder, *options, env={**{name: str(place) for name, place in places.items()}, **(env or {})}, **more)
+        super().__init__(folder, *options, env={**{name: str(place) for name, place in places.items()}, **(env or {})}, panel=True, **more)
 
     @property
     def state(self) -> Path:

@@ -44,9 +44,11 @@ def open_menu(run):
     for _ in range(10):
         go_home(run)
         press(run)
-        time.sleep(0.6)
-        if shown(run).screen == "main":
-            return
+        end = time.monotonic() + 0.6
+        while time.monotonic() < end:
+            if shown(run).screen == "main":
+                return
+            time.sleep(0.01)
     goes_to(run, "main")
 
 

@@ -79,15 +79,19 @@ class Playing:
         card: a ``FakeCard``, or None for ``--device null``; ``device`` overrules both ("" gives none).
         env: more environment.
         page: with the page where the preferences say; else there is none without ``--web`` among the options.
+        panel: with the display's process, whose pictures nobody looks at in most tests; it is there as well where a page is.
     """
 
-    def __init__(self, folder, *options, card=None, device: str | None = None, env: dict | None = None, quiet: bool = False, page: bool = False):
+    def __init__(self, folder, *options, card=None, device: str | None = None, env: dict | None = None, quiet: bool = False, page: bool = False, panel: bool = False):
         self.folder, self.card = Path(folder), card
         self.report_path, self.log = self.folder / "report.json", self.folder / "stderr.txt"
         device = device if device is not None else "rig" if card else "null"
         command = [sys.executable, "-m", "neurorack", "play", "--report", str(self.report_path), *map(str, options)]
         command += ["--device", device] if device else []
-        command += [] if page or "--web" in options else ["--web", "none"]
+        if not page:
+            page = "--web" in options and options[options.index("--web") + 1] != "none"
+            command += [] if "--web" in options else ["--web", "none"]
+        command += [] if page or panel or "--display" in options else ["--display", "none"]
         self.env = {"XDG_STATE_HOME": str(self.folder / "state"), **os.environ, **(card.env if card else {}), **(env or {})}
         self.command = command + (["--quiet"] if quiet else [])
         self.began = time.monotonic()

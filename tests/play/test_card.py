@@ -122,7 +122,8 @@ def pitch(piece: np.ndarray, rate: int) -> float:
     return float(np.argmax(spectrum)) * rate / (1 << 16)
 
 
-@pytest.mark.parametrize("rate, block", [(44100, 128), (96000, 256), (48000, 32), (48000, 1024), (48000, 100), (44100, 480)])
+@pytest.mark.parametrize("rate, block", [pytest.param(44100, 128, marks=pytest.mark.soak), (96000, 256), (48000, 32), (48000, 1024),
+                                         pytest.param(48000, 100, marks=pytest.mark.soak), (44100, 480)])
 def test_every_rate_and_block(play, card, tone, tmp_path, rate, block):
     score = write_score(tmp_path / "score.yaml", 60, hits(60, 0.2))
     run = play("--model", tone, "--score", score, "--rate", rate, "--block", block, card=card).sounding()

@@ -16,7 +16,7 @@ from tests.play.offline import Watch
 from tests.play.runs import Playing, hits, onsets, until, write_score
 from tests.rig.card import FakeCard
 
-SECONDS, EVERY = 4.0, 0.1971
+SECONDS, EVERY = 3.0, 0.1971
 MOST_MEGABYTES = 250
 HEAVY = ("torch", "scipy", "numba", "llvmlite", "pandas", "onnx")
 
@@ -58,7 +58,7 @@ def session(request, tmp_path_factory) -> Session:
     write_tone(folder / "tone.safetensors")
     score = write_score(folder / "score.yaml", SECONDS, hits(SECONDS - 0.2, EVERY))
     shm_before = set(os.listdir("/dev/shm"))
-    with FakeCard(folder) as card, Playing(folder, "--model", folder / "tone.safetensors", "--score", score, "--block", block, "--record", folder / "take.wav", card=card) as run:
+    with FakeCard(folder) as card, Playing(folder, "--model", folder / "tone.safetensors", "--score", score, "--block", block, "--record", folder / "take.wav", card=card, panel=True) as run:
         watch = Watch(run.attach())
         run.sounding()
         until(lambda: run.rack.synth[0].triggers >= 3, 20, "the third hit")

@@ -44,7 +44,7 @@ def played_again(play, card, folder: Path, path: Path, board: Path, *options, hi
     return offline[frames[0] - 100:], heard[frames[0] - 100:], report
 
 
-@pytest.mark.parametrize("block", [64, 128])
+@pytest.mark.parametrize("block", [pytest.param(64, marks=pytest.mark.soak), 128])
 def test_a_network_with_memory_and_noise(play, card, tmp_path, board_file, block):
     network(tmp_path / "network.safetensors")
     offline, heard, report = played_again(play, card, tmp_path, tmp_path / "network.safetensors", board_file(cv={"noise_lsb": 0}), "--block", block, "--lead", 2048)
