@@ -66,6 +66,7 @@ def test_going_on_is_the_very_same_run(made, whole, tmp_path):
     assert all(bool((a == b).all()) for a, b in zip(second.adversaries.parameters, whole.adversaries.parameters))
 
 
+@pytest.mark.soak
 def test_a_killed_command_goes_on_from_its_last_step(made, tmp_path):
     """SIGKILL in the middle of the run; checkpoints at every step."""
     long = tmp_path / "long.yaml"
