@@ -91,7 +91,8 @@ class Trainer:
         for k, start in enumerate(starts):
             silent = max(0, history - int(start) * HOP // self.engine.hop)
             if silent and self.rng.random() < 0.5:
-                joined[k, :silent] = kept[int(self.rng.integers(len(rows))), history:history + silent]
+                at = min(history, rows.shape[1] - silent)
+                joined[k, :silent] = kept[int(self.rng.integers(len(rows))), at:at + silent]
             elif silent:
                 joined[k, :silent, first:] = 0
         return joined
