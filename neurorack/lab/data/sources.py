@@ -140,7 +140,8 @@ def _from_speech(source, recipe, log):
 #: kind: (reader, keys that must be there, keys that may be)
 KINDS = {
     "folder": (_from_folder, {"path"}, {"name", "cut", "licence", "holder"}),
-    "files": (_from_files, {"name", "package", "path", "files"}, {"skip", "copyright", "listed_in", "listed_as", "licences", "licence", "holder", "cut"}),
+    "files": (_from_files, {"name", "package", "path", "files"},
+              {"skip", "copyright", "listed_in", "listed_as", "licences", "licence", "holder", "cut"}),
     "soundfont": (_from_soundfont, {"name", "package", "path", "licence", "holder"}, {"kits", "programs", "hold", "release", "cut"}),
     "speech": (_from_speech, {"name", "voices", "pitches"}, {"sung", "spoken"}),
 }
@@ -160,7 +161,8 @@ def _check_values(source):
             raise RecipeError(f"{key} is {str(source[key])[:60]!r} in a source of kind {source['kind']}: it must be {words[wanted]}")
     for entry in [*source.get("kits", []), *source.get("programs", [])]:
         fits = isinstance(entry, dict) and entry.keys() == _ENTRY.keys() and all(isinstance(entry[k], kind) for k, kind in _ENTRY.items())
-        if not fits or len(entry["keys"]) != 3 or entry["keys"][2] == 0 or not all(isinstance(n, int) and 0 <= n <= 127 for n in entry["keys"] + entry["velocities"]):
+        numbers = entry["keys"] + entry["velocities"] if fits else []
+        if not fits or len(entry["keys"]) != 3 or entry["keys"][2] == 0 or not all(isinstance(n, int) and 0 <= n <= 127 for n in numbers):
             raise RecipeError(f"{str(entry)[:80]} in a SoundFont source: it must be name, program, keys: [lowest, highest, step] and "
                               "velocities: [1 to 127, …]")
 
