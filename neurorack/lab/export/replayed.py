@@ -114,19 +114,39 @@ class Replayed(nn.Module):
             *views, to, second = call.views
             if second is not None:
                 raise ModelError("a convolution with two results cannot be written as TorchScript")
-        value = _result(call, [None if view is None else _read(memory[view.buffer], view) for view in views], tuple(to.shape))
-        buffer = self.listing.buffers[to.buffer]
+        buffers = self.listing.buffers
+        read = lambda view: None if view is None else _read(memory[view.buffer], view, buffers[view.buffer].size)
+        value, buffer = _result(call, [read(view) for view in views], tuple(to.shape)), buffers[to.buffer]
         whole = to.offset == 0 and to.strides == dense_strides(to.shape) and math.prod(to.shape) == buffer.size
         if whole and buffer.kind != "state":
             memory[to.buffer] = value.reshape(-1)
             return
         if to.buffer not in memory:
             memory[to.buffer] = torch.zeros(buffer.size)
-        torch.as_strided(memory[to.buffer], to.shape, to.strides, to.offset).copy_(value.reshape(to.shape))
+        _read(memory[to.buffer], to, buffer.size).copy_(value.reshape(to.shape))
 
 
-def _read(flat, view):
-    """A view of a flat tensor; torch has no negative strides, so what goes backwards is turned round."""
+def _columns(view, size):
+    """(rows, width, first row, first column) where a view is columns of a matrix that fills a flat tensor, else None."""
+    if len(view.shape) < 2:
+        return None
+    width, last = view.strides[-2:]
+    rows, count = math.prod(view.shape[:-1]), view.shape[-1]
+    if last != 1 or width < count or size % width or view.offset % width + count > width:
+        return None
+    fits = tuple(view.strides[:-1]) == tuple(step * width for step in dense_strides(view.shape[:-1]))
+    return (rows, width, view.offset // width, view.offset % width) if fits else None
+
+
+def _read(flat, view, size):
+    """A view of a flat tensor (of `size` numbers) by plain slices where they do; torch has no negative strides, so what goes backwards is turned round."""
+    if view.strides == dense_strides(view.shape):
+        return flat[view.offset:view.offset + math.prod(view.shape)].view(view.shape)
+    columns = _columns(view, size)
+    if columns is not None:
+        rows, width, row, column = columns
+        part = flat.view(-1, width)[row:row + rows, column:column + view.shape[-1]]
+        return part if len(view.shape) == 2 else part.unflatten(0, list(view.shape[:-1]))
     back = [k for k, step in enumerate(view.strides) if step < 0]
     first = view.offset + sum((view.shape[k] - 1) * view.strides[k] for k in back)
     found = torch.as_strided(flat, view.shape, [abs(step) for step in view.strides], first)

@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ...errors import ModelError
 from .. import engines
 from ..descriptors import RATE_HZ
 from .replayed import traced
@@ -54,34 +53,31 @@ class Follower(nn.Module):
         return rows.t()[None].expand(x.shape[0], -1, -1)
 
 
-class Exported(nn.Module):
-    """A model under nn~'s contract. decode: rows [batch, inputs, frames / hop] → audio [batch, 1, frames]; encode: the other way."""
+class Decoding(nn.Module):
+    """A model under nn~'s contract that can only decode: rows [batch, inputs, frames / hop] → audio [batch, 1, frames]."""
 
-    def __init__(self, stream, follower, card):
+    def __init__(self, stream, card):
         super().__init__()
-        self.stream, self.follower, width, hop = stream, follower, len(card["inputs"]), card["hop_frames"]
-        self.rate: int = RATE_HZ
-        names = [entry["name"] for entry in card["inputs"]]
-        for name, numbers in (("encode", [1, 1, width, hop]), ("decode", [width, hop, 1, 1]), ("forward", [1, 1, 1, 1])):
-            self.register_buffer(f"{name}_params", torch.tensor(numbers))
-        self.encode_input_labels, self.encode_output_labels = ["audio"], names
-        self.decode_input_labels, self.decode_output_labels = names, ["audio"]
-        self.forward_input_labels, self.forward_output_labels = ["audio"], ["audio"]
+        self.stream, self.width, self.hop, self.rate = stream, len(card["inputs"]), card["hop_frames"], RATE_HZ
+        self.names = [entry["name"] for entry in card["inputs"]]
+        self.methods = ["decode"]
+        self._declare("decode", (self.width, self.hop, 1, 1), self.names, ["audio"])
 
-    @torch.jit.export
-    def encode(self, x: torch.Tensor):
-        return self.follower(x)
+    def _declare(self, name, numbers, given, made):
+        self.register_buffer(f"{name}_params", torch.tensor(numbers))
+        setattr(self, f"{name}_input_labels", given)
+        setattr(self, f"{name}_output_labels", made)
 
     @torch.jit.export
     def decode(self, x: torch.Tensor):
         return self.stream(x)
 
     def forward(self, x: torch.Tensor):
-        return self.stream(self.follower(x))
+        return self.stream(x)
 
     @torch.jit.export
     def get_methods(self):
-        return ["encode", "decode", "forward"]
+        return self.methods
 
     @torch.jit.export
     def get_attributes(self):
@@ -93,11 +89,27 @@ class Exported(nn.Module):
         return self.rate
 
 
+class Whole(Decoding):
+    """A model that also follows a sound: encode is decode's counterpart, forward both one after the other."""
+
+    def __init__(self, stream, follower, card):
+        super().__init__(stream, card)
+        self.follower, self.methods = follower, ["encode", "decode", "forward"]
+        self._declare("encode", (1, 1, self.width, self.hop), ["audio"], self.names)
+        self._declare("forward", (1, 1, 1, 1), ["audio"], ["audio"])
+
+    @torch.jit.export
+    def encode(self, x: torch.Tensor):
+        return self.follower(x)
+
+    def forward(self, x: torch.Tensor):
+        return self.stream(self.follower(x))
+
+
 def scripted(model):
     """The scripted module of a model file of the lab (``neurorack.engine.Model``). ModelError for any other."""
-    if "encode" not in model.methods:
-        raise ModelError(f"{model.path}: it has no method encode; export it again from its run (neurorack train) with this version")
-    module = Exported(engines.of_model(model).stream_module(), Follower(model), model.card).eval()
+    stream = engines.of_model(model).stream_module()
+    module = (Whole(stream, Follower(model), model.card) if "encode" in model.methods else Decoding(stream, model.card)).eval()
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     return torch.jit.script(module)
