@@ -13,7 +13,7 @@ TRAINING = ("torch", "scipy")
 ELSEWHERE = {
     "evaluate": ("neurorack.lab.evaluate.command", "measure how well a model follows its controls", TRAINING),
     "export": ("neurorack.lab.export.command", "write a model as TorchScript, for nn~ and other hosts", TRAINING),
-    "export": ("neurorack.lab.export.command", "write a model as TorchScript, for nn~ and other hosts", TRAINING),
+    "gestures": ("neurorack.lab.gestures.command", "take a model's gestures, their generator and its map anew", TRAINING),
     "transfer": ("neurorack.lab.transfer", "play one sound's descriptors with the timbre of another", ()),
 }
 
