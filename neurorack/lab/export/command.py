@@ -9,6 +9,7 @@ def arguments(parser) -> None:
     """The options of `neurorack export`."""
     parser.add_argument("model", metavar="MODEL", help="a model of the library, or a .safetensors file")
     parser.add_argument("out", type=Path, metavar="OUT", help="the file to write, OUT.ts")
+    parser.add_argument("--decode-only", action="store_true", help="leave encode and forward out: a script that importers lift quickly")
 
 
 def run(options) -> int:
@@ -22,7 +23,7 @@ def run(options) -> int:
         raise NeurorackError(f"{options.out}: the output must end in .ts")
     check_target(options.out)
     model = Model.load(library.find(options.model))
-    path = export_torchscript(model, options.out)
-    methods = ", ".join(f"{name} {method.in_channels} to {method.out_channels}" for name, method in model.methods.items())
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {methods}, forward 1 to 1, {model.card['sample_rate_hz']} Hz, rows of {model.card['hop_frames']} samples")
+    methods = export_torchscript(model, options.out, not options.decode_only)
+    print(f"{options.out}: {options.out.stat().st_size / 1e6:.1f} MB, {', '.join(methods)}; {model.card['sample_rate_hz']} Hz, "
+          f"{len(model.card['inputs'])} inputs, a row every {model.card['hop_frames']} samples")
     return 0

@@ -106,22 +106,27 @@ class Whole(Decoding):
         return self.stream(self.follower(x))
 
 
-def scripted(model):
-    """The scripted module of a model file of the lab (``neurorack.engine.Model``). ModelError for any other."""
+def scripted(model, encode=True):
+    """The scripted module of a model file of the lab (``neurorack.engine.Model``). ModelError for any other.
+
+    encode: with encode and forward, where the file can.
+    """
     stream = engines.of_model(model).stream_module()
-    module = (Whole(stream, Follower(model), model.card) if "encode" in model.methods else Decoding(stream, model.card)).eval()
+    whole = encode and "encode" in model.methods
+    module = (Whole(stream, Follower(model), model.card) if whole else Decoding(stream, model.card)).eval()
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     return torch.jit.script(module)
 
 
-def export_torchscript(model, path):
-    """Write the TorchScript file of a model, whole or not at all. Returns its path."""
+def export_torchscript(model, path, encode=True):
+    """Write the TorchScript file of a model, whole or not at all; encode as in `scripted`. Returns the methods it has."""
     path = Path(path)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        torch.jit.save(scripted(model), str(aside))
+        module = scripted(model, encode)
+        torch.jit.save(module, str(aside))
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
-    return path
+    return module.get_methods()
