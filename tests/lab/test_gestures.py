@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
+from neurorack.errors import NeurorackError      # noqa: E402
 from neurorack.gesture_shape import TAIL_SECONDS, end_softly, finished, sustain_region      # noqa: E402
 from neurorack.lab.descriptors import HOP, RATE_HZ, QuantileMap      # noqa: E402
 from neurorack.lab.gestures import card_entries, diverse, harvest      # noqa: E402
@@ -131,3 +132,31 @@ def test_diverse_ones_stand_for_their_groups():
     chosen = diverse(groups + rng.normal(0, 0.3, groups.shape), 4)
     assert sorted(map(tuple, groups[chosen])) == [(0, 0), (0, 9), (9, 0), (9, 9)]
     assert list(diverse(np.zeros((3, 2)), 8)) == [0, 1, 2]
+
+
+def test_a_finished_model_s_gestures_are_taken_anew(tmp_path, monkeypatch):
+    from neurorack.engine import Model
+    from neurorack.lab import data, encoder as encoders, engines, export
+    from neurorack.lab.export import card as cards
+    from neurorack.lab.gestures import command
+
+    layout, path = Layout(), tmp_path / "made.safetensors"
+    made = engines.make({"kind": "noise-band", "width": 16}, layout).eval()
+    heard = encoders.ClipEncoder(8).eval()
+    card = {"name": "made", "sample_rate_hz": RATE_HZ, "hop_frames": HOP, "inputs": cards.inputs(NORMALISER, layout, layout.rest), "controls": cards.controls(layout),
+            "gestures": [{"name": "old", "tensor": "gesture.old", "frames": 9}], "engine": made.settings, "encoder": heard.settings}
+    export.write(path, card, made, heard, NORMALISER, {"gesture.old": np.full((9, layout.width), -1.5, np.float32)})
+    sounds = clips_of(*[note(0.15 + 0.02 * k, 100.0 * 1.3 ** k, decay_db=20.0) for k in range(8)])
+    monkeypatch.setattr(data, "Clips", lambda cache, side: sounds)
+    monkeypatch.setattr(data, "prepare", lambda *given: tmp_path)
+    (tmp_path / "recipe.yaml").write_text("name: made\ndata: {gestures: {deep: set/sound a, high: set/sound h}, sources: [{name: s, kind: folder, path: .}]}\n")
+    options = SimpleNamespace(model=path, recipe=None, cache=tmp_path, keep=False, seed=1)
+    assert command.run(options) == 0
+    model = Model.load(path)
+    assert [entry["name"] for entry in model.card["gestures"]] == ["deep", "high"] and len(model.card["map"]["points"]) == 8
+    assert "generator" not in model.card and "gesture.old" not in model._store.shapes          # eight clips are too few for one
+    assert model.tensor("gesture.deep").shape[1] == layout.width and model.card["controls"][-1]["doc"].startswith("latent axis 2")
+    rows = np.tile(np.float32(layout.rest), (2, 1))
+    assert np.isfinite(model.program("decode", 128).run(rows)).all()
+    with pytest.raises(NeurorackError, match="--recipe"):
+        command.run(SimpleNamespace(**{**vars(options), "model": tmp_path / "elsewhere" / "m.safetensors"}))
