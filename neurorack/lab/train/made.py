@@ -63,12 +63,12 @@ def _drafted(name, source, options, home, say):
     return complete(draft)
 
 
-def may_be_added(name, out, work):
-    """Is the model to go into the library? Not where it lies there already or is of the factory bank.
+def may_be_added(name, home, out, work):
+    """Is the model to go into the library? Not where it lies there already, nor where its recipe is of the factory bank.
 
     RecipeError where another model has its name: this is found out before the training, not after.
     """
-    if any(files.inside(out.parent, folder) for folder in (library.FACTORY, files.own()) if folder is not None):
+    if files.inside(home, library.FACTORY) or files.inside(out.parent, files.own()):
         return False
     taken = entries.entries().get(names.check(name))
     if taken and taken.where == entries.OWN and not (work / checkpoint.NAME).exists():
