@@ -60,7 +60,7 @@ def test_the_script_keeps_the_contract(tmp_path, kind):
     engine, model, script = exported(kind, tmp_path)
     assert script.get_methods() == ["decode"] and script.get_attributes() == [] and script.get_sample_rate() == 48000
     assert script.decode_params.tolist() == [engine.layout.width, engine.hop, 1, 1]
-    assert list(script.decode_input_labels) == list(engine.layout.names)
+    assert list(script.decode_input_labels) == ["level", *engine.layout.names[1:]]
     with torch.inference_mode():
         for batch in (1, 4, 1):
             assert script.decode(torch.zeros(batch, engine.layout.width, 2048 // engine.hop)).shape == (batch, 1, 2048)
@@ -87,6 +87,6 @@ def test_the_importer_lifts_the_script_again(tmp_path, kind):
     lifted = lift(tmp_path / "x.ts", blocks=[512], into=tmp_path / "back.safetensors")
     assert lifted.plays == "lifted" and lifted.snr_db > 100
     back, rows = Model.load(tmp_path / "back.safetensors"), rows_of(engine, 256)
-    assert [entry["name"] for entry in back.card["inputs"]] == list(engine.layout.names)
+    assert [entry["name"] for entry in back.card["inputs"]] == ["level", *engine.layout.names[1:]]
     played = model.program("decode", block_frames=512).stream(rows)
     assert agreement_db(played, back.program("decode", block_frames=512).stream(rows)) > 60

@@ -16,6 +16,7 @@ from ..descriptors import RATE_HZ
 from .replayed import traced
 
 ENCODE_BLOCKS = (1024, 256, 64)     # an encode's block: the first of these times hop / 64 that divides the host's
+LABELS = {"loudness": "level"}      # hosts, our importer among them, take an input called loudness to be in dB
 
 
 class Blockwise(nn.Module):
@@ -59,7 +60,7 @@ class Decoding(nn.Module):
     def __init__(self, stream, card):
         super().__init__()
         self.stream, self.width, self.hop, self.rate = stream, len(card["inputs"]), card["hop_frames"], RATE_HZ
-        self.names = [entry["name"] for entry in card["inputs"]]
+        self.names = [LABELS.get(entry["name"], entry["name"]) for entry in card["inputs"]]
         self.methods = ["decode"]
         self._declare("decode", (self.width, self.hop, 1, 1), self.names, ["audio"])
 
