@@ -7,13 +7,14 @@ import torch
 
 from ..descriptors import HOP, NAMES, RATE_HZ
 from . import media, plots
-from .bench import STRIDE
+from .bench import FRAMES, STRIDE
 from .figures import TITLES, number
 from .protocol import QUIET, followed
 
 CURVES = 96                 # drawn anew for the plots
 EXAMPLES = (("unseen", "shapes training never draws"), ("swap", "curves of another clip"))
 CLIPS = 6
+FADE = ((FRAMES * HOP - torch.arange(FRAMES * HOP)) / 960.0).clamp(max=1.0)       # clips break off: 20 ms without a click
 
 STYLE = """
 :root { --ink: #20242a; --quiet: #6a717a; --paper: #ffffff; --panel: #f4f5f7; --line: #1f6fb4; --warm: #c8641e; color-scheme: light dark; }
@@ -37,7 +38,7 @@ svg { max-width: 100%; height: auto; }
 QUALITY = (
     ("log_mel_error_db", "log-mel error, held-out clips rebuilt", "dB",
      (("log_mel_error_of_noise_db", "other noise"), ("log_mel_error_of_silence_db", "silence"),
-      ("log_mel_error_of_another_clip_db", "another clip"))),
+      ("log_mel_error_of_another_clip_db", "another clip"), ("log_mel_error_above_60_db", "with a floor of -60 dB"))),
     ("log_mel_error_heard_db", "the same where the recording sounds", "dB",
      (("log_mel_error_of_noise_heard_db", "other noise"), ("log_mel_error_of_silence_heard_db", "silence"),
       ("log_mel_error_of_another_clip_heard_db", "another clip"))),
@@ -118,14 +119,15 @@ def _sounds(bench):
     """Held-out clips, rebuilt, and with their latent under another clip's curves: pictures and players."""
     index = bench.pick(min(CLIPS, len(bench.audio)))
     other = index.roll(1)
-    rebuilt = torch.cat([audio for _, audio in bench.sounds(bench.curves[index], index)])
-    swapped = torch.cat([audio for _, audio in bench.sounds(bench.curves[other], index, bench.extras[other])])
+    rebuilt = torch.cat([audio for _, audio in bench.sounds(bench.curves[index], index)]) * FADE
+    swapped = torch.cat([audio for _, audio in bench.sounds(bench.curves[other], index, bench.extras[other])]) * FADE
     out = []
     for k, clip in enumerate(index.tolist()):
         name, from_name = (bench.clips.rows[j]["name"] for j in (clip, int(other[k])))
         figures = "".join(f'<figure><figcaption>{escape(text)}</figcaption><img alt="spectrogram: {escape(text)}" src="{media.spectrogram(sound)}">'
                           f'<audio controls preload="none" src="{media.sound(sound)}"></audio></figure>'
-                          for text, sound in (("recording", bench.audio[clip].numpy()), ("rebuilt from its curves and latent", rebuilt[k].numpy()),
+                          for text, sound in (("recording", (bench.audio[clip] * FADE).numpy()),
+                                              ("rebuilt from its curves and latent", rebuilt[k].numpy()),
                                               (f"its latent, the curves of {from_name}", swapped[k].numpy())))
         out.append(f'<div class="clip"><b>{escape(name)}</b><div class="row">{figures}</div></div>')
     return "".join(out)

@@ -28,20 +28,20 @@ def mel_bands():
     return torch.tensor(np.clip(1 - np.where(away < 0, -away / left, away / right), 0, None), dtype=torch.float32)
 
 
-def log_mel(audio):
-    """Levels in dB of 80 mel bands, floor -80 dB, frames of 2048 samples (Hann) every 512: [batch, samples] → [batch, frames, 80].
+def log_mel(audio, floor_db=MEL_FLOOR_DB):
+    """Levels in dB of 80 mel bands, not below `floor_db` (-80), frames of 2048 samples (Hann) every 512: [batch, samples] → [batch, frames, 80].
 
     A sine of full scale in the middle of a band has about 0 dB.
     """
     window = torch.hann_window(MEL_WINDOW)
     spectrum = torch.stft(audio, MEL_WINDOW, MEL_HOP, window=window, return_complex=True, pad_mode="constant")
     power = (spectrum.abs() ** 2 / (MEL_WINDOW / 4) ** 2).transpose(1, 2) @ mel_bands()
-    return 10 * torch.log10(power + 10 ** (MEL_FLOOR_DB / 10))
+    return 10 * torch.log10(power + 10 ** (floor_db / 10))
 
 
-def log_mel_error_db(audio, target):
+def log_mel_error_db(audio, target, floor_db=MEL_FLOOR_DB):
     """Mean |Δ log-mel| in dB, over all bands and frames; and over the frames of target louder than -60 dB in some band."""
-    a, b = log_mel(audio), log_mel(target)
+    a, b = log_mel(audio, floor_db), log_mel(target, floor_db)
     away, heard = (a - b).abs(), (b.amax(-1, keepdim=True) > -60).float()
     return float(away.mean()), float((away * heard).sum() / (heard.sum() * MEL_BANDS).clamp(min=1))
 
@@ -113,7 +113,7 @@ def steps(bench, frames=1536, at=768):
     Times count from the first sample of the row that steps, with the model's own delay. frames, at: of 64 samples, a
     multiple of every row length up to 3072.
     """
-    index, rest, edge = torch.arange(len(bench.audio)), float(bench.rest[0]), at * 64
+    index, rest, edge = torch.arange(len(bench.audio)), bench.layout.rest[0], at * 64      # a drone's own rest sounds
     asked = bench.constant(frames, loudness=0.8)
     asked[:, :at, 0] = rest
     audio = bench.play(bench.rows(asked, index), late=True).numpy()
@@ -143,6 +143,7 @@ def likeness(bench):
                                   "_of_another_clip": (shuffled, bench.audio)}.items():
         everywhere, heard = log_mel_error_db(audio, target)
         out |= {f"log_mel_error{name}_db": round(everywhere, 2), f"log_mel_error{name}_heard_db": round(heard, 2)}
+    out["log_mel_error_above_60_db"] = round(log_mel_error_db(first, bench.audio, -60.0)[0], 2)
     others = [second, *(bench.rebuild(wait) for wait in OTHER_NOISE)]
     rises = np.array([[rise_ms(np.stack(sounds)), rise_ms(recording[None])]
                       for *sounds, recording in zip(*(each.numpy() for each in others), bench.audio.numpy())])
