@@ -70,27 +70,33 @@ def agreement(a, b):
     return {"pearson": round(float(pearsonr(a, b)[0]), 4), "spearman": round(float(spearmanr(a, b)[0]), 4), "values": len(a)}
 
 
+def framewise(key, pairs):
+    """Agreement of a value by frame over sounds, (ours, the judge's) each: frames above -60 dB, edges left out."""
+    both = [[], []]
+    for own, other in pairs:
+        inside = slice(2, len(own[key]) - 3)
+        heard = np.array(other["rms_db"])[:len(own[key])][inside] > -60
+        for kept, values in zip(both, (own[key], np.array(other[key])[:len(own[key])])):
+            kept.append(values[inside][heard])
+    a, b = (np.concatenate(kept) for kept in both)
+    if key == "rms_db":
+        return agreement(a, b) | {"median_error_db": round(float(np.median(np.abs(a - b))), 2)}
+    off = np.abs(np.log2(a / b))
+    return agreement(a, b) | {"median_error_octaves": round(float(np.median(off)), 4), "p95_error_octaves": round(float(np.quantile(off, 0.95)), 4)}
+
+
 def compared(judged):
-    """Figures for each descriptor, over synthetic and recorded sounds; framewise ones over frames above -60 dB, edges left out."""
+    """Figures for each descriptor, over synthetic and recorded sounds."""
     sounds = {**signals.made(), **signals.recorded()}
     mine = {name: ours(sound) for name, sound in sounds.items() if name in judged}
     figures = {}
+    groups = {"synthetic": [name for name in mine if name in signals.made()], "recorded": [name for name in mine if name not in signals.made()]}
     for key in ("centroid_hz", "bandwidth_hz", "rms_db"):
-        a, b = [], []
-        for name, own in mine.items():
-            inside = slice(2, len(own[key]) - 3)
-            theirs = np.array(judged[name][key])[:len(own[key])]
-            heard = np.array(judged[name]["rms_db"])[:len(own[key])][inside] > -60
-            a.append(own[key][inside][heard])
-            b.append(theirs[inside][heard])
-        a, b = np.concatenate(a), np.concatenate(b)
-        if key == "rms_db":
-            figures[key] = agreement(a, b) | {"median_error_db": round(float(np.median(np.abs(a - b))), 2)}
-        else:
-            off = np.abs(np.log2(a / b))
-            figures[key] = agreement(a, b) | {"median_error_octaves": round(float(np.median(off)), 4), "p95_error_octaves": round(float(np.quantile(off, 0.95)), 4)}
+        for group, names in groups.items():
+            if names:
+                figures[f"{key}, {group}"] = framewise(key, [(mine[name], judged[name]) for name in names])
     for key in ("sharpness_acum", "roughness_asper", "booming"):
-        for group, names in (("all", list(mine)), ("recorded", [n for n in mine if n not in signals.made()])):
+        for group, names in groups.items():
             usable = [n for n in names if np.isfinite(judged[n][key])]
             a, b = (np.array([values[n][key] for n in usable]) for values in (mine, judged))
             if len(usable) > 2:

@@ -1,5 +1,8 @@
 """Normalisers, rows of clips and crops, and the descriptors beyond the five."""
 
+import json
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -140,3 +143,23 @@ def test_roughness_passes_a_gradient_and_silence_has_none():
     assert value.shape == (1, 2) and torch.isfinite(sound.grad).all()
     assert float(d.roughness_asper(torch.zeros(1, 9600)).max()) < 1e-3
     torch.testing.assert_close(d.roughness_asper(0.01 * sound), value, rtol=0.05, atol=0.01)
+
+
+RESULTS = json.loads((Path(__file__).parents[2] / "benchmarks/results/descriptors.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", RESULTS["references"])
+def test_values_agree_with_those_other_libraries_gave(name):
+    """Centroid, bandwidth and level as librosa has them, sharpness and roughness near mosqito's, of stored synthetic sounds."""
+    sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+    import descriptor_signals
+
+    told, sound = RESULTS["references"][name], torch.from_numpy(descriptor_signals.made()[name])[None]
+    values = d.spectral(sound, 46, 16, first=0)[0, 2:-3].median(0).values.tolist()
+    centroid, bandwidth, sharp = 2 ** values[0], 2 ** values[1], values[2]
+    assert abs(centroid - told["centroid_hz"]) < 15 + 0.03 * told["centroid_hz"]
+    wide = np.hypot(told["bandwidth_hz"], 250)        # what our floor of -90 dB, which librosa has not, adds to a pure sound
+    assert abs(np.log2(bandwidth / wide)) < (0.45 if told["bandwidth_hz"] < 1000 else 0.02)
+    assert abs(float(d.loudness_db(sound)[0, 200:-200].median()) - told["rms_db"]) < 2.2
+    assert 0.5 < sharp / told["sharpness_acum"] < 5 if told["sharpness_acum"] < 1 else 0.5 < sharp / told["sharpness_acum"] < 1.6
+    assert abs(float(d.roughness_asper(sound[:, 14400:33600]).mean()) - told["roughness_asper"]) < 0.1 + 0.35 * told["roughness_asper"]
