@@ -110,7 +110,8 @@ def export(trainer, cache, path, count=512, log=print):
     write(path, card, engine, encoder, normaliser, tensors)
     log(evaluate.table(card["measured"]))
     size = path.stat().st_size
-    log(f"wrote {path}, {size / 1e6:.1f} MB" + (f"; a model of the factory has at most {MOST_BYTES / 1e6:g}: fewer or shorter gestures" if size > MOST_BYTES else ""))
+    large = f"; a model of the factory has at most {MOST_BYTES / 1e6:g}: take fewer or shorter gestures" if size > MOST_BYTES else ""
+    log(f"wrote {path}, {size / 1e6:.1f} MB{large}")
     return engine, encoder
 
 

@@ -139,7 +139,10 @@ def _columns(view, size):
 
 
 def _read(flat, view, size):
-    """A view of a flat tensor (of `size` numbers) by plain slices where they do; torch has no negative strides, so what goes backwards is turned round."""
+    """A view of a flat tensor of `size` numbers, by plain slices where they do.
+
+    torch has no negative strides: what goes backwards is turned round.
+    """
     if view.strides == dense_strides(view.shape):
         return flat[view.offset:view.offset + math.prod(view.shape)].view(view.shape)
     columns = _columns(view, size)
