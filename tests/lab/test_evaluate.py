@@ -105,7 +105,7 @@ def test_a_delay_is_taken_off_before_judging_and_counted_in_steps():
     steps = quality.steps(bench(late, delay=480))
     assert steps["first_sample"] == 480 and 9 < steps["loudness_step_ms"] < 13 and steps["silence_dbfs"] is None
     prompt = quality.steps(bench())
-    assert prompt["first_sample"] == 0 and prompt["loudness_step_ms"] < 2.5
+    assert prompt["first_sample"] == 0 and prompt["loudness_step_ms"] < 2.5 and prompt["centroid_step_ms"] is None
 
 
 def test_what_is_no_number_is_counted():

@@ -8,10 +8,9 @@ It is no certified loudness meter: it is there so that a model is not judged by 
 """
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from ..descriptors import HOP, NAMES, RATE_HZ
-from .statistics import rounded
+from .statistics import rounded, spearman
 
 SIZE, STEP = 2048, 512
 FULL_SCALE_DB, BOOM_HZ = 100.0, 280.0
@@ -70,4 +69,5 @@ def second_opinion(asked, audio, quiet=-0.8):
     got = np.concatenate([judge(sound, centres) for sound in audio])
     want = np.concatenate([each[centres // HOP - 1] for each in asked])
     heard = want[:, 0] > quiet
-    return {name: rounded(spearmanr(got[heard if d else slice(None), d], want[heard if d else slice(None), d])[0]) for d, name in enumerate(NAMES)}
+    part = lambda table, d: table[heard if d else slice(None), d]
+    return {name: rounded(spearman(part(got, d), part(want, d))) for d, name in enumerate(NAMES)}

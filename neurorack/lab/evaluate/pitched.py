@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from ..descriptors import unit_to_harmonicity
+from .statistics import rounded, spearman
 
 CLIPS = 32                  # tracked at most: the tracker is slow beside the engine
 QUIET = -0.8
@@ -52,16 +53,13 @@ def _judge(bench, asked, index, extras):
             lost, frames = lost + int((keep & ~voiced).sum()), frames + int(keep.sum())
             differences.append(float((harmonicity - level)[keep].mean()))
     cents = np.concatenate(cents) if cents else np.zeros(0)
-    told = lambda value, places: round(float(value), places) if np.isfinite(value) else None
-    return {"cents": told(np.median(cents) if len(cents) else np.nan, 1), "unvoiced": told(lost / max(frames, 1), 3),
-            "error": told(np.mean(differences) if differences else np.nan, 2),
-            "away": told(np.mean(np.abs(differences)) if differences else np.nan, 2)}
+    return {"cents": rounded(np.median(cents) if len(cents) else np.nan, 1), "unvoiced": rounded(lost / max(frames, 1)),
+            "error": rounded(np.mean(differences) if differences else np.nan, 2),
+            "away": rounded(np.mean(np.abs(differences)) if differences else np.nan, 2)}
 
 
 def _asked_harmonicity(bench, index):
     """Spearman of asked and heard harmonicity where it is drawn anew for each clip and held."""
-    from scipy.stats import spearmanr
-
     rng = np.random.default_rng(bench.seed)
     extras = bench.extras[index].clone()
     extras[..., 0] = torch.from_numpy(rng.uniform(-1, 1, (len(index), 1)).astype(np.float32))
@@ -72,5 +70,4 @@ def _asked_harmonicity(bench, index):
             if keep.sum() >= 16:
                 asked.append(extra[0, 0])
                 got.append(float(heard_pitch(sound, float(np.median(extra[keep, 1])))[2][keep].mean()))
-    rho = float(spearmanr(asked, got)[0]) if len(asked) > 3 else float("nan")
-    return {"harmonicity": round(rho, 3) if np.isfinite(rho) else None}
+    return {"harmonicity": rounded(spearman(np.array(asked), np.array(got))) if len(asked) > 3 else None}

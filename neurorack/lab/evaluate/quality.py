@@ -88,11 +88,14 @@ def short_centroid(audio, size=256, hop=16):
 
 
 def half_time_ms(track, hop, at):
-    """Time after sample `at` at which a stepped measurement [frames of `hop`] has gone half its way, in ms."""
+    """Time after sample `at` at which a stepped measurement [frames of `hop`] has gone half its way, in ms; None without a clear step."""
     step = at // hop
-    before, after = np.median(track[step // 2:step - 8]), np.median(track[step + (len(track) - step) // 2:])
+    early, late = track[step // 2:step - 8], track[step + (len(track) - step) // 2:]
+    before, after = np.median(early), np.median(late)
+    if abs(after - before) < 2 * (early.std() + late.std()) + 1e-12:
+        return None
     gone = (track[step - 8:] - before) / (after - before) >= 0.5
-    return (int(np.argmax(gone)) - 8) * hop * 1000 / RATE_HZ
+    return round((int(np.argmax(gone)) - 8) * hop * 1000 / RATE_HZ, 2)
 
 
 def decibels(amplitude):
@@ -120,7 +123,7 @@ def steps(bench, frames=1536, at=768):
     quiet = float(np.abs(audio[:, :edge]).max())
     level = np.stack([_moving_rms(np.pad(a, (63, 0)), 64)[::16] for a in audio]) ** 2
     out = {"first_sample": int(max(np.argmax(a[edge:] != 0) for a in audio)),
-           "loudness_step_ms": round(half_time_ms(np.sqrt(level.mean(0)), 16, edge), 2)}
+           "loudness_step_ms": half_time_ms(np.sqrt(level.mean(0)), 16, edge)}
     asked = asked.flip(1)
     audio = bench.play(bench.rows(asked, index), late=True).numpy()
     quiet = max(quiet, float(np.abs(audio[:, (frames - at) * 64 + RATE_HZ // 4:]).max()))
@@ -130,7 +133,7 @@ def steps(bench, frames=1536, at=768):
     audio = bench.play(bench.rows(asked, index), late=True).numpy()
     start = edge - 64 * 64
     track = np.median([short_centroid(a[start:]) for a in audio], 0)
-    return out | {"centroid_step_ms": round(half_time_ms(track, 16, edge - start), 2)}
+    return out | {"centroid_step_ms": half_time_ms(track, 16, edge - start)}
 
 
 def likeness(bench):

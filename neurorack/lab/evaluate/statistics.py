@@ -27,6 +27,12 @@ def correlation(sums):
         return np.where(spread > 1e-12 * n * n, (ab - a * b / n) / np.sqrt(np.maximum(spread, 1e-300)), np.nan)
 
 
+def spearman(a, b):
+    """Spearman's rho of two flat arrays; nan where nothing varies."""
+    none = np.zeros(len(a), int)
+    return float(correlation(clip_sums(rankdata(a), rankdata(b), none, 1)[0]))
+
+
 def draws(clips, resamples=RESAMPLES, seed=0):
     """How often each clip is drawn, [resamples, clips] (each row sums to `clips`)."""
     return np.random.default_rng(seed).multinomial(clips, np.full(clips, 1 / clips), resamples)
