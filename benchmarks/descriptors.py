@@ -28,8 +28,10 @@ import descriptor_signals as signals
 RESULTS = HERE / "results" / "descriptors.json"
 NEEDED = ("librosa", "mosqito", "matplotlib", "pyloudnorm", "six", "scikit-learn", "setuptools<80", "wheel")
 STEP = 1024
-REFERENCES = ("sine 250", "sine 2000", "modulated 1000 by 70", "modulated 500 by 40", "modulated 4000 by 100", "saw 220", "pink", "white", "noise 50 to 150")
-INSTRUMENTS = {40: (56, 96), 42: (36, 72), 52: (48, 79), 73: (60, 93), 56: (55, 84), 0: (36, 96), 24: (40, 76), 32: (28, 55), 65: (49, 80), 71: (50, 89)}
+REFERENCES = ("sine 250", "sine 2000", "modulated 1000 by 70", "modulated 500 by 40", "modulated 4000 by 100",
+              "saw 220", "pink", "white", "noise 50 to 150")
+INSTRUMENTS = {40: (56, 96), 42: (36, 72), 52: (48, 79), 73: (60, 93), 56: (55, 84), 0: (36, 96),
+               24: (40, 76), 32: (28, 55), 65: (49, 80), 71: (50, 89)}
 NOTES = 5
 
 

@@ -84,7 +84,8 @@ def test_crops_are_parts_of_whole_clips(batch, quantiles, hop, pitched):
     assert (crops[0, :history, 1:] == 0).all() and (crops[0, :history, 0] == -1.5).all()
     if hop == 64:
         torch.testing.assert_close(crops[1], whole[1, 100 - history:100 + frames], atol=near, rtol=0)
-        torch.testing.assert_close(crops[1][:, [0, *range(5, crops.shape[2])]], whole[1, 100 - history:100 + frames][:, [0, *range(5, crops.shape[2])]])
+        exact = [0, *range(5, crops.shape[2])]
+        torch.testing.assert_close(crops[1][:, exact], whole[1, 100 - history:100 + frames][:, exact])
 
 
 def test_crops_beyond_a_clip_are_silent(batch, quantiles):
@@ -137,7 +138,8 @@ def test_attack_of_silence_and_of_a_click_is_the_shortest():
 
 
 def test_roughness_passes_a_gradient_and_silence_has_none():
-    sound = torch.from_numpy(((1 + np.sin(2 * np.pi * 70 * TIME)) * np.sin(2 * np.pi * 1000 * TIME)).astype(np.float32))[None, :14400].requires_grad_()
+    beating = (1 + np.sin(2 * np.pi * 70 * TIME)) * np.sin(2 * np.pi * 1000 * TIME)
+    sound = torch.from_numpy(beating.astype(np.float32))[None, :14400].requires_grad_()
     value = d.roughness_asper(sound)
     value.sum().backward()
     assert value.shape == (1, 2) and torch.isfinite(sound.grad).all()

@@ -169,5 +169,6 @@ def test_the_latent_of_a_steady_sound_is_the_encoders(quantiles, tmp_path):
 
 
 def test_building_needs_no_torch():
-    code = "import sys; from neurorack.lab.descriptors.streaming import encode_method; from neurorack.lab import transfer; sys.exit('torch' in sys.modules)"
+    code = ("import sys; from neurorack.lab.descriptors.streaming import encode_method; from neurorack.lab import transfer; "
+            "sys.exit('torch' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

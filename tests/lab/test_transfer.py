@@ -41,7 +41,7 @@ def pitched(folder):
     engine, ears = engines.make({"kind": "harmonic", "width": 16}, layout), encoder.make({"per": "clip", "size": 4})
     normaliser = d.fit_normaliser(d.spectral(0.1 * torch.randn(1, RATE), 740)[0].numpy())
     card = {"name": "tones", "sample_rate_hz": RATE, "hop_frames": 64, "inputs": cards.inputs(normaliser, layout, layout.rest),
-            "controls": cards.controls(layout, ["", ""]), "gestures": [], "engine": engine.settings, "encoder": ears.settings}
+            "controls": cards.controls(layout), "gestures": [], "engine": engine.settings, "encoder": ears.settings}
     return written(folder / "tones.safetensors", engine, ears, normaliser, card)
 
 
@@ -152,7 +152,8 @@ def test_bad_input_is_one_line(wrong, pitched, sounds, folder, tmp_path):
         given["descriptors"] = tmp_path / "sound.wav"
         soundfile.write(given["descriptors"], tones[wrong], RATE, subtype="FLOAT")
     given |= {"text": {"descriptors": __file__}, "missing": {"latent": tmp_path / "none.wav"}, "model": {"model": __file__},
-              "ending": {"out": tmp_path / "out.txt"}, "semitones": {"semitones": 1000}, "folder": {"out": tmp_path / "no" / "out.wav"}}.get(wrong, {})
+              "ending": {"out": tmp_path / "out.txt"},
+              "semitones": {"semitones": 1000}, "folder": {"out": tmp_path / "no" / "out.wav"}}.get(wrong, {})
     with pytest.raises(NeurorackError) as caught:
         asked(given.pop("out"), **given)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 300

@@ -1,5 +1,7 @@
 """Filters over the incoming audio, and loudness."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ..tables import CROSSOVER_HZ, FAST_WINDOW, HOP, RATE_HZ, SILENT_POWER
@@ -39,8 +41,6 @@ def _toeplitz(response, places):
 
 def windows(b, x, length):
     """For each hop of x [block, 1] its end's last `length` samples, a view [rows, length]."""
-    from dataclasses import replace
-
     long = x.past(length - HOP)
     return replace(long, shape=(x.rows // HOP, length), strides=(HOP, 1))
 
