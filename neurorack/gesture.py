@@ -10,7 +10,9 @@ model's: a tensor [rows, inputs] each, a row every hop; its metadata ``neurorack
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,22 @@ def gesture_names(model_path, card: dict) -> list[str]:
     return [gesture.get("name", "?") for gesture in card.get("gestures", [])] + beside
 
 
+def file_gestures(model) -> list[np.ndarray]:
+    """The gestures in a model's own file, float32 [rows, inputs] each. Raises ``ModelError`` for one that cannot be played."""
+    inputs, found = len(model.card["inputs"]), []
+    for entry in model.card.get("gestures", []):
+        table, rows = np.ascontiguousarray(model.tensor(entry["tensor"]), np.float32), entry.get("sustain")
+        name = entry.get("name", "?")
+        if table.ndim != 2 or table.shape[1] != inputs or not len(table):
+            raise ModelError(f"{model.path}: gesture {name!r} has shape {list(table.shape)}; the model takes {inputs} inputs: export it again")
+        if not np.isfinite(table).all():
+            raise ModelError(f"{model.path}: gesture {name!r} holds numbers that are not finite; export it again")
+        if rows and rows[1] >= len(table):
+            raise ModelError(f"{model.path}: gesture {name!r} is held to row {rows[1]}; it has {len(table)}: export it again")
+        found.append(table)
+    return found
+
+
 def load_gestures(model_path, inputs: int) -> tuple[Gestures, str | None]:
     """Those kept beside a model, in the order they came; and why there are none where a file is there but
     cannot be used (it must not keep the model from playing)."""
@@ -78,6 +96,23 @@ def load_gestures(model_path, inputs: int) -> tuple[Gestures, str | None]:
         return Gestures(curves, sustain), None
     except (ModelError, ValueError, TypeError, AttributeError) as error:
         return Gestures(), str(error)
+
+
+@contextlib.contextmanager
+def changing(model_path):
+    """Alone with a model's file of gestures, from reading it to writing it anew: others that change one in that folder wait."""
+    folder = gestures_path(model_path).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ModelError(f"cannot write to {folder}: {error.strerror or error}") from None
+    try:
+        with contextlib.suppress(OSError):       # a file system without locks: as well as it goes
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def save_gestures(model_path, gestures: Gestures) -> Path:
@@ -108,14 +143,15 @@ def record_gesture(model_path, wav_path, name: str) -> Path:
     if not len(loud):
         raise ModelError(f"{wav_path}: is silent (below {SILENCE_DB:g} dB); give a file with sound in it")
     curve = encode(model, audio[loud[0]: loud[-1] + 1], rate_hz)
-    known, problem = load_gestures(model_path, curve.shape[1])
-    if problem:
-        raise ModelError(f"{problem}, or remove that file")
-    if name not in known and len(known) >= MOST_GESTURES:
-        raise ModelError(f"{model_path}: has {len(known)} gestures, the most it can have; record over one of them")
-    known[name], held = finished(curve, model.card)
-    known.sustain |= {name: held}
-    return save_gestures(model_path, known)
+    with changing(model_path):
+        known, problem = load_gestures(model_path, curve.shape[1])
+        if problem:
+            raise ModelError(f"{problem}, or remove that file")
+        if name not in known and len(known) >= MOST_GESTURES:
+            raise ModelError(f"{model_path}: has {len(known)} gestures, the most it can have; record over one of them")
+        known[name], held = finished(curve, model.card)
+        known.sustain |= {name: held}
+        return save_gestures(model_path, known)
 
 
 def read_sound(path, longest_seconds: float) -> tuple[np.ndarray, int]:

@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from neurorack.errors import ModelError
-from neurorack.gesture import MOST_GESTURES, Gestures, load_gestures, save_gestures
-from neurorack.gesture_shape import end_softly, sustain_region, weighted_median
+from neurorack.gesture import LONGEST_SECONDS, MOST_GESTURES, Gestures, changing, file_gestures, load_gestures, save_gestures
+from neurorack.gesture_shape import described, end_softly, physical_levels, sustain_region, weighted_median
 
 PREFIX = "generator."
 POINTS = 48
@@ -27,12 +27,7 @@ LOUDNESS_LIMITS, UNIT_LIMIT, LATENT_LIMIT = (-1.0, 1.0), 1.2, 3.0
 SPREAD = 0.5                 # around the training clips' places, besides their own deviation: so that what is drawn is new
 TRIES = 24
 NEAREST_SHARE = 0.35         # of the usual distance between clips: nearer to a known gesture is not new
-MOST_AT_ONCE = 32
-
-
-def described(columns: list[str]) -> int:
-    """How many of a row's columns come before the latent z0, z1 …."""
-    return next((k for k, name in enumerate(columns) if name.startswith("z") and name[1:].isdigit()), len(columns))
+MOST_AT_ONCE, MOST_PLACES = 32, 1024
 
 
 def _warped(frames: int, points: int) -> np.ndarray:
@@ -59,7 +54,7 @@ def table_of(features, conditions: int, frames: int, points: int = POINTS) -> np
 
 
 class Generator:
-    """The generator of a loaded model. Raises ``ModelError`` for one that has none."""
+    """The generator of a loaded model. Raises ``ModelError`` for one that has none, or one that cannot be used."""
 
     def __init__(self, model):
         self.card = model.card.get("generator")
@@ -70,6 +65,34 @@ class Generator:
         self.columns = [entry["name"] for entry in self.inputs]
         self.conditions = described(self.columns)
         self.hop_seconds = model.card["hop_frames"] / model.card["sample_rate_hz"]
+        if not (self._told() and self._fits()):
+            raise ModelError(f"{model.path}: its generator is broken; export it again")
+
+    def _told(self) -> bool:
+        """Does the card say what is needed, within what can be used?"""
+        if not isinstance(self.card, dict) or self.columns[:1] != ["loudness"]:
+            return False
+        told = [self.card.get(key) for key in ("points", "shortest", "longest", "apart")]
+        if not all(type(value) in (int, float) for value in told):
+            return False
+        points, shortest, longest, apart = told
+        pitch = self.inputs[self.columns.index("pitch")] if "pitch" in self.columns else {"low": 0, "high": 0}
+        return (type(points) is int and 2 <= points <= MOST_PLACES and 0 < shortest <= longest <= LONGEST_SECONDS and 0 <= apart < np.inf
+                and all(type(pitch.get(key)) in (int, float) for key in ("low", "high")))
+
+    def _fits(self) -> bool:
+        """Are all tensors finite and of shapes that belong together?"""
+        shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
+        if {len(shapes[name]) for name in ("basis", "posterior_mean", "encoder.0.weight", "decoder.0.weight")} != {2}:
+            return False
+        features = self.conditions * self.card["points"] + len(self.columns) - self.conditions + 1
+        components, (clips, size) = shapes["basis"][0], shapes["posterior_mean"]
+        wanted = {"mean": (features,), "scale": (features,), "basis": (components, features), "posterior_mean": (clips, size),
+                  "posterior_deviation": (clips, size)}
+        for net, ins, outs in (("encoder", components, 2 * size), ("decoder", size, components)):
+            hidden = shapes[f"{net}.0.weight"][0]
+            wanted |= {f"{net}.0.weight": (hidden, ins), f"{net}.0.bias": (hidden,), f"{net}.2.weight": (outs, hidden), f"{net}.2.bias": (outs,)}
+        return bool(shapes == wanted and clips and all(np.isfinite(tensor).all() for tensor in self.tensors.values()) and (self.tensors["scale"] > 0).all())
 
     def _layers(self, x, name: str) -> np.ndarray:
         """A network of two layers."""
@@ -114,8 +137,9 @@ class Generator:
             column = self.columns.index("pitch")
             made[:, column] -= weighted_median(made[:, column], 10 ** (1.5 * made[:, 0]))
         for column, entry in enumerate(self.inputs[1:], 1):
-            limit = (entry["low"], entry["high"]) if self.columns[column] == "pitch" else UNIT_LIMIT if column < self.conditions else LATENT_LIMIT
-            made[:, column] = np.clip(made[:, column], *(limit if isinstance(limit, tuple) else (-limit, limit)))
+            limit = UNIT_LIMIT if column < self.conditions else LATENT_LIMIT
+            limits = (entry["low"], entry["high"]) if self.columns[column] == "pitch" else (-limit, limit)
+            made[:, column] = np.clip(made[:, column], *limits)
         return end_softly(made, self.inputs[0].get("rest", -1.5), self.conditions, self.hop_seconds)
 
     def _detail(self, table, frames: int) -> np.ndarray:
@@ -129,11 +153,10 @@ class Generator:
 
     def sustain(self, table) -> list[int] | None:
         """Where it can be held; None for a model without pitch."""
-        if "pitch" not in self.columns:
+        levels = physical_levels(table[:-1], self.inputs)
+        if "pitch" not in self.columns or not levels:
             return None
-        column = {name: table[:-1, self.columns.index(name)] for name in ("loudness", "pitch", "harmonicity")}
-        physical = {name: np.interp(column[name], [-1, 1], self.inputs[self.columns.index(name)]["knots"]) for name in ("loudness", "harmonicity")}
-        return sustain_region(physical["loudness"], column["pitch"], physical["harmonicity"], self.hop_seconds)
+        return sustain_region(levels[0], table[:-1, self.columns.index("pitch")], levels[1], self.hop_seconds)
 
     def new(self, rng, known: list, like=None, distance: float = 1.0) -> np.ndarray:
         """A gesture unlike those known (tables), or, at a distance from 0 (the same) to 1 (as if by itself), like one of them."""
@@ -162,7 +185,7 @@ def own_gestures(model) -> tuple[dict, Gestures]:
     beside, problem = load_gestures(model.path, len(model.card["inputs"]))
     if problem:
         raise ModelError(f"{problem}, or remove that file")
-    return {g["name"]: np.array(model.tensor(g["tensor"]), np.float32) for g in model.card.get("gestures", [])}, beside
+    return {g.get("name", "?"): table for g, table in zip(model.card.get("gestures", []), file_gestures(model))}, beside
 
 
 def generate_gestures(model_path, count: int, seed: int | None = None, like: str | None = None, distance: float = 0.5) -> list[str]:
@@ -177,7 +200,14 @@ def generate_gestures(model_path, count: int, seed: int | None = None, like: str
         raise ModelError(f"{count} gestures; 1 to {MOST_AT_ONCE} can be made at once")
     if not 0 <= distance <= 1:
         raise ModelError(f"distance is {distance:g}; it must lie from 0 (the same) to 1 (as if by itself)")
+    if seed is not None and seed < 0:
+        raise ModelError(f"seed is {seed}; it must be 0 or more")
     model = load_model(model_path)
+    with changing(model_path):
+        return _generated(model, model_path, count, seed, like, distance)
+
+
+def _generated(model, model_path, count: int, seed: int | None, like: str | None, distance: float) -> list[str]:
     generator, (own, beside) = Generator(model), own_gestures(model)
     everything = {**own, **beside}
     if like is not None and like not in everything:
@@ -203,12 +233,13 @@ def remove_gesture(model_path, name: str) -> int:
     from neurorack.importer.players import load_model
 
     model = load_model(model_path)
-    own, beside = own_gestures(model)
-    gone = list(beside) if name == "all" else [name]
-    if name != "all" and name not in beside:
-        kind = "is in its file and stays" if name in own else "is none of its gestures"
-        raise ModelError(f"{model_path}: {name!r} {kind}; those that can go: {', '.join(beside) or 'none'}")
-    for one in gone:
-        del beside[one]
-    save_gestures(model_path, beside)
+    with changing(model_path):
+        own, beside = own_gestures(model)
+        gone = list(beside) if name == "all" else [name]
+        if name != "all" and name not in beside:
+            kind = "is in its file and stays" if name in own else "is none of its gestures"
+            raise ModelError(f"{model_path}: {name!r} {kind}; those that can go: {', '.join(beside) or 'none'}")
+        for one in gone:
+            del beside[one]
+        save_gestures(model_path, beside)
     return len(gone)

@@ -15,6 +15,11 @@ SHORTEST_SUSTAIN_SECONDS = 0.25
 LEAST_HARMONICITY_DB = 0.0
 
 
+def described(columns: list[str]) -> int:
+    """How many of a row's columns come before the latent z0, z1 …."""
+    return next((k for k, name in enumerate(columns) if name.startswith("z") and name[1:].isdigit()), len(columns))
+
+
 def end_softly(table, rest_loudness: float, conditions: int, hop_seconds: float) -> np.ndarray:
     """A table with a row of rest's loudness behind it, and the last 64 ms led down to silence, at first slowly.
 
@@ -94,12 +99,22 @@ def count_from_note(table, column: int, level_db, harmonicity_db, hop_seconds: f
 def finished(curve, card: dict) -> tuple[np.ndarray, list[int] | None]:
     """A curve that a model's encoder heard in a sound, as a gesture of the models of the lab: with a soft end, its pitch counted from its
     note, and where it can be held. Models whose first input is no loudness have none of this, and keep the curve as it is."""
-    entries = {entry["name"]: (column, entry) for column, entry in enumerate(card["inputs"])}
-    if next(iter(entries), "") != "loudness" or len(curve) < 4:
+    columns = [entry["name"] for entry in card["inputs"]]
+    if columns[:1] != ["loudness"] or len(curve) < 4:
         return curve, None
     hop_seconds, table, held = card["hop_frames"] / card["sample_rate_hz"], np.array(curve, np.float32), None
-    if {"pitch", "harmonicity"} <= entries.keys():
-        told = [np.interp(table[:, entries[name][0]], [-1, 1], entries[name][1]["knots"]) for name in ("loudness", "harmonicity")]
-        held = count_from_note(table, entries["pitch"][0], *told, hop_seconds)[1]
-    conditions = next((column for name, (column, _) in entries.items() if name[:1] == "z" and name[1:].isdigit()), len(entries))
-    return end_softly(table, entries["loudness"][1].get("rest", -1.5), conditions, hop_seconds), held
+    levels = physical_levels(table, card["inputs"])
+    if "pitch" in columns and levels:
+        held = count_from_note(table, columns.index("pitch"), *levels, hop_seconds)[1]
+    return end_softly(table, card["inputs"][0].get("rest", -1.5), described(columns), hop_seconds), held
+
+
+def physical_levels(table, inputs: list[dict]) -> list[np.ndarray] | None:
+    """Loudness and harmonicity of a table in dB, by the `knots` of the card's inputs; None where the card does not tell of both."""
+    columns, found = [entry["name"] for entry in inputs], []
+    for name in ("loudness", "harmonicity"):
+        knots = inputs[columns.index(name)].get("knots") if name in columns else None
+        if not (isinstance(knots, list) and len(knots) == 2 and all(isinstance(knot, (int, float)) for knot in knots)):
+            return None
+        found.append(np.interp(table[:, columns.index(name)], [-1, 1], knots))
+    return found

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError, NeurorackError
+from ..gesture_shape import described
 from .descriptors.tables import QUIET
 from .layout import DESCRIPTORS, PITCH_LIMITS_OCTAVES
 
@@ -97,7 +98,7 @@ def encoded(model, audio, rate_hz, path) -> np.ndarray:
 def latent_of(model, curves, path) -> np.ndarray:
     """The latent of a sound from its rows: the mean over what is heard, once enough was. float32 [latents]."""
     names = names_of(model)
-    first = next((k for k, name in enumerate(names) if k >= len(DESCRIPTORS) and name not in ("harmonicity", "pitch")), len(names))
+    first = described(names)
     if first == len(names):
         raise ModelError(f"{model.path}: has no latent that {path} could give it; leave --latent out")
     heard = np.nonzero(curves[:, 0] > QUIET)[0]

@@ -74,7 +74,7 @@ def info(entry: entries.Entry) -> dict:
         "channels": card.get("channels"), "delay_frames": card.get("delay_frames"), "methods": methods,
         "inputs": [put["name"] for put in card.get("inputs", [])],
         "controls": [{key: control.get(key) for key in ("name", "label", "unit", "default", "doc", "kind", "measured")} for control in card.get("controls", [])],
-        "gestures": [gesture["name"] for gesture in card.get("gestures", [])] + _recorded(entry, card),
+        "gestures": [gesture.get("name", "?") for gesture in card.get("gestures", [])] + _recorded(entry, card),
         "attributes": card.get("attributes") or {}, "options": entry.options,
         "check": verdict or None, "checked_at": record.get("checked_at"), "board": record.get("board"),
     }

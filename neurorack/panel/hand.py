@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import time
 
 from neurorack.errors import NeurorackError
-from neurorack.gesture import gesture_names
+from neurorack.gesture import LONGEST_NAME, gesture_names
 from neurorack.watched import Watched
 
 INDEX = 5                      # in run.restarts
@@ -105,7 +106,9 @@ def map_of(card: dict) -> dict | None:
     try:
         if drawn["x"] not in names or drawn["y"] not in names:
             return None
-        return {"x": drawn["x"], "y": drawn["y"], "points": [[float(x), float(y), str(name)] for x, y, name in drawn["points"]][:MOST_POINTS],
-                "gestures": [[float(x), float(y)] for x, y in drawn.get("gestures", [])][:MOST_POINTS]}
-    except (TypeError, ValueError, KeyError):
+        points = [[float(x), float(y), str(name)[:LONGEST_NAME]] for x, y, name in drawn["points"][:MOST_POINTS]]
+        gestures = [[float(x), float(y)] for x, y in drawn.get("gestures", [])[:MOST_POINTS]]
+    except (TypeError, ValueError, KeyError, OverflowError):
         return None
+    finite = all(math.isfinite(place) for each in points + gestures for place in each[:2])
+    return {"x": drawn["x"], "y": drawn["y"], "points": points, "gestures": gestures} if finite else None

@@ -86,6 +86,8 @@ def check_card(card: dict, path) -> None:
     for gesture in card.get("gestures", []):
         if not isinstance(gesture, dict) or not isinstance(gesture.get("tensor"), str):
             raise ModelError(f"{path}: every gesture needs its tensor")
+        if not isinstance(gesture.get("name", ""), str):
+            raise ModelError(f"{path}: a gesture's name is {str(gesture['name'])[:60]!r}; that must be text")
         if not is_stretch(gesture.get("sustain")):
             raise ModelError(f"{path}: gesture {gesture.get('name')!r} is held at {gesture['sustain']!r}; that must be its first and last row")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from neurorack.core import declare, quick
 from neurorack.errors import ModelError
-from neurorack.gesture import load_gestures
+from neurorack.gesture import file_gestures, load_gestures
 from neurorack.shm import table
 from neurorack.voice.card import KINDS, PLAYS, check_card
 from neurorack.voice.foreign import Stage, StageSpec
@@ -128,13 +128,10 @@ class Voice:
         self.gestures, self.sustain, self.warning = [], [], None
         if self.plays_input:
             return []
-        own = [np.ascontiguousarray(self.model.tensor(g["tensor"]), np.float32) for g in card.get("gestures", [])]
+        own = file_gestures(self.model)
         recorded, self.warning = load_gestures(self.model.path, len(self.inputs))
         self.gestures = [g.get("name", "?") for g in card.get("gestures", [])] + list(recorded)
         self.sustain = [g.get("sustain") for g in card.get("gestures", [])] + [recorded.sustain.get(name) for name in recorded]
-        for name, rows, curve in zip(self.gestures, self.sustain, own):
-            if rows and rows[1] >= len(curve):
-                raise ModelError(f"{self.model.path}: gesture {name!r} is held to row {rows[1]}; it has {len(curve)}: export it again")
         return own + list(recorded.values())
 
     def _spec(self, card: dict, cushion_frames: int) -> _Spec:
@@ -156,7 +153,8 @@ class Voice:
             self._array([KINDS.index(c["kind"]) if c.get("kind") in KINDS else 0 for c in controls], np.int32),
             self._array([link[0] for link in links], np.int32), self._array([link[1] for link in links], np.int32),
             self._array([link[2] for link in links], np.float64), self._array([link[3] for link in links], np.float64),
-            self._array([len(g) for g in gestures], np.int32), self._array([rows or (0, 0) for rows in self.sustain], np.int32), ctypes.addressof(pointers), match_gain_db(card),
+            self._array([len(g) for g in gestures], np.int32), self._array([rows or (0, 0) for rows in self.sustain], np.int32),
+            ctypes.addressof(pointers), match_gain_db(card),
             self.decoder.spec, self.encode.spec, self.prior.spec)
 
     @property

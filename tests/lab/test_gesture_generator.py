@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from neurorack import gesture_generator as made_by      # noqa: E402
 from neurorack import library      # noqa: E402
 from neurorack.engine import Model, ModelWriter      # noqa: E402
 from neurorack.errors import ModelError      # noqa: E402
-from neurorack.gesture import gesture_names, gestures_path, load_gestures      # noqa: E402
+from neurorack.gesture import changing, gesture_names, gestures_path, load_gestures      # noqa: E402
 from neurorack.gesture_shape import end_softly      # noqa: E402
 from neurorack.lab.gestures import generator as training      # noqa: E402
 from neurorack.lab.gestures.latent_map import clip_kinds, latent_map      # noqa: E402
@@ -117,7 +118,7 @@ def test_a_seed_makes_the_same_and_distance_goes_from_the_gesture_itself_to_othe
 
 
 def test_what_cannot_be_made_is_said(model, tmp_path, data, trained, monkeypatch):
-    for wrong, line in (({"count": 0}, "1 to 32"), ({"count": 33}, "1 to 32"), ({"count": 1, "like": "nobody"}, "own 0, own 1"), ({"count": 1, "distance": 2.0}, "from 0")):
+    for wrong, line in (({"count": 0}, "1 to 32"), ({"count": 33}, "1 to 32"), ({"count": 1, "seed": -1}, "seed is -1"), ({"count": 1, "like": "nobody"}, "own 0, own 1"), ({"count": 1, "distance": 2.0}, "from 0")):
         with pytest.raises(ModelError, match=line):
             made_by.generate_gestures(model.path, **wrong)
     monkeypatch.setattr(made_by, "MOST_GESTURES", 3)
@@ -131,6 +132,28 @@ def test_what_cannot_be_made_is_said(model, tmp_path, data, trained, monkeypatch
     none = file(tmp_path / "none.safetensors", data, (None, {}))
     with pytest.raises(ModelError, match="has no generator"):
         made_by.generate_gestures(none.path, 1)
+
+
+@pytest.mark.parametrize("card, tensors", [
+    ({"points": 1e9}, {}), ({"points": None}, {}), ({"longest": 1e6}, {}), ({"shortest": 0}, {}), ({"apart": "far"}, {}),
+    ({}, {"mean": np.zeros(3)}), ({}, {"basis": np.zeros(4)}), ({}, {"scale": np.zeros(48 * 7 + 9)}), ({}, {"posterior_mean": np.zeros((0, 8))}),
+    ({}, {"decoder.2.bias": np.full(32, np.nan)})])
+def test_a_broken_generator_is_refused_in_one_line(tmp_path, data, trained, card, tensors):
+    wrong = trained[0] | card, trained[1] | {made_by.PREFIX + name: value.astype(np.float32) for name, value in tensors.items()}
+    with pytest.raises(ModelError, match="generator is broken"):
+        made_by.generate_gestures(file(tmp_path / "wrong.safetensors", data, wrong).path, 1)
+
+
+def test_two_that_change_the_gestures_of_a_model_wait_for_each_other(model):
+    before, seen = len(load_gestures(model.path, LAYOUT.width)[0]), []
+    other = threading.Thread(target=lambda: seen.append(made_by.generate_gestures(model.path, 2)))
+    with changing(model.path):
+        other.start()
+        other.join(0.5)
+        assert not seen and len(load_gestures(model.path, LAYOUT.width)[0]) == before
+    other.join(60)
+    assert seen and len(load_gestures(model.path, LAYOUT.width)[0]) == before + 2
+    made_by.remove_gesture(model.path, "all")
 
 
 def test_the_factory_bank_s_are_kept_in_the_own_library(monkeypatch, tmp_path):

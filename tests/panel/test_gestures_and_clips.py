@@ -22,7 +22,8 @@ DRAWN = {"x": "t1", "y": "t2", "points": [[0.1, 0.9, "bell"]], "gestures": [[0.4
 def test_a_card_that_draws_a_map_has_its_plane():
     assert map_of({"controls": CONTROLS, "map": DRAWN}) == DRAWN and plane_of({"controls": CONTROLS, "map": DRAWN}) == ["t1", "t2"]
     assert plane_of({"controls": CONTROLS, "map": DRAWN, "plane": ["centroid", "t1"]}) == ["centroid", "t1"]
-    for wrong in (None, [], {**DRAWN, "x": "gone"}, {**DRAWN, "points": [[1, 2]]}, {**DRAWN, "points": [["a", 2, "b"]]}, {"x": "t1", "y": "t2"}):
+    for wrong in (None, [], {**DRAWN, "x": "gone"}, {**DRAWN, "points": [[1, 2]]}, {**DRAWN, "points": [["a", 2, "b"]]}, {"x": "t1", "y": "t2"},
+                  {**DRAWN, "points": [[float("nan"), 0.5, "b"]]}, {**DRAWN, "gestures": [[0.5, float("inf")]]}, {**DRAWN, "points": {"a": 1}}):
         assert map_of({"controls": CONTROLS, "map": wrong}) is None and plane_of({"controls": CONTROLS, "map": wrong}) == ["centroid", "width"]
 
 

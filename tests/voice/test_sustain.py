@@ -176,6 +176,13 @@ def test_a_stretch_that_cannot_be_is_refused(tmp_path, rows):
         Driven(made)
 
 
+@pytest.mark.parametrize("table", [np.zeros((8, 1)), np.zeros((8, 3)), np.zeros((0, 2)), np.zeros(16), np.full((8, 2), np.nan)])
+def test_a_gesture_that_does_not_fit_its_model_is_refused(tmp_path, table):
+    made = pitched(tmp_path / "m.safetensors", gestures=[curve(), table], sustain=(None, None))
+    with pytest.raises(ModelError, match="gesture 'g1'"):
+        Driven(Model.load(made.path))
+
+
 def test_gestures_beside_the_model_can_be_held_too(tmp_path):
     made = pitched(tmp_path / "m.safetensors", gestures=[])
     save_gestures(made.path, Gestures({"one": curve(), "two": curve()}, {"one": [FROM, TO]}))
