@@ -5,13 +5,12 @@ import os
 import shlex
 import signal
 import sys
-from pathlib import Path
 
 import torch
 
 from ...errors import NeurorackError
 from .. import data
-from ..recipe import RecipeError, complete, layout_of, read_recipe, write_recipe
+from ..recipe import RecipeError, read_recipe, write_recipe
 from . import checkpoint, made
 from .distributed import Team
 from .loop import Trainer

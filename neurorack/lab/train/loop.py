@@ -172,7 +172,6 @@ class Trainer:
         self.encoder.load_state_dict(state["encoder"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.adversaries.restore(state["adversaries"])
-        self.adversaries.restore(state["adversaries"])
         for key, value in state["normaliser"].items():
             setattr(self.normaliser, key, value.to(self.device))
         self.step, self.seconds = state["step"], state["seconds"]
