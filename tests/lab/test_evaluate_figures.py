@@ -69,10 +69,13 @@ def test_rise_times_are_found(milliseconds):
 
 
 def test_buzz_is_a_line_at_the_frame_rate():
-    noise = np.random.default_rng(7).standard_normal(96000)
-    comb = noise * (1 + 0.3 * np.sin(2 * np.pi * 750 * np.arange(96000) / 48000))
+    noise = np.random.default_rng(7).standard_normal(144000)
+    comb = noise * (1 + 0.3 * np.sin(2 * np.pi * 750 * np.arange(144000) / 48000))
     assert quality.buzz_db(noise, 64) < 8 and quality.buzz_db(comb, 64) > 20
-    slow = noise * (1 + 0.3 * np.sin(2 * np.pi * 48000 / 2048 * np.arange(96000) / 48000))
+    seconds = np.arange(144000) / 48000
+    beating = np.sin(2 * np.pi * 164.25 * seconds) + np.sin(2 * np.pi * 587.33 * seconds) + 0.1 * noise      # sum: 751.6 Hz, not 750
+    assert quality.buzz_db(beating, 64) < 12
+    slow = noise * (1 + 0.3 * np.sin(2 * np.pi * 48000 / 2048 * np.arange(144000) / 48000))
     assert quality.buzz_db(noise, 2048) < 12 and quality.buzz_db(slow, 2048) > 20
 
 

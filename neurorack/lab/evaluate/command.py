@@ -11,7 +11,7 @@ import torch
 from ...engine import Model
 from ...errors import NeurorackError
 from .. import data
-from ..recipe import read_recipe
+from ..recipe import read_recipe, recipe_beside
 from .figures import evaluate, table
 from .opened import bench_of, cost
 from .page import page
@@ -65,15 +65,6 @@ def measured(model, clips, curves, seeds):
     return figures | ({"loudness_lufs": demo_loudness(model, tables)} if tables else {}), bench
 
 
-def recipe_of(options):
-    """The path of the model's recipe. EvaluateError where there is none."""
-    places = [options.recipe] if options.recipe else [options.model.with_suffix(".recipe.yaml"), options.model.parent / "recipe.yaml"]
-    for path in places:
-        if path.exists():
-            return path
-    raise EvaluateError(f"{places[-1]} does not exist: name the model's recipe by --recipe")
-
-
 def run(options):
     """The command: prints the table; returns the exit code."""
     for name, least in (("curves", 8), ("seeds", 1)):
@@ -82,7 +73,7 @@ def run(options):
     torch.set_num_threads(1)
     baselines = read_baselines(options.baseline)
     model = Model.load(options.model)
-    path = recipe_of(options)
+    path = recipe_beside(options.model, options.recipe)
     clips = data.Clips(data.prepare(read_recipe(path), path.parent, options.cache), "held-out")
     figures, bench = measured(model, clips, options.curves, options.seeds)
     if options.json:

@@ -64,14 +64,14 @@ def rise_ms(sounds, seconds=0.25, window=96):
 def buzz_db(audio, hop):
     """How far the envelope's lines at 1, 2 and 3 times the frame rate stand over those at other frequencies, in dB.
 
-    Each line is the greatest bin within 2 Hz; the others are up to 24 frequencies around it, away from all multiples. The
-    median over sounds matters: sines that happen to beat at the frame rate raise single values.
+    Each line is the greatest bin within 0.35 Hz (Blackman window), which 3 s of sound tell from sines that happen to beat
+    1.5 Hz away; the others are up to 24 frequencies around it, away from all multiples. The median over sounds matters.
     """
     envelope = np.abs(audio[RATE_HZ // 10:].astype(np.float64))
-    spectrum = np.abs(np.fft.rfft((envelope - envelope.mean()) * np.hanning(len(envelope))))
+    spectrum = np.abs(np.fft.rfft((envelope - envelope.mean()) * np.blackman(len(envelope))))
     hertz, rate = np.fft.rfftfreq(len(envelope), 1 / RATE_HZ), RATE_HZ / hop
     apart = max(rate / 37.5, 5.0)
-    line = lambda at: 20 * math.log10(spectrum[np.abs(hertz - at) < 2].max() + 1e-9)
+    line = lambda at: 20 * math.log10(spectrum[np.abs(hertz - at) < 0.35].max() + 1e-9)
 
     def beside(at):
         around = [at + k * apart for k in range(-12, 13)]
@@ -105,7 +105,7 @@ def decibels(amplitude):
 
 def constants(bench):
     """Under constant controls: the frame-rate line in the envelope, and DC, in dB."""
-    audio = bench.play(bench.rows(bench.constant(1536, loudness=0.8), torch.arange(len(bench.audio)))).numpy()
+    audio = bench.play(bench.rows(bench.constant(2304, loudness=0.8), torch.arange(len(bench.audio)))).numpy()
     dc = np.abs(audio[:, RATE_HZ // 10:].mean(1)) / np.sqrt((audio[:, RATE_HZ // 10:] ** 2).mean(1) + 1e-12)
     return {"buzz_db": round(float(np.median([buzz_db(a, bench.hop) for a in audio])), 1), "dc_under_level_db": decibels(float(np.median(dc)))}
 
