@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..errors import ModelError
 from .descriptors import WINDOW, _TABLES
-from .layout import DESCRIPTORS
 
 SLOPE = 0.1                 # of the leaky ReLU
 HOP = 256
@@ -64,8 +64,13 @@ def make(settings):
 
 
 def of_model(model):
-    """The encoder of a model file with its weights, ready to run."""
-    size = sum(name not in (*DESCRIPTORS, "harmonicity", "pitch") for name in (entry["name"] for entry in model.card["inputs"]))
-    encoder = make(model.card.get("encoder", {"per": "clip", "size": size}))
-    encoder.load_state_dict({name: torch.from_numpy(np.array(model.tensor(ENCODER + name))) for name in encoder.state_dict()})
+    """The encoder of a model file with its weights, ready to run. ModelError where it cannot be built."""
+    from .engines import UNFIT, layout_of
+
+    size = layout_of(model).latents
+    try:
+        encoder = make(model.card.get("encoder", {"per": "clip", "size": size}))
+        encoder.load_state_dict({name: torch.from_numpy(np.array(model.tensor(ENCODER + name))) for name in encoder.state_dict()})
+    except UNFIT as error:
+        raise ModelError(f"{model.path}: its encoder cannot be built ({' '.join(str(error).split())[:120]}); export it again") from None
     return encoder.eval()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ def _shown(value) -> str:
 
 
 def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and (isinstance(value, int) or math.isfinite(value))
 
 
 #: What an engine has of its own, below `engine`.
@@ -193,7 +194,7 @@ def complete(given) -> dict:
     recipe = _section("", {key: value for key, value in given.items() if key not in sections}, KEYS[""])
     engine = given.get("engine") or {}
     kind = engine.get("kind", "noise-band") if isinstance(engine, dict) else None
-    if kind not in ENGINES:
+    if not isinstance(kind, str) or kind not in ENGINES:
         raise RecipeError(f"engine.kind is {_shown(kind)}; it must be one of {', '.join(ENGINES)}")
     recipe["engine"] = _section("engine", {"kind": kind} | engine, engine_keys(kind))
     for name in sections[:-1]:
@@ -215,8 +216,11 @@ def _check_together(recipe: dict) -> None:
         raise RecipeError("engine.kind is harmonic and data.pitched is false: the harmonic engine needs pitches, set data.pitched to true")
     gestures = recipe["data"]["gestures"]
     count = isinstance(gestures, int) and not isinstance(gestures, bool) and 1 <= gestures <= 64
-    if not (gestures == "auto" or count or isinstance(gestures, dict)):
+    named = isinstance(gestures, dict) and all(isinstance(word, str) and word.strip() for pair in gestures.items() for word in pair)
+    if not (gestures == "auto" or count or named):
         raise RecipeError(f"data.gestures is {_shown(gestures)}; it must be auto, a number from 1 to 64, or name: recording for each")
+    if not all(isinstance(pattern, str) for pattern in recipe["data"]["held_out"]):
+        raise RecipeError(f"data.held_out is {_shown(recipe['data']['held_out'])}; it must be a list of patterns of names, each text")
 
 
 def read_recipe(path) -> dict:
@@ -229,6 +233,16 @@ def read_recipe(path) -> dict:
         return complete(given)
     except RecipeError as error:
         raise RecipeError(f"recipe {path}: {error}") from None
+
+
+def recipe_beside(model, given=None) -> Path:
+    """Where a model file's recipe is: `given`, else MODEL.recipe.yaml or recipe.yaml beside it. RecipeError where there is none."""
+    model = Path(model)
+    places = [Path(given)] if given else [model.with_suffix(".recipe.yaml"), model.with_name("recipe.yaml")]
+    found = next((path for path in places if path.exists()), None)
+    if found is None:
+        raise RecipeError(f"there is no recipe {' or '.join(map(str, places))}: say which with --recipe")
+    return found
 
 
 def as_text(recipe: dict) -> str:

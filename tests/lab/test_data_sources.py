@@ -51,7 +51,12 @@ def test_a_soundfonts_tables_say_which_samples_sound(tmp_path):
 def test_what_is_no_soundfont_is_named(tmp_path):
     (tmp_path / "b.sf2").write_bytes(b"RIFF....WAVEfmt ")
     (tmp_path / "c.sf2").write_bytes(b"RIFF....sfbk" + chunk(b"LIST", b"INFO"))
-    for name, reason in (("b.sf2", "is not a SoundFont 2 file"), ("c.sf2", "tables are missing")):
+    whole = small_soundfont(tmp_path / "a.sf2").read_bytes()
+    (tmp_path / "d.sf2").write_bytes(whole.replace(b"shdr", b"xxxx"))
+    generators = whole.index(b"pgen") + 8
+    (tmp_path / "e.sf2").write_bytes(whole[:generators] + struct.pack("<HH", soundfont.INSTRUMENT, 999) + whole[generators + 4:])
+    for name, reason in (("b.sf2", "is not a SoundFont 2 file"), ("c.sf2", "tables are missing"), ("d.sf2", "tables are broken"),
+                         ("e.sf2", "tables are broken")):
         with pytest.raises(RecipeError, match=f"{name}.*{reason}"):
             soundfont.Zones(tmp_path / name)
 

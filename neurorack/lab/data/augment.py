@@ -7,10 +7,11 @@ import numpy as np
 from scipy import fft
 
 from ..descriptors import HOP, RATE_HZ
+from ..recipe import KEYS
 
 PEAK = 0.7
 #: Settings that a recipe's `augment` section leaves out. What they mean: `augment` and `draw_batch`.
-DEFAULTS = {"semitones": 2, "tilt_db": 6.0, "gain_db": (-15.0, 2.0), "mix": 0.0, "allpass": 0.0, "silence": 0.0}
+DEFAULTS = {name: key.default for name, key in KEYS["augment"].items()}
 #: Share of crops that begin at their clip's onset: of hits, of pitched sounds, of pieces of lasting sounds (which have none).
 ONSET_SHARES = {"hit": 0.7, "pitched": 0.4, "lasting": 0.15}
 

@@ -29,6 +29,13 @@ class Zones:
     def __init__(self, path):
         with open(path, "rb") as file:
             tables = _tables(file)
+        try:
+            self._read(tables)
+        except (struct.error, KeyError, IndexError):
+            raise RecipeError(f"{path}: the SoundFont's preset tables are broken") from None
+
+    def _read(self, tables):
+        """Samples, instruments and presets; IndexError where one points at what is not there."""
         self.samples = [name.split(b"\0")[0].decode("latin-1").strip() for name, *_ in struct.iter_unpack("<20sIIIIIBbHH", tables["shdr"])]
         instruments = _zones([row[1] for row in struct.iter_unpack("<20sH", tables["inst"])], tables["ibag"], tables["igen"])
         self.instruments = [[(keys, speeds, target) for keys, speeds, target in zones] for zones in
@@ -36,6 +43,9 @@ class Zones:
         heads = list(struct.iter_unpack("<20sHHHIII", tables["phdr"]))
         presets = _zones([head[3] for head in heads], tables["pbag"], tables["pgen"])
         self.presets = {(head[2], head[1]): _targets(zone, INSTRUMENT) for head, zone in zip(heads, presets)}
+        for zones, there in ((self.instruments, self.samples), (self.presets.values(), self.instruments)):
+            if any(target >= len(there) for each in zones for *_, target in each):
+                raise IndexError
 
     def of(self, bank, preset, key, velocity):
         """Names of the samples that sound, without "L" and "R" at the end, sorted. Empty where nothing does."""

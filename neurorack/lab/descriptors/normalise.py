@@ -6,10 +6,10 @@ All are differentiable, have `forward`, `inverse` and `to_card`, and come back f
 import numpy as np
 import torch
 
-from .tables import REACH, SPECTRAL_NAMES
+from ...errors import ModelError
+from .tables import CENTROID, REACH, SHARPNESS, SPECTRAL_NAMES
 
 KNOTS = 33
-CENTROID, SHARPNESS = SPECTRAL_NAMES.index("centroid"), SPECTRAL_NAMES.index("sharpness")
 GIVEN_STEPS = 17          # places of the centroid at which sharpness' usual value and spread are told
 
 
@@ -146,8 +146,11 @@ def fit_normaliser(values, normalise="quantile", sharpness="plain"):
 
 
 def from_card(inputs):
-    """The normaliser that a card's list of inputs tells of (its entries with the four names and their knots)."""
-    entries = {entry["name"]: entry for entry in inputs}
-    knots = [entries[name]["knots"] for name in SPECTRAL_NAMES]
-    sharp = entries["sharpness"]
-    return GivenCentroid(knots, sharp["centre"], sharp["spread"]) if "given" in sharp else QuantileMap(knots)
+    """The normaliser that a card's list of inputs tells of (its entries with the four names and their knots). ModelError without."""
+    try:
+        entries = {entry["name"]: entry for entry in inputs}
+        knots = [entries[name]["knots"] for name in SPECTRAL_NAMES]
+        sharp = entries["sharpness"]
+        return GivenCentroid(knots, sharp["centre"], sharp["spread"]) if "given" in sharp else QuantileMap(knots)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ModelError(f"the card's inputs do not tell how {', '.join(SPECTRAL_NAMES)} are scaled ({error}); export the model again") from None

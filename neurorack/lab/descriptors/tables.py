@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from ..layout import DESCRIPTORS as NAMES
+
 RATE_HZ = 48000
 HOP = 64
 WINDOW = 1024
-NAMES = ("loudness", "centroid", "bandwidth", "sharpness", "booming")
 UNITS = ("dB", "log2 Hz", "log2 Hz", "relative", "share")
 SPECTRAL_NAMES = NAMES[1:]
+CENTROID, SHARPNESS = SPECTRAL_NAMES.index("centroid"), SPECTRAL_NAMES.index("sharpness")
 
 LOUDNESS_ZERO_DB = -36.0      # level of the loudness value 0
 LOUDNESS_DB_PER_UNIT = 30.0   # so -1 is -66 dB (exact silence in the decoder) and +1 is -6 dB

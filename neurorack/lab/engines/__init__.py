@@ -8,10 +8,10 @@ import torch
 
 from ...errors import ModelError
 from ..layout import DESCRIPTORS, Layout
-from ..recipe import RecipeError
+from ..recipe import ENGINES, RecipeError
 
-KINDS = ("noise-band", "harmonic", "convolution")
 DECODER = "decoder."        # prefix of the engine's tensors in a model file
+UNFIT = (AttributeError, KeyError, TypeError, ValueError, RuntimeError, StopIteration)      # what a card or tensors of a broken file bring about
 
 
 def _class_of(kind):
@@ -22,7 +22,7 @@ def _class_of(kind):
     elif kind == "convolution":
         from .convolution import ConvolutionEngine as found
     else:
-        raise RecipeError(f"engine.kind is {kind!r}; one of {', '.join(KINDS)} belongs there")
+        raise RecipeError(f"engine.kind is {kind!r}; one of {', '.join(ENGINES)} belongs there")
     return found
 
 
@@ -55,9 +55,13 @@ def settings_of(model):
 
 
 def of_model(model):
-    """The engine of a model file (``neurorack.engine.Model``) with its weights, ready to play."""
-    engine = make(settings_of(model), layout_of(model))
-    old = "engine" not in model.card             # files from before engines had settings keep the trunk beside the head
-    name_of = lambda name: DECODER + (name.removeprefix("net.") if old else name)
-    engine.load_state_dict({name: torch.from_numpy(np.array(model.tensor(name_of(name)))) for name in engine.state_dict()})
+    """The engine of a model file (``neurorack.engine.Model``) with its weights, ready to play. ModelError where it cannot be built."""
+    layout = layout_of(model)
+    try:
+        engine = make(settings_of(model), layout)
+        old = "engine" not in model.card             # files from before engines had settings keep the trunk beside the head
+        name_of = lambda name: DECODER + (name.removeprefix("net.") if old else name)
+        engine.load_state_dict({name: torch.from_numpy(np.array(model.tensor(name_of(name)))) for name in engine.state_dict()})
+    except UNFIT as error:
+        raise ModelError(f"{model.path}: its decoder cannot be built ({' '.join(str(error).split())[:120]}); export it again") from None
     return engine.eval()

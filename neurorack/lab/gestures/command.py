@@ -7,14 +7,12 @@ import numpy as np
 import torch
 
 from ...engine import Model, store
-from ...errors import NeurorackError
 from .. import data
 from ..export import found_gestures, read
-from ..recipe import read_recipe
+from ..recipe import read_recipe, recipe_beside
 from .extras import extras
 from .harvest import card_entries
 
-RECIPES = ("{stem}.recipe.yaml", "recipe.yaml")
 GESTURE = "gesture."
 
 
@@ -52,11 +50,8 @@ def rewrite(path, card, tensors):
 def run(options):
     """Carry out the command; returns the exit code."""
     torch.set_num_threads(1)
-    found = [options.model.with_name(name.format(stem=options.model.stem)) for name in RECIPES]
-    path = options.recipe or next((path for path in found if path.exists()), None)
-    if path is None:
-        raise NeurorackError(f"{options.model} has no recipe beside it ({found[0].name}, recipe.yaml): say which with --recipe")
-    recipe, model = read_recipe(path), Model.load(options.model)
+    model, path = Model.load(options.model), recipe_beside(options.model, options.recipe)
+    recipe = read_recipe(path)
     cache = data.prepare(recipe, path.parent, options.cache, print)
     card, tensors = renewed(model, recipe, cache, options.keep, options.seed)
     rewrite(options.model, card, tensors)

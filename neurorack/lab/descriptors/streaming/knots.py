@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from ..tables import REACH, SPECTRAL_NAMES
-
-CENTROID, SHARPNESS = SPECTRAL_NAMES.index("centroid"), SPECTRAL_NAMES.index("sharpness")
+from ..tables import CENTROID, REACH, SHARPNESS, SPECTRAL_NAMES
 
 
 def normalised(b, values, card):
