@@ -41,8 +41,7 @@ def gestures_path(model_path) -> Path:
     the folder ``.gestures`` of the musician's own library."""
     path = Path(model_path)
     name = path.name.removesuffix(".safetensors").removesuffix(".player.json") + SUFFIX
-    own, factory = library.folders()
-    return own / ".gestures" / name if path.absolute().is_relative_to(factory) else path.with_name(name)
+    return library.folders()[0] / ".gestures" / name if path.absolute().is_relative_to(library.FACTORY) else path.with_name(name)
 
 
 def gesture_names(model_path, card: dict) -> list[str]:
