@@ -148,6 +148,7 @@ def test_looking_does_not_change_what_is_trained(home, tmp_path):
     ("short", [], ["at least"]), ("text", [], ["no audio"]), ("recipe.yaml", ["--engine", "harmonic"], ["--engine is for folders"]),
     ("recipe.yaml", ["--steps", "0"], ["--steps", "at least 1"]), ("recipe.yaml", ["--minutes", "-1"], ["train.minutes", "from 0.01"]),
     ("recipe.yaml", ["--name", "../x"], ["'../x'"]), ("recipe.yaml", ["--threads", "0"], ["--threads is 0"]), ("typo.yaml", [], ["train.stpes", "steps"]),
+    ("slash.yaml", ["--no-add"], ["'a/b'"]), ("recipe.yaml", ["--no-add", "--out", "/dev/null/x/y.safetensors"], ["/dev/null/x cannot be made"]),
     ("recipe.yaml", ["--seed", "5", "--no-add"], ["other settings", "seed", "--fresh"]), ("recipe.yaml", ["--device", "cuda"], ["cuda"]),
 ])
 def test_what_cannot_be_trained_ends_in_one_line(trained, capsys, source, more, words):
@@ -158,6 +159,7 @@ def test_what_cannot_be_trained_ends_in_one_line(trained, capsys, source, more, 
     soundfile.write(trained / "short" / "tick.wav", noise_hit(0)[:2400], 48000)
     (trained / "text" / "a.wav").write_text("not a sound")
     (trained / "typo.yaml").write_text(yaml.safe_dump(yaml.safe_load((trained / "recipe.yaml").read_text()) | {"train": {"stpes": 3}}))
+    (trained / "slash.yaml").write_text(yaml.safe_dump(yaml.safe_load((trained / "recipe.yaml").read_text()) | {"name": "a/b"}))
     assert run(trained, *more, source=source) == 2
     said = capsys.readouterr().err
     assert all(word in said for word in words) and said.count("\n") == 1

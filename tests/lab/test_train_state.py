@@ -169,6 +169,7 @@ def test_a_run_of_minutes_ends_on_time_and_goes_on_with_what_was_left(made, tmp_
     assert trainer.run(runs.quiet) and trainer.seconds >= 1.2 and trainer.step >= 1
     state = checkpoint.read(tmp_path)
     assert state["seconds"] == trainer.seconds and state["step"] == trainer.step
+    assert list((tmp_path / "previews").glob(f"rebuilt-*{trainer.step}.flac"))       # also of a run that is too short for others
 
 
 TWO = """

@@ -163,7 +163,7 @@ def read(source, recipe, log, make):
         log(f"{root} holds {sum(seconds) / 60:.0f} minutes in {len(usable)} files: {taken.sum() / 60:.1f} minutes of {np.count_nonzero(taken)} files "
             "are used, spread evenly (data.minutes)")
     for (path, name, length, foreign), wanted in zip(usable, taken):
-        if wanted <= 0:
+        if wanted < 1e-3:           # what is left of the room for the last one may be nothing but rounding
             continue
         if foreign and path.suffix.lower().lstrip(".") in reading.VIDEO:
             log(f"{name} is a video: its first audio track is used")

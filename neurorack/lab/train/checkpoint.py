@@ -42,6 +42,17 @@ def disk_error(error, folder, kept):
     return RecipeError(f"{folder} cannot be written, {reason}; {rest}")
 
 
+def make_folder(folder):
+    """Make a folder of results before anything long begins. RecipeError where it cannot be."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        usable = os.access(folder, os.W_OK)
+    except OSError as error:
+        raise RecipeError(f"{folder} cannot be made: {error.strerror or error}; choose another folder") from None
+    if not usable:
+        raise RecipeError(f"{folder} cannot be written to: choose another folder")
+
+
 def read(folder):
     """The state in `folder`, or None where there is none. RecipeError for one that is broken or of another version."""
     path = Path(folder) / NAME

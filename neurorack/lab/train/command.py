@@ -103,6 +103,7 @@ def _train(options, device, team, say, stop):
     recipe, home, out = team.from_first(lambda: _recipe(options, say))
     work = options.work / recipe["name"]
     add = team.first and not options.no_add and made.may_be_added(recipe["name"], home, out, work)
+    team.from_first(lambda: checkpoint.make_folder(out.parent))
     if team.first and options.fresh:
         checkpoint.put_aside(work)
     cache = team.from_first(lambda: data.prepare(recipe, home, options.cache, say))

@@ -200,12 +200,12 @@ class Trainer:
         saved = last = time.monotonic()
         while not self.finished():
             result = self.train_step()
-            if self.team.first:
-                self._tell(told, held_out, result)
             now = time.monotonic()
             due = float(now - saved >= self.settings["checkpoint_every"])
             self.seconds, due, stop = self.team.agree([self.seconds + now - last, due, float(self.stop_wanted)], self.device)
             last = now
+            if self.team.first:
+                self._tell(told, held_out, result)
             if due or stop or self.finished():
                 self.save()
                 saved = now

@@ -16,7 +16,8 @@ def changed(recipe, options):
     """The recipe with what the command line says otherwise: name, seed, length."""
     recipe = copy.deepcopy(recipe)
     if options.name:
-        recipe["name"] = names.check(options.name)
+        recipe["name"] = options.name
+    names.check(recipe["name"])          # files and folders are called by it
     if options.seed is not None:
         recipe["seed"] = options.seed
     for key, other in (("minutes", "steps"), ("steps", "minutes")):
@@ -53,7 +54,7 @@ def _drafted(name, source, options, home, say):
     draft["seed"] = 1 if options.seed is None else options.seed
     kind = options.engine
     if kind == "auto":
-        home.mkdir(parents=True, exist_ok=True)
+        checkpoint.make_folder(home)
         cache = data.prepare(complete(draft), home, options.cache, say)
         share = data.pitched_share(data.Clips(cache, "train").audio)
         kind = "harmonic" if share >= PITCHED_SHARE else "noise-band"
