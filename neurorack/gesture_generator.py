@@ -59,7 +59,7 @@ class Generator:
     def __init__(self, model):
         self.card = model.card.get("generator")
         if not self.card:
-            raise ModelError(f"{model.path}: has no generator of gestures; models trained by `neurorack train` have one")
+            raise ModelError(f"{model.path}: has no generator of gestures; models that `neurorack train` makes of at least 12 clips have one")
         self.tensors = {name: np.array(model.tensor(PREFIX + name), np.float64) for name in TENSORS}
         self.inputs = model.card["inputs"]
         self.columns = [entry["name"] for entry in self.inputs]

@@ -81,7 +81,7 @@ def test_each_bad_file_is_named_once_with_its_reason_and_the_rest_is_used(tmp_pa
                          ("nothing.wav", "no samples"), ("wrong.wav", "not a finite number, at 0.100 s"), ("slow.wav", "500 Hz"),
                          ("film.mp4", "ffmpeg")):
         assert reason in skipped[name] and "\n" not in skipped[name]
-    assert "passed over 1 files that are not audio" in said
+    assert "passed over 1 file that is not audio" in said
     used = {row["group"] for side in clips.values() for row in side.rows}
     assert used == {f"hit{k}.wav" for k in range(6)} | {"eight.wav"}
 

@@ -17,10 +17,10 @@ pytest.importorskip("scipy")
 
 from PIL import Image
 
+from neurorack import cli
 from neurorack.engine import ModelWriter
-from neurorack.lab import engines, evaluate
+from neurorack.lab import evaluate
 from neurorack.lab.descriptors import HOP, NAMES, MinMax, QuantileMap, loudness_to_db
-from neurorack.lab.encoder import ClipEncoder
 from neurorack.lab.evaluate import curves, quality
 from neurorack.lab.evaluate.bench import FRAMES, Bench
 from neurorack.lab.evaluate.command import read_baselines
@@ -130,15 +130,6 @@ def test_a_pitched_model_out_of_tune_is_found_out(off_cents):
     assert figures["harmonicity_error_db"] > 0                    # cleaner than the 20 dB of the clips
 
 
-def test_a_quick_look_leaves_training_as_it_was():
-    torch.manual_seed(3)
-    engine = engines.make({"kind": "noise-band", "width": 8}, Layout())
-    encoder, state = ClipEncoder(8), torch.get_rng_state()
-    figures = evaluate.quick(engine, Made(), encoder, QuantileMap(KNOTS), Layout(), curves=6)
-    assert figures["loudness"] > 0.85 and set(NAMES) < set(figures) and figures["log_mel_error_db"] > 0
-    assert engine.training and encoder.training and torch.equal(torch.get_rng_state(), state)
-
-
 class _Sources(HTMLParser):
     """The addresses a page loads from, and how deep its elements are when it ends."""
 
@@ -157,7 +148,7 @@ class _Sources(HTMLParser):
 def test_the_page_needs_nothing_else_and_its_sounds_and_pictures_can_be_opened():
     made = bench()
     figures = evaluate.evaluate(made, 10, 1) | {"name": "<noise>"}
-    assert figures["silence_dbfs"] is None and figures["not_numbers"] == 0 and "exactly silent" not in evaluate.table(figures)
+    assert figures["silence_dbfs"] is None and figures["not_numbers"] == 0 and "exactly silent" in evaluate.summary(figures)
     json.dumps(figures, allow_nan=False)
     text = page("<noise>", figures, made, {"licence": "CC0"}, {"another": figures})
     found = _Sources(text)
@@ -193,7 +184,7 @@ def recipe(tmp_path_factory):
 
 def test_the_command_measures_a_file(recipe, tmp_path, capsys):
     into = [str(IMPACTS), "--recipe", str(recipe), "--cache", str(recipe.parent / "cache"), "--curves", "8", "--seeds", "1"]
-    assert evaluate.main([*into, "--json", str(tmp_path / "deep" / "figures.json"), "--page", str(tmp_path)]) == 0
+    assert cli.main(["evaluate", *into, "--json", str(tmp_path / "deep" / "figures.json"), "--page", str(tmp_path)]) == 0
     figures = json.loads((tmp_path / "deep" / "figures.json").read_text())
     assert figures["name"] == "impacts" and figures["held_out_clips"] == 2 and figures["control"]["all_five"]["loudness"] > 0.85
     assert figures["log_mel_error_db"] > figures["log_mel_error_of_noise_db"] > 0 and 0 < figures["cost_percent"] < 100
@@ -206,7 +197,7 @@ def test_the_command_measures_a_file(recipe, tmp_path, capsys):
                                          (["--recipe", "none.yaml"], "none.yaml")])
 def test_what_is_wrong_is_said_in_one_line(tmp_path, monkeypatch, capsys, wrong, word):
     monkeypatch.chdir(tmp_path)
-    assert evaluate.main([str(IMPACTS), *wrong]) == 2
+    assert cli.main(["evaluate", str(IMPACTS), *wrong]) == 2
     said = capsys.readouterr().err
     assert word in said and said.count("\n") == 1
 

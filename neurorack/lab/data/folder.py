@@ -156,7 +156,7 @@ def read(source, recipe, log, make):
         raise RecipeError(f"{root} holds no audio that can be used: {len(files)} audio files, {others} others; WAV, FLAC, AIFF, Ogg, MP3 and CAF "
                           "are read, M4A and videos with ffmpeg")
     if others:
-        log(f"passed over {others} files that are not audio")
+        log(f"passed over {others} file{'s' if others > 1 else ''} that {'are' if others > 1 else 'is'} not audio")
     seconds = [seconds for _, _, seconds, _ in usable]
     taken = share(seconds, data.get("minutes", 60.0) * 60, rng)
     if taken.sum() < 0.999 * sum(seconds):

@@ -1,8 +1,6 @@
 """``neurorack evaluate MODEL``: measures a model file against the held-out clips of its recipe."""
 
-import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -92,15 +90,3 @@ def write(path, text):
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise EvaluateError(f"{path} cannot be written: {error.strerror or error}") from None
-
-
-def main(argv=None):
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="neurorack evaluate", description=__doc__.split("\n")[0])
-    arguments(parser)
-    options = parser.parse_args(argv)
-    try:
-        return run(options)
-    except NeurorackError as error:
-        print(f"neurorack: {error}", file=sys.stderr)
-        return 2

@@ -29,6 +29,19 @@ def _interval(row):
     return f"{number(row['spearman'])} ({number(low)} … {number(high)})"
 
 
+def summary(figures):
+    """The most telling figures in three lines for who has just trained a model; `table` gives all."""
+    five, other = figures["control"]["all_five"], figures["control"]["swap"]["spearman"]
+    each = ", ".join(f"{name} {number(five.get(name), 2)}" for name in NAMES)
+    silence = figures["silence_dbfs"]
+    return "\n".join((
+        f"control on {figures['held_out_clips']} held-out sounds (1 is perfect): all five descriptors at once {number(five['spearman'], 2)} ({each})",
+        f"curves of another sound {number(other, 2)}; rebuilt sounds are {number(figures['log_mel_error_db'], 1)} dB from the recordings "
+        f"(other noise {number(figures['log_mel_error_of_noise_db'], 1)}, another sound {number(figures['log_mel_error_of_another_clip_db'], 1)})",
+        f"attacks {number(figures['rise_over_ms'], 1)} ms over the recordings'; at rest "
+        + ("exactly silent" if silence is None else f"{number(silence, 0)} dBFS") + "; everything measured: neurorack evaluate"))
+
+
 def table(figures):
     """The figures as lines of Markdown."""
     control = figures["control"]

@@ -1,4 +1,4 @@
-"""Opens what is measured: model files, played by the compiled engine, and engines in training, played by torch."""
+"""Opens what is measured: model files, played by the compiled engine."""
 
 import time
 
@@ -10,8 +10,6 @@ from .. import data, encoder as encoders
 from ..descriptors import NAMES, RATE_HZ, from_card
 from ..engines import layout_of
 from .bench import Bench
-from .protocol import followed
-from .quality import log_mel_error_db
 
 BLOCK_FRAMES = 1024         # for playing fast; the sound is the same at every block length
 COST_BLOCK, COST_SECONDS = 128, 4.0
@@ -91,56 +89,6 @@ def space_of(clips, seed=1):
     from ..train import fit       # later: it reads recipes
 
     return fit(clips, {"descriptors": {"normalise": "quantile", "sharpness": "plain"}}, np.random.default_rng(seed))
-
-
-class Some:
-    """At most `most` of a collection's clips, taken evenly; as far as a `Bench` needs them."""
-
-    def __init__(self, clips, most):
-        chosen = np.linspace(0, len(clips) - 1, min(most, len(clips))).round().astype(int)
-        part = lambda name: [getattr(clips, name)[k] for k in chosen]
-        self.audio, self.rows, self.pitch, self.harmonicity = map(part, ("audio", "rows", "pitch", "harmonicity"))
-        self._clips, self._chosen = clips, chosen
-
-    def __len__(self):
-        return len(self._chosen)
-
-    def padded(self, index, samples):
-        """As `data.Clips.padded`."""
-        return self._clips.padded(self._chosen[index], samples)
-
-
-def bench_of_engine(engine, clips, encoder, normaliser):
-    """A `Bench` of an engine in torch, as it stands in training."""
-    device = next(engine.parameters()).device
-
-    def play(rows):
-        with torch.no_grad():
-            return engine.render(rows.to(device)).cpu()
-
-    return Bench(clips, engine.layout, normaliser.to("cpu"), _encode(encoder), play, engine.hop)
-
-
-def quick(engine, clips, encoder, normaliser, layout=None, curves=24):
-    """A look at an engine in training, a second or two on one core: Spearman of all five random curves, and the log-mel error.
-
-    clips: held-out `data.Clips`, of which at most as many as `curves` are taken; layout: what the engine must have (left out,
-    not looked at). Returns {descriptor: Spearman, "mean": their mean, "log_mel_error_db"}. The modules' modes, and the
-    random numbers of torch, are as before.
-    """
-    if layout is not None and layout != engine.layout:
-        raise ValueError(f"the engine's rows are {', '.join(engine.layout.names)}, not {', '.join(layout.names)}")
-    modes = engine.training, encoder.training
-    try:
-        with torch.random.fork_rng(devices=[]):
-            bench = bench_of_engine(engine.eval(), Some(clips, curves), encoder.eval(), normaliser)
-            found, _ = followed(bench, "all_five", curves, bench.seed)
-            error = log_mel_error_db(bench.rebuild(), bench.audio)[0]
-    finally:
-        engine.train(modes[0])
-        encoder.train(modes[1])
-    figures = found.figures(2)
-    return {name: figures.get(name) for name in NAMES} | {"mean": figures["spearman"], "log_mel_error_db": round(error, 2)}
 
 
 def cost(model):

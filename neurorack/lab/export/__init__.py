@@ -108,7 +108,7 @@ def export(trainer, cache, path, count=512, log=print):
     if side is not held_out:
         card["measured"]["judged_on"] = "training clips: there were too few to hold any out"
     write(path, card, engine, encoder, normaliser, tensors)
-    log(evaluate.table(card["measured"]))
+    log(evaluate.summary(card["measured"]))
     size = path.stat().st_size
     large = f"; a model of the factory has at most {MOST_BYTES / 1e6:g}: take fewer or shorter gestures" if size > MOST_BYTES else ""
     log(f"wrote {path}, {size / 1e6:.1f} MB{large}")
