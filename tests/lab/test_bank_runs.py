@@ -42,7 +42,7 @@ def test_a_tiny_run_ends_in_a_model_that_plays(path, sounds, tmp_path, monkeypat
     monkeypatch.setattr(export, "BLOCKS", (128,))
     monkeypatch.setattr(evaluate, "bench_of", lambda model, clips: None)
     monkeypatch.setattr(evaluate, "evaluate", lambda bench, count: {})
-    monkeypatch.setattr(evaluate, "table", lambda figures: "")
+    monkeypatch.setattr(evaluate, "summary", lambda figures: "")
     trainer = Trainer(recipe, data.prepare(recipe, tmp_path, tmp_path / "cache", runs.quiet), tmp_path / "work")
     while not trainer.finished():
         assert all(np.isfinite(value) for value in trainer.train_step().values())

@@ -158,5 +158,8 @@ def test_a_finished_model_s_gestures_are_taken_anew(tmp_path, monkeypatch):
     assert model.tensor("gesture.deep").shape[1] == layout.width and model.card["controls"][-1]["doc"].startswith("latent axis 2")
     rows = np.tile(np.float32(layout.rest), (2, 1))
     assert np.isfinite(model.program("decode", 128).run(rows)).all()
+    alone = tmp_path / "elsewhere" / "m.safetensors"
+    alone.parent.mkdir()
+    alone.write_bytes(path.read_bytes())
     with pytest.raises(NeurorackError, match="--recipe"):
-        command.run(SimpleNamespace(**{**vars(options), "model": tmp_path / "elsewhere" / "m.safetensors"}))
+        command.run(SimpleNamespace(**{**vars(options), "model": alone}))

