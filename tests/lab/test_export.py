@@ -60,7 +60,7 @@ def exported_to(path, run):
         patched.setattr(data, "Clips", lambda cache, side: run.clips)
         patched.setattr(evaluate, "bench_of", lambda model, clips: None)
         patched.setattr(evaluate, "evaluate", lambda bench, count: {"curves": count})
-        patched.setattr(evaluate, "table", lambda figures: "measured")
+        patched.setattr(evaluate, "summary", lambda figures: "measured")
         export.export(run, None, path, 8, lambda line: None)
     return Model.load(path)
 
