@@ -172,6 +172,7 @@ def table(data_set, methods, minutes):
 
 
 def main():
+    """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--minutes", type=float, default=6.0, help="of processor time for each training (default 6)")
     parser.add_argument("--sets", nargs="+", default=["impacts", "strings"])

@@ -178,6 +178,7 @@ def cost_percent(program, block, seconds=2.0):
 
 
 def main():
+    """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--judged", type=Path, help="values of the other libraries, as descriptor_judges.py writes them")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="make their environment here and leave it")

@@ -148,6 +148,7 @@ def _doctor(args) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """The command line; returns the exit code."""
     try:
         args = _parser().parse_args(argv)
         return {"play": _play, "render": _render, "bench": _bench, "doctor": _doctor, "models": models_cli.run, "ctl": control_cli.run, "calibrate": inputs_cli.run,

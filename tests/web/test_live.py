@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 import zlib
+from pathlib import Path
 
 import aiohttp
 import numpy as np
@@ -92,7 +93,7 @@ def test_the_picture_is_the_shared_blocks(face):
             return await page.until(lambda m: m if isinstance(m, bytes) and m[0] == 1 else None, what="a picture")
     panel = face.rack.panel
     until(lambda: panel.number and panel.pid, 20, "a frame")
-    os.kill(panel.pid, signal.SIGSTOP)
+    held(panel)
     try:
         asyncio.run(work())
         data = asyncio.run(work())         # a page that comes later gets it, too
@@ -100,6 +101,18 @@ def test_the_picture_is_the_shared_blocks(face):
     finally:
         os.kill(panel.pid, signal.SIGCONT)
     assert pixels.any() and np.array_equal(unpacked(data) > 127, pixels > 127)
+
+
+def held(panel) -> None:
+    """Stop the panel's process between two frames."""
+    stopped = lambda: Path(f"/proc/{panel.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    while True:
+        os.kill(panel.pid, signal.SIGSTOP)
+        until(stopped, 5, "the panel to stand still")
+        if panel.seq % 2 == 0:
+            return
+        os.kill(panel.pid, signal.SIGCONT)
+        time.sleep(0.003)
 
 
 def unpacked(data: bytes) -> np.ndarray:

@@ -156,7 +156,7 @@ class LiveHarmonics(nn.Module):
 
 
 class Live(nn.Module):
-    """What both engines share. forward: rows [batch, width, frames] → audio [batch, 1, frames·64]."""
+    """What both engines share; each brings `part`. forward: rows [batch, width, frames] → audio [batch, 1, frames·64]."""
 
     def __init__(self, engine):
         super().__init__()
@@ -174,6 +174,12 @@ class Live(nn.Module):
         amplitudes = joined(self.past, amplitudes, 1)
         self.past = amplitudes[:, :, amplitudes.shape[2] - 1:]
         return amplitudes
+
+    def forward(self, rows):
+        parts = []
+        for rows_part in rows.split(self.most_rows, 2):
+            parts.append(self.part(rows_part))
+        return torch.cat(parts, 2)
 
 
 class LiveNoiseBand(Live):
@@ -193,12 +199,6 @@ class LiveNoiseBand(Live):
         if self.sines is not None:
             audio = audio + self.sines(amplitudes[:, self.bands:])
         return audio.reshape(rows.shape[0], 1, -1)
-
-    def forward(self, rows):
-        parts = []
-        for rows_part in rows.split(self.most_rows, 2):
-            parts.append(self.part(rows_part))
-        return torch.cat(parts, 2)
 
 
 class LiveHarmonic(Live):
@@ -229,9 +229,3 @@ class LiveHarmonic(Live):
         amplitudes = self.after(torch.cat((tones, bands), 1) * self.gain(rows))
         audio = self.tones(amplitudes[:, :self.count], cycles) + self.noise(amplitudes[:, self.count:])
         return audio.reshape(rows.shape[0], 1, -1)
-
-    def forward(self, rows):
-        parts = []
-        for rows_part in rows.split(self.most_rows, 2):
-            parts.append(self.part(rows_part))
-        return torch.cat(parts, 2)
