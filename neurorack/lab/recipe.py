@@ -128,6 +128,20 @@ KEYS = {
         "waveform_adversary_from": Key("number", 0.5, 0, 1, doc="part of the run after which they take part"),
         "checkpoint_every": Key("number", 30.0, 0, 1e5, doc="seconds between checkpoints; 0 for every step"),
     },
+    "trim": {
+        "target": Key("text", "removed:0.9", doc="how small: removed:SHARE, params:COUNT, rtf:FACTOR (of this machine) or board:NAME"),
+        "criterion": Key("text", "taylor", doc="what a unit's worth is measured by"),
+        "scope": Key("choice", "auto", choices=("auto", "global", "local"), doc="units compared over all layers or in each; auto: local beyond 90 %"),
+        "start": Key("choice", "fine-tune", choices=("fine-tune", "rewind", "reinitialise"), doc="weights that each round's training begins with"),
+        "rewind_to": Key("text", "auto", doc="part of the run whose weights rewind begins with, as 0.1; auto: by the barrier between two runs from there"),
+        "rounds": Key("whole", None, 1, 50, doc="rounds down to the target (about 30 % of what is left each where left out)"),
+        "minutes": Key("number", None, 0.01, 1e5, doc="length of all rounds in minutes (40 where neither is given)"),
+        "steps": Key("whole", None, 1, 1e8, doc="length of all rounds in steps"),
+        "rate": Key("number", None, 1e-6, 0.1, doc="learning rate of a round (a third of the training's for fine-tune, else the training's)"),
+        "least": Key("whole", 4, 1, 1024, doc="units that every layer keeps"),
+        "multiple": Key("whole", 1, 1, 64, doc="layers keep a multiple of so many units"),
+        "early_bird": Key("yes", False, doc="a round's training ends when what it would remove next has settled"),
+    },
     "augment": {
         "semitones": Key("whole", 2, 0, 12, doc="greatest change of pitch by resampling, in whole semitones"),
         "tilt_db": Key("number", 6.0, 0, 24, doc="greatest spectral tilt over five octaves about 1 kHz"),
@@ -206,8 +220,9 @@ def complete(given) -> dict:
 def _check_together(recipe: dict) -> None:
     """What one key demands of another."""
     train = recipe["train"]
-    if "steps" in train and "minutes" in train:
-        raise RecipeError("train has steps and minutes: a run is as long as one of them says, leave the other out")
+    for name in ("train", "trim"):
+        if "steps" in recipe[name] and "minutes" in recipe[name]:
+            raise RecipeError(f"{name} has steps and minutes: a run is as long as one of them says, leave the other out")
     if "steps" not in train and "minutes" not in train:
         train["minutes"] = DEFAULT_MINUTES
     if train["cycle_frames"] > train["frames"]:
