@@ -66,6 +66,8 @@ def _is_number(value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and (isinstance(value, int) or math.isfinite(value))
 
 
+_TRUNK = Key("choice", "convolution", choices=("convolution", "recurrent"), doc="the net behind the heads: of causal convolutions, or with a GRU")
+
 #: What an engine has of its own, below `engine`.
 ENGINES = {
     "noise-band": {
@@ -73,11 +75,13 @@ ENGINES = {
         "bands": Key("whole", 64, 8, 128, doc="noise bands"),
         "sines": Key("whole", 96, 0, 256, doc="fixed sines, a semitone apart"),
         "first_key": Key("whole", 28, 0, 100, doc="MIDI key of the lowest sine"),
+        "trunk": _TRUNK,
     },
     "harmonic": {
         "width": Key("whole", 104, 4, 1024, doc="channels of the trunk"),
         "bands": Key("whole", 64, 8, 128, doc="noise bands"),
         "harmonics": Key("whole", 80, 4, 256, doc="harmonics of the fundamental"),
+        "trunk": _TRUNK,
     },
     "convolution": {
         "width": Key("whole", 24, 4, 512, doc="channels of the last stage; twice as many at every stage before it"),

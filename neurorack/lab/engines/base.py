@@ -96,7 +96,43 @@ class Engine(nn.Module):
                 layer.bias += torch.einsum("oi...,i->o", weight, mean)
 
 
-class Trunk(nn.Module):
+class Reader(nn.Module):
+    """A net that reads rows of a layout, held to their ranges, in torch and in the engine's operations.
+
+    Widths are those of the weights, never kept beside them: a trimmed net has others than it was made with.
+    """
+
+    def __init__(self, layout):
+        super().__init__()
+        self.layout = layout
+
+    def limited(self, rows):
+        """Rows as the net reads them: descriptors held to their range, pitch scaled."""
+        described, conditions = len(self.layout.described), len(self.layout.conditions)
+        parts = [rows[..., :described].clamp(-UNIT_LIMIT, UNIT_LIMIT)]
+        if self.layout.pitched:
+            parts.append(rows[..., described:conditions].clamp(*PITCH_LIMITS_OCTAVES) * PITCH_SCALE)
+        return torch.cat((*parts, rows[..., conditions:]), -1)
+
+    def build_limited(self, b, rows):
+        """`limited` in the engine's operations."""
+        described, conditions = len(self.layout.described), len(self.layout.conditions)
+        parts = [b.clamp(rows[:, :described], -UNIT_LIMIT, UNIT_LIMIT)]
+        if self.layout.pitched:
+            parts.append(b.affine(b.clamp(rows[:, described:conditions], *PITCH_LIMITS_OCTAVES), PITCH_SCALE))
+        return b.concat([*parts, rows[:, conditions:]])
+
+    @staticmethod
+    def film_layer(layout, width):
+        """A layer from rows to scale and shift of `width` channels, at first 1 and 0 whatever the rows."""
+        layer = nn.Conv1d(layout.width, 2 * width, 1)
+        nn.init.normal_(layer.weight, std=0.02)
+        with torch.no_grad():
+            layer.bias[:width], layer.bias[width:] = 1.0, 0.0
+        return layer
+
+
+class Trunk(Reader):
     """Causal convolution net at the hop rate. forward: rows [batch, frames, layout.width] → [batch, width, frames].
 
     Each row depends on itself and on the `SPAN` rows before it, zeros before the first. Conditioning: rows go in at the
@@ -106,24 +142,12 @@ class Trunk(nn.Module):
     SPAN = 2 * (1 + sum(DILATIONS))
 
     def __init__(self, layout, width, conditioning="concatenate"):
-        super().__init__()
-        self.layout, self.film = layout, conditioning == "film"
+        super().__init__(layout)
+        self.film = conditioning == "film"
         self.entry = nn.Conv1d(layout.width, width, 3)
         self.trunk = nn.ModuleList(nn.Conv1d(width, width, 3, dilation=d) for d in DILATIONS)
         if self.film:
-            self.films = nn.ModuleList(nn.Conv1d(layout.width, 2 * width, 1) for _ in DILATIONS)
-            for layer in self.films:
-                nn.init.normal_(layer.weight, std=0.02)
-                with torch.no_grad():
-                    layer.bias[:width], layer.bias[width:] = 1.0, 0.0
-
-    def limited(self, rows):
-        """Rows as the net reads them: descriptors held to their range, pitch scaled."""
-        described, conditions = len(self.layout.described), len(self.layout.conditions)
-        parts = [rows[..., :described].clamp(-UNIT_LIMIT, UNIT_LIMIT)]
-        if self.layout.pitched:
-            parts.append(rows[..., described:conditions].clamp(*PITCH_LIMITS_OCTAVES) * PITCH_SCALE)
-        return torch.cat((*parts, rows[..., conditions:]), -1)
+            self.films = nn.ModuleList(self.film_layer(layout, width) for _ in DILATIONS)
 
     def forward(self, rows):
         x = self.limited(rows).transpose(1, 2)
@@ -142,20 +166,26 @@ class Trunk(nn.Module):
 
     def build(self, b, rows):
         """`forward` in the engine's operations: a value [rows, layout.width] → [rows, width]."""
-        described, conditions = len(self.layout.described), len(self.layout.conditions)
-        parts = [b.clamp(rows[:, :described], -UNIT_LIMIT, UNIT_LIMIT)]
-        if self.layout.pitched:
-            parts.append(b.affine(b.clamp(rows[:, described:conditions], *PITCH_LIMITS_OCTAVES), PITCH_SCALE))
-        x = b.concat([*parts, rows[:, conditions:]])
+        x = self.build_limited(b, rows)
         h = b.conv1d(x, *arrays(self.entry), act="leaky_relu", a=SLOPE)
         for k, (layer, dilation) in enumerate(zip(self.trunk, DILATIONS)):
             if self.film:
                 y = b.conv1d(h, *arrays(layer), dilation=dilation)
-                film, width = b.conv1d(x, *arrays(self.films[k])), y.channels
-                h = b.binary("add", h, b.leaky_relu(b.ternary("multiply_add", y, film[:, :width], film[:, width:]), SLOPE))
+                h = b.binary("add", h, b.leaky_relu(build_film(b, y, b.conv1d(x, *arrays(self.films[k]))), SLOPE))
             else:
                 h = b.conv1d(h, *arrays(layer), dilation=dilation, act="leaky_relu", a=SLOPE, residual=h)
         return h
+
+    def live(self):
+        """The same net as it streams, rows [batch, layout.width, frames] → [batch, width, frames]."""
+        from .live import LiveTrunk
+
+        return LiveTrunk(self)
+
+
+def build_film(b, y, film):
+    """y [rows, n] · film [rows, first n] + film [rows, last n] in the engine's operations."""
+    return b.ternary("multiply_add", y, film[:, :y.channels], film[:, y.channels:])
 
 
 def glided(sources, pair):

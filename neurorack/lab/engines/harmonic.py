@@ -14,7 +14,8 @@ from torch import nn
 from ..descriptors import HOP, RATE_HZ
 from ..layout import C4_HERTZ, HARMONICITY_DB_PER_UNIT, HARMONICITY_ZERO_DB, PITCH_LIMITS_OCTAVES
 from . import base
-from .base import Engine, Trunk
+from .base import Engine
+from .recurrent import make_trunk
 
 LOG_PER_DB = math.log(10) / 10
 CORRECTION_DB = 6.0                 # at most, that the net adds to the harmonicity asked for
@@ -115,17 +116,18 @@ class HarmonicSum(torch.autograd.Function):
 
 
 class HarmonicEngine(Engine):
-    """Causal trunk at the hop rate with heads for harmonics, noise bands and a correction of the harmonicity."""
+    """A trunk (`recurrent.TRUNKS`) at the hop rate with heads for harmonics, noise bands and a correction of the harmonicity."""
 
-    kind, history = "harmonic", Trunk.SPAN + 2
+    kind = "harmonic"
 
-    def __init__(self, layout, width=104, bands=64, harmonics=80, conditioning="concatenate"):
+    def __init__(self, layout, width=104, bands=64, harmonics=80, conditioning="concatenate", trunk="convolution"):
         if not layout.pitched:
             raise ValueError("the harmonic engine needs rows with a pitch: set data.pitched")
-        super().__init__(layout, width=width, bands=bands, harmonics=harmonics, conditioning=conditioning)
+        super().__init__(layout, width=width, bands=bands, harmonics=harmonics, conditioning=conditioning, trunk=trunk)
         self.bands, self.harmonics = bands, harmonics
         self.pitch_at, self.harmonicity_at = layout.column("pitch"), layout.column("harmonicity")
-        self.net = Trunk(layout, width, conditioning)
+        self.net = make_trunk(trunk, layout, width, conditioning)
+        self.history = self.net.SPAN + 2
         self.head, self.balance = nn.Conv1d(width, harmonics + bands, 1), nn.Conv1d(width, 1, 1)
         with torch.no_grad():
             self.head.weight.mul_(3.0)

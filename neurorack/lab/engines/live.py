@@ -5,6 +5,7 @@ float32 as two limbs of 16 bits (`high` counts 2^-16 turns, `low` 2^-32 turns): 
 2^24 and so exact, here and in whatever single precision the file is lifted into.
 """
 
+import copy
 import math
 
 import torch
@@ -32,15 +33,21 @@ def sine(high: torch.Tensor, low: torch.Tensor, limb: float = LIMB):
     return torch.sin((high / limb + low / (limb * limb)) * (2.0 * math.pi))
 
 
-class LiveTrunk(nn.Module):
-    """`base.Trunk`, rows [batch, width of the layout, frames] → [batch, width, frames]."""
+def copied(layer):
+    """A streaming copy of a convolution, as wide as its weights."""
+    outs, ins, taps = layer.weight.shape
+    made = Causal(ins, outs, taps, layer.dilation[0])
+    made.load_state_dict(layer.state_dict(), strict=False)
+    made.streaming = True
+    return made
 
-    def __init__(self, net):
+
+class Limits(nn.Module):
+    """Rows [batch, width of the layout, frames] held to their ranges, pitch scaled, as by `base.Reader`."""
+
+    def __init__(self, layout):
         super().__init__()
-        copied = lambda layer: self._copied(layer)
-        self.entry, self.trunk = copied(net.entry), nn.ModuleList(copied(layer) for layer in net.trunk)
-        self.films = nn.ModuleList(copied(layer) for layer in net.films) if net.film else None
-        described, layout = len(net.layout.described), net.layout
+        described = len(layout.described)
         low, scale = torch.full((layout.width, 1), -1e30), torch.ones(layout.width, 1)
         high = -low
         low[:described], high[:described] = -base.UNIT_LIMIT, base.UNIT_LIMIT
@@ -48,18 +55,23 @@ class LiveTrunk(nn.Module):
             (low[described], high[described]), scale[described] = PITCH_LIMITS_OCTAVES, base.PITCH_SCALE
         for name, value in (("low", low), ("high", high), ("scale", scale)):
             self.register_buffer(name, value)
-        self.slope: float = base.SLOPE
-
-    @staticmethod
-    def _copied(layer):
-        """A streaming copy of a convolution."""
-        made = Causal(layer.in_channels, layer.out_channels, layer.kernel_size[0], layer.dilation[0])
-        made.load_state_dict(layer.state_dict(), strict=False)
-        made.streaming = True
-        return made
 
     def forward(self, rows):
-        x = torch.maximum(torch.minimum(rows, self.high), self.low) * self.scale
+        return torch.maximum(torch.minimum(rows, self.high), self.low) * self.scale
+
+
+class LiveTrunk(nn.Module):
+    """`base.Trunk`, rows [batch, width of the layout, frames] → [batch, width, frames]."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.limits, self.entry = Limits(net.layout), copied(net.entry)
+        self.trunk = nn.ModuleList(copied(layer) for layer in net.trunk)
+        self.films = nn.ModuleList(copied(layer) for layer in net.films) if net.film else None
+        self.slope: float = base.SLOPE
+
+    def forward(self, rows):
+        x = self.limits(rows)
         h = F.leaky_relu(self.entry(x), self.slope)
         if self.films is not None:
             for layer, film in zip(self.trunk, self.films):
@@ -69,6 +81,28 @@ class LiveTrunk(nn.Module):
             for layer in self.trunk:
                 h = h + F.leaky_relu(layer(h), self.slope)
         return h
+
+
+class LiveRecurrent(nn.Module):
+    """`recurrent.RecurrentTrunk` as it streams, in and out as `LiveTrunk`."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.limits, self.gru = Limits(net.layout), copy.deepcopy(net.gru)
+        self.gru.streaming = True
+        self.entry, self.leave, self.around = copied(net.entry), copied(net.leave), copy.deepcopy(net.around)
+        self.entry_norm, self.leave_norm = copy.deepcopy(net.entry_norm), copy.deepcopy(net.leave_norm)
+        self.film = copied(net.films[0]) if net.film else None
+        self.slope: float = base.SLOPE
+
+    def forward(self, rows):
+        x = self.limits(rows)
+        h = F.leaky_relu(self.entry_norm(self.entry(x)), self.slope)
+        y = self.leave_norm(self.leave(self.gru(h)) + self.around(h))
+        if self.film is not None:
+            scale, shift = self.film(x).chunk(2, 1)
+            y = y * scale + shift
+        return F.leaky_relu(y, self.slope)
 
 
 class LiveNoise(nn.Module):
@@ -160,10 +194,10 @@ class Live(nn.Module):
 
     def __init__(self, engine):
         super().__init__()
-        self.trunk, self.head, self.noise = LiveTrunk(engine.net), LiveTrunk._copied(engine.head), LiveNoise(engine.noise)
+        self.trunk, self.head, self.noise = engine.net.live(), copied(engine.head), LiveNoise(engine.noise)
         self.limit, self.most_rows, self.bands = base.LOGIT_LIMIT, MOST_ROWS, engine.bands
         self.log_per_unit, self.log_at_zero, self.floor_gain = base.LOG_PER_UNIT, base.LOG_AT_ZERO, base.FLOOR_GAIN
-        self.register_buffer("past", torch.zeros(1, engine.head.out_channels, 1))
+        self.register_buffer("past", torch.zeros(1, len(engine.head.weight), 1))
 
     def gain(self, rows):
         """Linear RMS [batch, 1, frames]; 0 at loudness -1 and below."""
@@ -208,7 +242,7 @@ class LiveHarmonic(Live):
         from . import harmonic
 
         super().__init__(engine)
-        self.balance, self.tones = LiveTrunk._copied(engine.balance), LiveHarmonics(engine.numbers, harmonic.GRAIN)
+        self.balance, self.tones = copied(engine.balance), LiveHarmonics(engine.numbers, harmonic.GRAIN)
         self.pitch_at, self.harmonicity_at, self.count = engine.pitch_at, engine.harmonicity_at, engine.harmonics
         self.unit, self.log_per_db, self.correction = base.UNIT_LIMIT, harmonic.LOG_PER_DB, harmonic.CORRECTION_DB
         self.zero, self.per_unit = HARMONICITY_ZERO_DB, HARMONICITY_DB_PER_UNIT

@@ -13,7 +13,8 @@ from torch import nn
 
 from ..descriptors import HOP, RATE_HZ
 from . import base
-from .base import Engine, Trunk, Waves
+from .base import Engine, Waves
+from .recurrent import make_trunk
 
 SINE_SECONDS = 2.0
 
@@ -38,14 +39,15 @@ first_sines = functools.lru_cache(maxsize=2)(sine_table)
 
 
 class NoiseBandEngine(Engine):
-    """Causal trunk at the hop rate with a softmax over the powers of all bands and sines."""
+    """A trunk (`recurrent.TRUNKS`) at the hop rate with a softmax over the powers of all bands and sines."""
 
-    kind, history = "noise-band", Trunk.SPAN + 2
+    kind = "noise-band"
 
-    def __init__(self, layout, width=104, bands=64, sines=96, first_key=28, conditioning="concatenate"):
-        super().__init__(layout, width=width, bands=bands, sines=sines, first_key=first_key, conditioning=conditioning)
+    def __init__(self, layout, width=104, bands=64, sines=96, first_key=28, conditioning="concatenate", trunk="convolution"):
+        super().__init__(layout, width=width, bands=bands, sines=sines, first_key=first_key, conditioning=conditioning, trunk=trunk)
         self.bands, self.hertz = bands, sine_hertz(first_key, sines)
-        self.net = Trunk(layout, width, conditioning)
+        self.net = make_trunk(trunk, layout, width, conditioning)
+        self.history = self.net.SPAN + 2
         self.head = nn.Conv1d(width, bands + sines, 1)
         with torch.no_grad():
             self.head.weight.mul_(3.0)

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 
 def joined(past: torch.Tensor, x: torch.Tensor, rows: int) -> torch.Tensor:
-    """x [batch, channels, frames] with its last `rows` frames of before in front; zeros where `past` is of another batch."""
-    if past.shape[0] != x.shape[0]:
+    """x [batch, channels, frames] with its last `rows` frames of before in front; zeros where `past` is of another batch or width."""
+    if past.shape[0] != x.shape[0] or past.shape[1] != x.shape[1]:
         past = x.new_zeros((x.shape[0], x.shape[1], rows))
     return torch.cat((past.to(x.dtype), x), 2)
 
