@@ -3,6 +3,7 @@
 A kill at any time leaves the old checkpoint or the new one. Files are read without running anything that is in them.
 """
 
+import contextlib
 import errno
 import os
 import pickle
@@ -10,18 +11,23 @@ from pathlib import Path
 
 import torch
 
-from ..recipe import RecipeError
+from ..recipe import RecipeError, complete
 
 VERSION = 1
 NAME = "checkpoint.pt"
+EARLY = "early.pt"                                   # weights of the run's beginning, see `early`
 FREE = ("checkpoint_every", "steps", "minutes")      # of `train`: may change between two sittings
-_TOLD = ("name", "card", "data")                     # their changes do not touch the run; clips are compared by themselves
+_TOLD = ("name", "card", "data", "trim")             # their changes do not touch the run; clips are compared by themselves
 
 
 def write(folder, state):
     """Write the checkpoint. RecipeError where the disk is full or cannot be written: the last checkpoint stays as it was."""
-    folder = Path(folder)
-    partial, path = folder / (NAME + ".part"), folder / NAME
+    write_state(Path(folder) / NAME, state)
+
+
+def write_state(path, state):
+    """Write a file of tensors and plain values in one move. RecipeError where the disk is full or cannot be written."""
+    folder, partial = path.parent, path.with_name(path.name + ".part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(partial, "wb") as file:
@@ -31,7 +37,7 @@ def write(folder, state):
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:         # torch says of a full disk that its writer failed
         partial.unlink(missing_ok=True)
-        raise disk_error(error, folder, path.exists()) from None
+        raise disk_error(error, folder, (folder / NAME).exists()) from None
 
 
 def disk_error(error, folder, kept):
@@ -55,7 +61,11 @@ def make_folder(folder):
 
 def read(folder):
     """The state in `folder`, or None where there is none. RecipeError for one that is broken or of another version."""
-    path = Path(folder) / NAME
+    return read_state(Path(folder) / NAME)
+
+
+def read_state(path):
+    """What `write_state` wrote, or None where there is none. RecipeError for a file that is broken or of another version."""
     if not path.exists():
         return None
     try:
@@ -71,6 +81,8 @@ def read(folder):
 
 def check_recipe(path, old, new, old_clips, new_clips):
     """RecipeError where the run in the checkpoint was made by other settings or with other clips."""
+    with contextlib.suppress(RecipeError):           # keys that there were not yet stand at their defaults
+        old = complete(old)
     for section in [name for name in (old | new) if name not in _TOLD]:
         a, b = old.get(section), new.get(section)
         if not isinstance(a, dict) or not isinstance(b, dict):
@@ -89,3 +101,4 @@ def put_aside(folder):
     path = Path(folder) / NAME
     if path.exists():
         os.replace(path, path.with_name("checkpoint.before.pt"))
+    path.with_name(EARLY).unlink(missing_ok=True)

@@ -21,12 +21,12 @@ STOPPED = 130
 
 def run(options):
     """The command; returns the exit code. NeurorackError: one line."""
-    device = _device(options.device)
+    device = device_of(options.device)
     team = Team.join(device)
-    torch.set_num_threads(_threads(options.threads))
+    torch.set_num_threads(threads_of(options.threads))
     say = (lambda line: print(line, flush=True)) if team.first else (lambda line: None)
     try:
-        with _signals() as stop:
+        with signals() as stop:
             return _train(options, device, team, say, stop)
     except KeyboardInterrupt:
         say("stopped: the same command goes on")
@@ -39,14 +39,14 @@ def run(options):
         team.leave()
 
 
-def _device(asked):
+def device_of(asked):
     """"cpu" or "cuda". RecipeError where cuda is asked for and not there."""
     if asked == "cuda" and not torch.cuda.is_available():
         raise RecipeError("--device cuda: torch finds no such device here; use --device cpu")
     return "cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu"
 
 
-def _threads(asked):
+def threads_of(asked):
     """Threads of this process: the cores there are, shared with the others of this machine, unless asked otherwise."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if asked is not None and not 1 <= asked <= 1024:
@@ -54,7 +54,7 @@ def _threads(asked):
     return asked or max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
-class _Stop:
+class Stop:
     """Ctrl-C and SIGTERM: `wanted` becomes true; a second time they interrupt at once. `trainer` hears of it between two steps."""
 
     def __init__(self):
@@ -67,9 +67,9 @@ class _Stop:
 
 
 @contextlib.contextmanager
-def _signals():
-    """A `_Stop` in place of the usual handlers, where this is the main thread."""
-    stop, before = _Stop(), {}
+def signals():
+    """A `Stop` in place of the usual handlers, where this is the main thread."""
+    stop, before = Stop(), {}
     with contextlib.suppress(ValueError):
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, stop)
@@ -114,7 +114,7 @@ def _train(options, device, team, say, stop):
     say(f"training {recipe['name']}: {recipe['engine']['kind']}, {trainer.budget}, {len(trainer.clips)} clips, {device}, "
         f"{threads} thread{'s' if threads > 1 else ''}{processes}; previews in {work / 'previews'}")
     if not trainer.run(say):
-        say(f"stopped at step {trainer.step}, which is saved; to go on: {_again()}")
+        say(f"stopped at step {trainer.step}, which is saved; to go on: {again()}")
         return STOPPED
     stop.trainer = None
     if not team.first:
@@ -145,6 +145,6 @@ def _finish(options, trainer, cache, home, out, add, say):
     return 0
 
 
-def _again():
+def again():
     """The command line, to be given again."""
     return " ".join(["neurorack", *map(shlex.quote, [word for word in sys.argv[1:] if word != "--fresh"])])

@@ -13,6 +13,7 @@ from ..recipe import layout_of
 from . import checkpoint, losses
 from .curves import asked_curves, asked_latents
 from .distributed import Team
+from .early import Early
 from .previews import PREVIEW_PARTS, HeldOut
 from .progress import FIGURES_PARTS, Progress
 from .schedule import Budget, rate_factor
@@ -20,6 +21,7 @@ from .schedule import Budget, rate_factor
 FITTED_CLIPS, HEARD_DB = 256, -65.0
 BETAS = (0.9, 0.98)
 LONGEST_GRADIENT = 2.0
+HELD_SPREAD = 0.1           # of latents of a held encoder (`spread`, a number or one for each axis): in a finished model their deviations are 1
 
 
 def fit(clips, recipe, rng):
@@ -40,27 +42,31 @@ def fit(clips, recipe, rng):
 class Trainer:
     """A run: recipe, clips, engine, encoder, normaliser, layout; step and seconds tell how far it is.
 
-    cache: the prepared data; folder: where checkpoints, log and previews go; device: "cpu" or "cuda".
+    cache: the prepared data; folder: where checkpoints, log and previews go; device: "cpu" or "cuda". engine, normaliser: ready ones,
+    such as a model's; held_encoder: a ready one that is not trained.
     """
 
-    def __init__(self, recipe, cache, folder, device="cpu", team=None):
+    def __init__(self, recipe, cache, folder, device="cpu", team=None, engine=None, held_encoder=None, normaliser=None):
         self.recipe, self.settings, self.folder, self.cache = recipe, recipe["train"], Path(folder), Path(cache)
         self.team = team or Team()
         self.device = self.team.device(device)
         self.budget, self.layout = Budget.of(self.settings), layout_of(recipe)
         self.framewise = recipe["latent"]["per"] == "frame"
         self.clips = data.Clips(cache, "train")
-        self.normaliser = fit(self.clips, recipe, np.random.default_rng(recipe["seed"])).to(self.device)
+        normaliser = normaliser or fit(self.clips, recipe, np.random.default_rng(recipe["seed"]))
+        self.normaliser = normaliser.to(self.device)
         torch.manual_seed(recipe["seed"])
-        self.engine = engines.make(recipe["engine"] | {"conditioning": recipe["conditioning"]}, self.layout).to(self.device)
+        self.engine = (engine or engines.make(recipe["engine"] | {"conditioning": recipe["conditioning"]}, self.layout)).to(self.device)
         own = {"hop": self.engine.hop} if self.framewise else {}
-        self.encoder = encoder.make(recipe["latent"] | own).to(self.device)
+        self.held, self.spread, self.rest_latent = held_encoder is not None, HELD_SPREAD, 0.0
+        self.encoder = (held_encoder or encoder.make(recipe["latent"] | own)).to(self.device)
         self.adversaries = Adversaries(recipe, self.layout, self.device)
-        self.parameters = list(self.engine.parameters()) + list(self.encoder.parameters())
+        self.parameters = list(self.engine.parameters()) + ([] if self.held else list(self.encoder.parameters()))
         self.team.share_out(self.parameters + self.adversaries.parameters)
         self.optimizer = torch.optim.Adam(self.parameters, self.settings["rate"], betas=BETAS, fused=True)
         self.step, self.seconds, self.stop_wanted = 0, 0.0, False
         self.rng = self._own_numbers(0)
+        self.early = Early(self)
         self.frames = self.settings["frames"] * HOP // self.engine.hop
         self.cycle_frames = self.settings["cycle_frames"] * HOP // self.engine.hop
 
@@ -79,13 +85,26 @@ class Trainer:
             return self.encoder.of_crops(batch.audio, batch.starts, self.engine.history, self.frames)
         return self.encoder(batch.audio)
 
+    def drawn(self, batch):
+        """A batch's latents as the engine hears them, somewhat spread, and what the loss says of their spread (nothing of a held encoder)."""
+        if self.held:
+            with torch.no_grad():
+                mean = self.encode(batch)[0]
+            return mean + self.spread * torch.randn_like(mean), {}
+        mean, log_var = self.encode(batch)
+        return mean + torch.randn_like(mean) * torch.exp(0.5 * log_var.clamp(-8, 4)), {"kl": losses.kl_loss(mean, log_var)}
+
+    def rate(self, part):
+        """The learning rate where this part of the run is over."""
+        return self.settings["rate"] * rate_factor(part, self.step)
+
     def joined(self, rows, latent):
         """Rows [batch, frames, conditions] with their latent, one for the clip or one for each frame, behind."""
         z = latent if latent.dim() == 3 else latent[:, None].expand(-1, rows.shape[1], -1)
         return torch.cat((rows, z), -1)
 
     def with_latent(self, rows, latent, starts):
-        """`joined`; before an onset the latent is 0 as at rest or, for half of the clips, all is as in another clip."""
+        """`joined`; before an onset the latent is `rest_latent` or, for half of the clips, all is as in another clip."""
         joined, history = self.joined(rows, latent), self.engine.history
         first, kept = len(self.layout.conditions), self.joined(rows, latent.detach())
         for k, start in enumerate(starts):
@@ -94,7 +113,7 @@ class Trainer:
                 at = min(history, rows.shape[1] - silent)
                 joined[k, :silent] = kept[int(self.rng.integers(len(rows))), at:at + silent]
             elif silent:
-                joined[k, :silent, first:] = 0
+                joined[k, :silent, first:] = self.rest_latent
         return joined
 
     def cycle(self, rows, latent):
@@ -122,13 +141,12 @@ class Trainer:
         """One step; returns the losses as a dictionary of floats."""
         s, part = self.settings, self.budget.part(self.step, self.seconds)
         for group in self.optimizer.param_groups:
-            group["lr"] = s["rate"] * rate_factor(part, self.step)
+            group["lr"] = self.rate(part)
         batch, target, rows = self.draw()
-        mean, log_var = self.encode(batch)
-        latent = mean + torch.randn_like(mean) * torch.exp(0.5 * log_var.clamp(-8, 4))
+        latent, spread = self.drawn(batch)
         audio = self.engine.play(self.with_latent(rows, latent, batch.starts), self.rng)
-        told = {"spectral": losses.spectral_loss(audio, target), "kl": losses.kl_loss(mean, log_var)}
-        total = told["spectral"] + s["kl_weight"] * told["kl"]
+        told = {"spectral": losses.spectral_loss(audio, target)} | spread
+        total = told["spectral"] + sum(s["kl_weight"] * value for value in spread.values())
         if s["cycle_batch"] and s["cycle_weight"]:
             told["cycle"] = self.cycle(rows, latent)
             total = total + s["cycle_weight"] * told["cycle"]
@@ -204,6 +222,7 @@ class Trainer:
             due = float(now - saved >= self.settings["checkpoint_every"])
             self.seconds, due, stop = self.team.agree([self.seconds + now - last, due, float(self.stop_wanted)], self.device)
             last = now
+            self.early.keep()
             if self.team.first:
                 self._tell(told, held_out, result)
             if due or stop or self.finished():
