@@ -66,7 +66,7 @@ def _is_number(value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and (isinstance(value, int) or math.isfinite(value))
 
 
-_TRUNK = Key("choice", "convolution", choices=("convolution", "recurrent"), doc="the net behind the heads: of causal convolutions, or with a GRU")
+_TRUNK = Key("choice", "convolution", choices=("convolution", "recurrent"), doc="the net that reads the rows: of causal convolutions, or with a GRU")
 
 #: What an engine has of its own, below `engine`.
 ENGINES = {
@@ -90,6 +90,13 @@ ENGINES = {
         "loudness": Key("choice", "gain", choices=("gain", "gate"), doc="a gain behind the net, or the net's own level with a gate at rest"),
         "attenuation_db": Key("number", 60.0, 40, 120, doc="of the filter bank"),
         "harmonics": Key("whole", 40, 4, 128, doc="of the excitation of pitched sounds"),
+    },
+    "source-filter": {
+        "width": Key("whole", 16, 4, 256, doc="channels at the sample rate; four times as many at the hop rate"),
+        "layers": Key("whole", 8, 1, 10, doc="dilated layers of a block: 1, 2, 4 … samples apart"),
+        "blocks": Key("whole", 2, 1, 8, doc="blocks, one behind the other"),
+        "harmonics": Key("whole", 40, 4, 128, doc="of the excitation of pitched sounds"),
+        "trunk": _TRUNK,
     },
 }
 

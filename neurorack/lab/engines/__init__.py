@@ -21,6 +21,8 @@ def _class_of(kind):
         from .harmonic import HarmonicEngine as found
     elif kind == "convolution":
         from .convolution import ConvolutionEngine as found
+    elif kind == "source-filter":
+        from .source_filter import SourceFilterEngine as found
     else:
         raise RecipeError(f"engine.kind is {kind!r}; one of {', '.join(ENGINES)} belongs there")
     return found

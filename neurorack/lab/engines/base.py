@@ -122,14 +122,14 @@ class Reader(nn.Module):
             parts.append(b.affine(b.clamp(rows[:, described:conditions], *PITCH_LIMITS_OCTAVES), PITCH_SCALE))
         return b.concat([*parts, rows[:, conditions:]])
 
-    @staticmethod
-    def film_layer(layout, width):
-        """A layer from rows to scale and shift of `width` channels, at first 1 and 0 whatever the rows."""
-        layer = nn.Conv1d(layout.width, 2 * width, 1)
-        nn.init.normal_(layer.weight, std=0.02)
-        with torch.no_grad():
-            layer.bias[:width], layer.bias[width:] = 1.0, 0.0
-        return layer
+
+def film_layer(ins, width):
+    """A layer from `ins` channels to scale and shift of `width` channels, at first near 1 and 0 whatever goes in."""
+    layer = nn.Conv1d(ins, 2 * width, 1)
+    nn.init.normal_(layer.weight, std=0.02)
+    with torch.no_grad():
+        layer.bias[:width], layer.bias[width:] = 1.0, 0.0
+    return layer
 
 
 class Trunk(Reader):
@@ -147,7 +147,7 @@ class Trunk(Reader):
         self.entry = nn.Conv1d(layout.width, width, 3)
         self.trunk = nn.ModuleList(nn.Conv1d(width, width, 3, dilation=d) for d in DILATIONS)
         if self.film:
-            self.films = nn.ModuleList(self.film_layer(layout, width) for _ in DILATIONS)
+            self.films = nn.ModuleList(film_layer(layout.width, width) for _ in DILATIONS)
 
     def forward(self, rows):
         x = self.limited(rows).transpose(1, 2)

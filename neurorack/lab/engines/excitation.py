@@ -1,4 +1,4 @@
-"""Harmonics of the asked pitch, split in PQMF bands: what a pitched convolutional decoder shapes."""
+"""Harmonics of the asked pitch, all of one level: what a source-filter or, split in PQMF bands, a convolutional decoder shapes."""
 
 import math
 
@@ -12,24 +12,23 @@ from .streams import joined
 CHUNK = 16                  # rows of exact sines made at a time
 
 
-class Excitation(nn.Module):
-    """forward: rows [batch, columns, frames] with the pitch in column `at` → bands [batch, 16, frames·hop / 16], of a level of about 1.
+class Tones(nn.Module):
+    """forward: rows [batch, columns, frames] with the pitch in column `at` → audio [batch, 1, frames·hop], of a level of about 1.
 
     `render` and streaming keep an integer phase for each harmonic, as the engine's `oscillators` does. Training, which `draw` prepares,
     takes the sum of all harmonics in closed form (Dirichlet's kernel) at a fraction of the cost.
     """
 
-    def __init__(self, at, harmonics, hop, bank):
+    def __init__(self, at, harmonics, hop):
         super().__init__()
-        self.pitch_at, self.harmonics, self.hop, self.bands = at, harmonics, hop, bank.bands
+        self.pitch_at, self.harmonics, self.hop = at, harmonics, hop
         self.amplitude: float = math.sqrt(2 / harmonics)
-        self.back: int = bank.down.shape[2] - bank.bands
         self.chunk = CHUNK
         self.streaming: bool = False
         self.fresh: bool = False
         coarse, fine = (torch.from_numpy(table) for table in frequency_tables())
-        for name, value in (("coarse", coarse), ("fine", fine), ("numbers", torch.arange(1.0, harmonics + 1)), ("down", bank.down),
-                            ("past", torch.zeros(1, 1, self.back)), ("start", torch.zeros(1, dtype=torch.float64)),
+        for name, value in (("coarse", coarse), ("fine", fine), ("numbers", torch.arange(1.0, harmonics + 1)),
+                            ("start", torch.zeros(1, dtype=torch.float64)),
                             ("steps", torch.zeros(1, 1, harmonics, dtype=torch.int64)), ("levels", torch.zeros(1, 1, harmonics)),
                             ("phases", torch.zeros(1, 1, harmonics, dtype=torch.int64))):
             self.register_buffer(name, value, persistent=False)
@@ -82,9 +81,33 @@ class Excitation(nn.Module):
             out.append((torch.sin(turns.double() * (2 * math.pi / 4294967296.0)).float() * level).sum(3).flatten(1))
         return torch.cat(out, 1)
 
-    def forward(self, rows):
+    def wave(self, rows):
+        """Audio [batch, 1, frames·hop]."""
         frequency = self.frequency(rows)
-        audio = (self.likeness(frequency) if self.fresh else self.exact(frequency))[:, None]
+        return (self.likeness(frequency) if self.fresh else self.exact(frequency))[:, None]
+
+    def forward(self, rows):
+        return self.wave(rows)
+
+    def build(self, b, rows):
+        """`forward` in the engine's operations, [rows·hop, 1]."""
+        cycles = b.binary("mul", build_cycles(b, rows[:, self.pitch_at:self.pitch_at + 1]), self.numbers.cpu().numpy())
+        levels = b.constant(torch.full((rows.rows, self.harmonics), self.amplitude).numpy())
+        return b.oscillators(levels, cycles, 1.0, self.hop)
+
+
+class Excitation(Tones):
+    """`Tones` in bands: rows → [batch, 16, frames·hop / 16]."""
+
+    def __init__(self, at, harmonics, hop, bank):
+        super().__init__(at, harmonics, hop)
+        self.bands: int = bank.bands
+        self.back: int = bank.down.shape[2] - bank.bands
+        self.register_buffer("down", bank.down, persistent=False)
+        self.register_buffer("past", torch.zeros(1, 1, self.back), persistent=False)
+
+    def forward(self, rows):
+        audio = self.wave(rows)
         if self.streaming:
             audio = joined(self.past, audio, self.back)
             self.past = audio[:, :, audio.shape[2] - self.back:]
@@ -94,7 +117,4 @@ class Excitation(nn.Module):
 
     def build(self, b, rows):
         """`forward` in the engine's operations, [rows·hop / 16, 16]."""
-        cycles = b.binary("mul", build_cycles(b, rows[:, self.pitch_at:self.pitch_at + 1]), self.numbers.cpu().numpy())
-        levels = b.constant(torch.full((rows.rows, self.harmonics), self.amplitude).numpy())
-        audio = b.oscillators(levels, cycles, 1.0, self.hop)
-        return b.conv1d(audio, self.down.cpu().numpy(), stride=self.bands)
+        return b.conv1d(super().build(b, rows), self.down.cpu().numpy(), stride=self.bands)

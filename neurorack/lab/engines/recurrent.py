@@ -82,7 +82,7 @@ class RecurrentTrunk(Reader):
         self.gru = Gru(width, width)
         self.leave, self.around, self.leave_norm = nn.Conv1d(width, width, 1), nn.Conv1d(width, width, 1, bias=False), Norm(width)
         if self.film:
-            self.films = nn.ModuleList([self.film_layer(layout, width)])
+            self.films = nn.ModuleList([base.film_layer(layout.width, width)])
 
     def forward(self, rows):
         x = self.limited(rows).transpose(1, 2)
