@@ -3,9 +3,13 @@
 `make` builds one from its settings (a recipe's ``engine`` section, or a card's), `of_model` one with a file's weights.
 """
 
+import copy
+
 import numpy as np
 import torch
+from torch import nn
 
+from ...engine.builder import ProgramBuilder, Weights
 from ...errors import ModelError
 from ..layout import DESCRIPTORS, Layout
 from ..recipe import ENGINES, RecipeError
@@ -56,6 +60,46 @@ def settings_of(model):
     return {"kind": "noise-band", "width": width, "bands": bands, "sines": outputs - bands, "first_key": model.card["first_key"]}
 
 
+def fit(engine, state):
+    """Give an engine's parameters the shapes of a state dict (name → tensor), smaller ones where units were taken out, and load it.
+
+    ValueError for a tensor that is too large, or where the layers do not fit each other any more.
+    """
+    smaller = False
+    for name, value in engine.state_dict().items():
+        shape = tuple(state[name].shape)
+        if len(shape) != value.dim() or any(not 0 < n <= most for n, most in zip(shape, value.shape)):
+            raise ValueError(f"{name} is {shape}; {tuple(value.shape)} or less belongs there")
+        if shape != tuple(value.shape):
+            _replace(engine.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2], value.new_empty(shape))
+            smaller = True
+    engine.load_state_dict(state)
+    if smaller:
+        for module in engine.modules():
+            if hasattr(module, "follow"):
+                module.follow()
+        here = next(engine.parameters()).device.type == "cpu"
+        (engine if here else copy.deepcopy(engine).cpu()).decode_method()(ProgramBuilder(Weights(), engine.hop, engine.layout.width, engine.hop))
+    return engine
+
+
+def _replace(module, name, value):
+    """Another tensor in a module; its counts of channels and features follow."""
+    if name not in module._parameters:
+        setattr(module, name, value)
+        return
+    setattr(module, name, nn.Parameter(value, requires_grad=module._parameters[name].requires_grad))
+    if name != "weight":
+        return
+    if isinstance(module, nn.Conv1d):
+        module.groups = module.groups if value.shape[1] > 1 else value.shape[0] * module.groups // module.out_channels
+        module.out_channels, module.in_channels = value.shape[0], value.shape[1] * module.groups
+    elif isinstance(module, nn.ConvTranspose1d):
+        module.in_channels, module.out_channels = value.shape[0], value.shape[1] * module.groups
+    elif isinstance(module, nn.Linear):
+        module.out_features, module.in_features = value.shape
+
+
 def of_model(model):
     """The engine of a model file (``neurorack.engine.Model``) with its weights, ready to play. ModelError where it cannot be built."""
     layout = layout_of(model)
@@ -63,7 +107,7 @@ def of_model(model):
         engine = make(settings_of(model), layout)
         old = "engine" not in model.card             # files from before engines had settings keep the trunk beside the head
         name_of = lambda name: DECODER + (name.removeprefix("net.") if old else name)
-        engine.load_state_dict({name: torch.from_numpy(np.array(model.tensor(name_of(name)))) for name in engine.state_dict()})
+        fit(engine, {name: torch.from_numpy(np.array(model.tensor(name_of(name)))) for name in engine.state_dict()})
     except UNFIT as error:
         raise ModelError(f"{model.path}: its decoder cannot be built ({' '.join(str(error).split())[:120]}); export it again") from None
     return engine.eval()

@@ -25,6 +25,10 @@ class Causal(nn.Conv1d):
         self.streaming: bool = False
         self.register_buffer("past", torch.zeros(1, ins, self.back), persistent=False)
 
+    def follow(self):
+        """Room for the past of as many channels as the weights read now."""
+        self.past = self.past.new_zeros(1, self.weight.shape[1], self.back)
+
     def forward(self, x):
         if self.streaming:
             x = joined(self.past, x, self.back)
@@ -49,6 +53,10 @@ class Upsample(nn.Module):
         self.back: int = -(-self.weight.shape[2] // stride) - 1
         self.streaming: bool = False
         self.register_buffer("past", torch.zeros(1, ins, self.back), persistent=False)
+
+    def follow(self):
+        """As in `Causal`."""
+        self.past = self.past.new_zeros(1, self.weight.shape[0], self.back)
 
     def forward(self, x):
         skip, length = 0, x.shape[2] * self.stride

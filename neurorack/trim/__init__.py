@@ -1,0 +1,6 @@
+"""Trimming model files: which units a net has, and the same net without some of them. Imports numpy only."""
+
+from .labels import TrimError
+from .units import Group, Member, Unit, cut_tensors, find
+
+__all__ = ["Group", "Member", "TrimError", "Unit", "cut_tensors", "find"]

@@ -1,0 +1,121 @@
+"""Programs and model files without some of their units: smaller tensors, smaller memory, every view laid out anew."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+
+from ..engine import Model, store
+from ..engine.listing import Buffer, Call, Listing, View, dense_strides
+from .labels import FIXED, Labels, TrimError, strided
+from .units import Group, Unit, cut_tensors
+
+
+def gone_classes(labels: Labels, removed) -> np.ndarray:
+    """Which classes go with some units, bool [classes]. TrimError where a program needs more to go than the units say."""
+    gone = np.zeros(len(labels.parent), bool)
+    for unit in removed:
+        for m in unit.members:
+            if m.tensor in labels.axes:
+                gone[labels.root(labels.axes[m.tensor][m.axis][m.index])] = True
+    if gone[FIXED]:
+        raise TrimError("these units hold what a program of the model must keep; find them anew in this model")
+    named = {(m.tensor, m.axis, m.index) for unit in removed for m in unit.members}
+    for tensor, axes in labels.axes.items():
+        for axis, table in enumerate(axes):
+            lost = np.flatnonzero(gone[labels.root(table)])
+            if any((tensor, axis, index) not in named for index in lost.tolist()):
+                raise TrimError(f"these units leave out part of {tensor!r} that goes with them; find them anew in this model")
+    return gone
+
+
+def cut_listing(labels: Labels, k: int, gone: np.ndarray) -> Listing:
+    """Listing k without the classes that are ``gone``. TrimError where what is left is no longer an even grid of memory."""
+    listing = labels.listings[k]
+    places = [_places(labels, k, i, gone) for i in range(len(listing.buffers))]
+    calls = []
+    for call in listing.calls:
+        views = [v if v is None or places[v.buffer] is None else refit(v, places[v.buffer]) for v in call.views]
+        lost = [v is not None and new is None for v, new in zip(call.views, views)]
+        if not any(lost):
+            calls.append(Call(call.op, views, _params(call, views)))
+        elif not _writes_nothing(call, lost):
+            raise TrimError(f"{call.op} would be left without one of its operands")
+    used = sorted({v.buffer for c in calls for v in c.views if v is not None} | {i for i, b in enumerate(listing.buffers) if b.kind in ("input", "output")})
+    number = {old: new for new, old in enumerate(used)}
+    buffers = [_buffer(listing.buffers[i], places[i]) for i in used]
+    calls = [replace(c, views=[v and v._replace(buffer=number[v.buffer]) for v in c.views]) for c in calls]
+    return Listing(listing.in_shape, listing.out_shape, buffers, calls, listing.delay_frames)
+
+
+def _writes_nothing(call, lost):
+    from ..engine.opset import OPS
+
+    spec = OPS[call.op]
+    return all(gone for i, gone in enumerate(lost) if i >= len(spec.inputs) and call.views[i] is not None)
+
+
+def _buffer(buffer: Buffer, places) -> Buffer:
+    return buffer if places is None else replace(buffer, size=int((places >= 0).sum()))
+
+
+def _places(labels, k, index, gone):
+    """The new place of each number of a buffer, -1 for those that go; None where all stay."""
+    buffer, memory = labels.listings[k].buffers[index], labels.memories[k][index]
+    lost = None if memory is None else gone[labels.root(memory)]
+    if buffer.tensor is not None:
+        of_tensor = np.zeros(labels.shapes[buffer.tensor], bool)
+        for axis, table in enumerate(labels.axes[buffer.tensor]):
+            of_tensor |= gone[labels.root(table)].reshape([-1 if a == axis else 1 for a in range(of_tensor.ndim)])
+        if lost is not None and (lost != of_tensor.reshape(-1)).any():
+            raise TrimError(f"the state that starts from {buffer.tensor!r} cannot be cut like it")
+        lost = of_tensor.reshape(-1)
+    if lost is None or not lost.any():
+        return None
+    return np.where(lost, -1, np.cumsum(~lost) - 1)
+
+
+def refit(view: View, places: np.ndarray) -> View | None:
+    """The view in its buffer's new layout; None where nothing of it is left."""
+    new = strided(places, view, writeable=False)
+    kept = new >= 0
+    keep = [np.flatnonzero(kept.any(tuple(a for a in range(kept.ndim) if a != d))) for d in range(kept.ndim)]
+    if any(len(k) == 0 for k in keep):
+        return None
+    new = new[np.ix_(*keep)]
+    shape, offset = new.shape, int(new.reshape(-1)[0])
+    dense, origin = dense_strides(shape), [0] * len(shape)
+    strides = tuple(int(new[tuple(1 if a == d else 0 for a in range(len(shape)))]) - offset if n > 1 else dense[d] for d, n in enumerate(shape))
+    grid = np.full(shape, offset)
+    for d, (n, stride) in enumerate(zip(shape, strides)):
+        grid += (np.arange(n) * stride).reshape([-1 if a == d else 1 for a in range(len(shape))])
+    if (grid != new).any():
+        raise TrimError(f"a view of shape {view.shape} is no even grid of memory without these units")
+    return View(view.buffer, offset, shape, strides)
+
+
+def _params(call, views):
+    """Parameters that count channels, for the views that are left."""
+    if call.op == "conv1d":
+        return {**call.params, "groups": views[0].shape[1] // views[1].shape[1]}
+    if call.op == "conv_transpose1d":
+        return {**call.params, "groups": views[3].shape[1] // views[1].shape[2]}
+    if call.op == "reduce" and views != call.views:
+        count = [int(np.prod(x.shape)) // int(np.prod(y.shape)) for x, y in (call.views, views)]
+        if abs(call.params["scale"] * count[0] - 1) < 1e-6:          # a mean stays one
+            return {**call.params, "scale": 1.0 / count[1]}
+    return call.params
+
+
+def fits(labels: Labels, group: Group) -> bool:
+    """Can any units of a group be cut out of the programs' memory? Tried with one unit and with every other one."""
+    for removed in ((group.units[len(group.units) // 2],), group.units[1::2]):
+        try:
+            gone = gone_classes(labels, removed)
+            for k in range(len(labels.listings)):
+                cut_listing(labels, k, gone)
+        except TrimError:
+            return False
+    return True

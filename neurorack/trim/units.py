@@ -1,0 +1,132 @@
+"""Units: what can be taken out of a net whole, one channel through everything that holds, makes or reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from .labels import FIXED, Labels, TrimError
+
+
+class Member(NamedTuple):
+    """A slice of a stored tensor that goes with its unit.
+
+    role: "out" what makes the unit (rows of a weight, their bias), "in" what reads it, "own" a number for it (of a norm, a scale).
+    """
+
+    tensor: str
+    axis: int
+    index: int
+    role: str
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One channel, through everything that must lose it together."""
+
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Units made by the same layers; ``name`` is that of the first."""
+
+    name: str
+    units: tuple[Unit, ...]
+
+
+def find(listing, shapes, fixed=()) -> list[Group]:
+    """The groups of a program (a ``Listing``, or several that share their tensors), in the order of its calls.
+
+    shapes: tensor name to shape; fixed: tensors that must stay as they are. What reaches inputs, outputs or sources of sound, what
+    has only one unit, and what cannot be cut out of the program's memory is not listed.
+    """
+    from . import cut
+
+    listings = list(listing) if isinstance(listing, (list, tuple)) else [listing]
+    labels = Labels(listings, shapes, fixed)
+    return [group for group in groups_of(labels) if cut.fits(labels, group)]
+
+
+def groups_of(labels: Labels) -> list[Group]:
+    """The groups of settled labels, whether or not the program's memory can be cut."""
+    members: dict[int, list[Member]] = {}
+    for tensor, axes in labels.axes.items():
+        for axis, table in enumerate(axes):
+            role = labels.roles.get((tensor, axis))
+            classes = labels.root(table).tolist()
+            for index, one in enumerate(classes):
+                if one != FIXED:
+                    members.setdefault(one, []).append(Member(tensor, axis, index, role))
+    found: dict[tuple, list[Unit]] = {}
+    for unit in members.values():
+        if all(m.role for m in unit) and any(m.role == "out" for m in unit):
+            found.setdefault(tuple(sorted({(m.tensor, m.axis, m.role) for m in unit})), []).append(Unit(tuple(unit)))
+    order = {tensor: k for k, tensor in enumerate(labels.axes)}
+    named = []
+    for units in found.values():
+        if len(units) > 1 and not any(_is_all(labels, unit) for unit in units):
+            units.sort(key=lambda unit: [(order[m.tensor], m.axis, m.index) for m in unit.members])
+            first = min((m.tensor for m in units[0].members if m.role == "out"), key=order.get)
+            named.append((order[first], _layer(first), tuple(units)))
+    named.sort(key=lambda entry: entry[0])
+    names = [name for _, name, _ in named]
+    return [Group(name if names.count(name) == 1 else f"{name}#{names[:k].count(name) + 1}", units) for k, (_, name, units) in enumerate(named)]
+
+
+def _layer(tensor: str) -> str:
+    """The name of the layer that a tensor belongs to."""
+    layer, _, last = tensor.rpartition(".")
+    return layer if last.startswith(("weight", "bias")) and layer else tensor
+
+
+def _is_all(labels, unit) -> bool:
+    """Would taking this unit leave nothing of a tensor?"""
+    count: dict[tuple, int] = {}
+    for m in unit.members:
+        count[m.tensor, m.axis] = count.get((m.tensor, m.axis), 0) + 1
+    return any(n == labels.shapes[tensor][axis] for (tensor, axis), n in count.items())
+
+
+def removed_indices(removed) -> dict[tuple[str, int], np.ndarray]:
+    """(tensor, axis) to the sorted indices that go with some units."""
+    found: dict[tuple[str, int], set] = {}
+    for unit in removed:
+        for m in unit.members:
+            found.setdefault((m.tensor, m.axis), set()).add(m.index)
+    return {key: np.array(sorted(indices)) for key, indices in found.items()}
+
+
+def cut_shapes(shapes, removed) -> dict[str, tuple[int, ...]]:
+    """The shapes that are left without some units. TrimError where nothing of a tensor would be."""
+    left = {name: list(shape) for name, shape in shapes.items()}
+    for (name, axis), indices in removed_indices(removed).items():
+        if name in left:
+            left[name][axis] -= len(indices)
+            if left[name][axis] < 1:
+                raise TrimError(f"all {len(indices)} of {name!r} along axis {axis} would go; leave one unit at least")
+    return {name: tuple(shape) for name, shape in left.items()}
+
+
+def cut_tensors(tensors: dict[str, np.ndarray], removed) -> dict[str, np.ndarray]:
+    """The tensors without some units; those they do not touch are passed on as they are."""
+    cut_shapes({name: array.shape for name, array in tensors.items()}, removed)
+    left = dict(tensors)
+    for (name, axis), indices in removed_indices(removed).items():
+        if name in left:
+            left[name] = np.delete(left[name], indices, axis)
+    return left
+
+
+def masked_tensors(tensors: dict[str, np.ndarray], removed, roles=("out", "in", "own")) -> dict[str, np.ndarray]:
+    """The tensors with zeros where units would be cut out; ``roles`` says in which of their slices."""
+    masked = dict(tensors)
+    for unit in removed:
+        for m in unit.members:
+            if m.role in roles and m.tensor in masked:
+                if masked[m.tensor] is tensors[m.tensor]:
+                    masked[m.tensor] = np.array(tensors[m.tensor])
+                masked[m.tensor][(slice(None),) * m.axis + (m.index,)] = 0
+    return masked
