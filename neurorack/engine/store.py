@@ -24,7 +24,7 @@ _NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", 
 class Store:
     """An open safetensors file.
 
-    Attributes: ``path``; ``metadata`` (str to str); ``shapes`` (tensor name to shape). ``array(name)`` gives a tensor as
+    Attributes: ``path``; ``metadata`` (str to str); ``shapes`` and ``dtypes`` (by tensor name). ``array(name)`` gives a tensor as
     float32, mapped where it is stored so. Raises ``ModelError`` for anything that is not a whole safetensors file.
     """
 
@@ -46,6 +46,7 @@ class Store:
         self._start = 8 + length
         self.metadata, self._tensors = _header(self.path, self._map[8:self._start], self.size - self._start)
         self.shapes = {name: shape for name, (_, shape, _) in self._tensors.items()}
+        self.dtypes = {name: dtype for name, (dtype, _, _) in self._tensors.items()}
         self._arrays: dict[str, np.ndarray] = {}
 
     def array(self, name: str) -> np.ndarray:

@@ -1,16 +1,14 @@
-"""Programs and model files without some of their units: smaller tensors, smaller memory, every view laid out anew."""
+"""Programs without some of their units: smaller memory, every view laid out anew."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
 
-from ..engine import Model, store
 from ..engine.listing import Buffer, Call, Listing, View, dense_strides
+from ..engine.opset import OPS
 from .labels import FIXED, Labels, TrimError, strided
-from .units import Group, Unit, cut_tensors
 
 
 def gone_classes(labels: Labels, removed) -> np.ndarray:
@@ -51,8 +49,6 @@ def cut_listing(labels: Labels, k: int, gone: np.ndarray) -> Listing:
 
 
 def _writes_nothing(call, lost):
-    from ..engine.opset import OPS
-
     spec = OPS[call.op]
     return all(gone for i, gone in enumerate(lost) if i >= len(spec.inputs) and call.views[i] is not None)
 
@@ -109,7 +105,7 @@ def _params(call, views):
     return call.params
 
 
-def fits(labels: Labels, group: Group) -> bool:
+def fits(labels: Labels, group) -> bool:
     """Can any units of a group be cut out of the programs' memory? Tried with one unit and with every other one."""
     for removed in ((group.units[len(group.units) // 2],), group.units[1::2]):
         try:

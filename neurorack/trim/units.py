@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import cut
 from .labels import FIXED, Labels, TrimError
 
 
@@ -43,10 +44,11 @@ def find(listing, shapes, fixed=()) -> list[Group]:
     shapes: tensor name to shape; fixed: tensors that must stay as they are. What reaches inputs, outputs or sources of sound, what
     has only one unit, and what cannot be cut out of the program's memory is not listed.
     """
-    from . import cut
+    return found(Labels(listing if isinstance(listing, (list, tuple)) else [listing], shapes, fixed))
 
-    listings = list(listing) if isinstance(listing, (list, tuple)) else [listing]
-    labels = Labels(listings, shapes, fixed)
+
+def found(labels: Labels) -> list[Group]:
+    """`find` for labels that are there already."""
     return [group for group in groups_of(labels) if cut.fits(labels, group)]
 
 

@@ -1,0 +1,119 @@
+"""A model file taken apart: its programs and tensors, to find units in, to cut and to write again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ..engine import Model, store
+from .cut import cut_listing, gone_classes
+from .labels import Labels
+from .units import Group, cut_tensors, found
+
+LAB = "decoder."            # what the lab's trained tensors are named with; all others in its programs are tables
+PRODUCTS = ("conv1d", "conv_transpose1d")
+LEAST_BANDS = 4
+MOST_LIKENESS = 0.02        # cosine of the angle between two filters of a bank
+
+
+class Parts:
+    """``card``, ``generators``, ``listings`` ((method, block) to ``Listing``) and ``tensors`` (name to array) of a model file.
+
+    Those of float16 that no program uses stay so; all else is float32. Change what you like, then ``save``.
+    """
+
+    def __init__(self, path):
+        model, file = Model.load(path), store.Store(path)
+        data = json.loads(file.metadata["neurorack"])
+        self.path, self.card, self.generators = Path(path), data["card"], data.get("generators", {})
+        self.metadata = {key: text for key, text in file.metadata.items() if key != "neurorack"}
+        self.methods = {name: {k: v for k, v in method.items() if k != "programs"} for name, method in data["methods"].items()}
+        self.listings = {(name, block): model.listing(name, block) for name, method in model.methods.items() for block in method.blocks}
+        half = {name for name, dtype in file.dtypes.items() if dtype == "F16"} - self.played()
+        self.tensors = {name: np.array(file.array(name), np.float16 if name in half else np.float32) for name in file.shapes}
+
+    def played(self) -> set[str]:
+        """Names of the tensors that some program uses."""
+        return {b.tensor for one in self.listings.values() for b in one.buffers if b.tensor is not None}
+
+    def fixed(self) -> set[str]:
+        """Names of tensors that programs use and that are no trained layers: tables of the lab; filter banks and transforms elsewhere."""
+        played = self.played()
+        if any(name.startswith(LAB) for name in played):
+            return {name for name in played if not name.startswith(LAB)}
+        return {name for one in self.listings.values() for name in orthogonal(one, self.tensors)}
+
+    def labels(self, every_block=True) -> tuple[list, Labels]:
+        """Keys of the listings that use trained tensors, and their labels; of each method's shortest block where not of every one."""
+        fixed, keys = self.fixed(), []
+        for key, one in sorted(self.listings.items()):
+            free = any(b.tensor is not None and b.tensor not in fixed for b in one.buffers)
+            if free and (every_block or key[0] not in [name for name, _ in keys]):
+                keys.append(key)
+        return keys, Labels([self.listings[key] for key in keys], self.shapes, fixed)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: array.shape for name, array in self.tensors.items()}
+
+    def find(self) -> list[Group]:
+        """The groups of units of all methods together (``units.find``)."""
+        keys, labels = self.labels(every_block=False)
+        return found(labels)
+
+    def cut(self, removed) -> Parts:
+        """The same model without some units. TrimError where they are not whole units of this model."""
+        keys, labels = self.labels()
+        gone = gone_classes(labels, removed)
+        left = object.__new__(Parts)
+        left.__dict__ |= self.__dict__
+        left.listings = {**self.listings, **{key: cut_listing(labels, k, gone) for k, key in enumerate(keys)}}
+        left.tensors = cut_tensors(self.tensors, removed)
+        return left
+
+    def save(self, path) -> Model:
+        """Write the file, whole or not at all, and load it back."""
+        methods = {name: {**method, "programs": {str(block): one.json() for (own, block), one in sorted(self.listings.items()) if own == name}}
+                   for name, method in self.methods.items()}
+        data = {"format": 1, "card": self.card, "generators": self.generators, "methods": methods}
+        text = json.dumps(data, separators=(",", ":"), allow_nan=False)
+        store.write(path, self.tensors, {**self.metadata, "neurorack": text})
+        return Model.load(path)
+
+
+def cut_model(model, removed, path, card=None) -> Model:
+    """Write a model (a path, or ``Parts``) without some units to ``path``; ``card`` takes the place of its card. Returns the new one."""
+    left = (model if isinstance(model, Parts) else Parts(model)).cut(removed)
+    if card is not None:
+        left.card = card
+    return left.save(path)
+
+
+def orthogonal(listing, tensors) -> set[str]:
+    """Weights of a program whose filters are orthogonal and equally strong: a filter bank or a transform, no trained layer.
+
+    What lies between the bands of a bank cannot be taken out band by band without a hole in the spectrum.
+    """
+    banks = set()
+    for call in listing.calls:
+        view = call.views[1] if call.op in PRODUCTS else None
+        name = view and listing.buffers[view.buffer].tensor
+        if name is None:
+            continue
+        weight = tensors[name].reshape(-1)
+        weight = np.lib.stride_tricks.as_strided(weight[view.offset:], view.shape, [weight.itemsize * s for s in view.strides])
+        for axis in (1, 2):
+            filters = np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)
+            if LEAST_BANDS <= len(filters) < filters.shape[1] and _is_bank(filters.astype(float)):
+                banks.add(name)
+    return banks
+
+
+def _is_bank(filters) -> bool:
+    norms = np.linalg.norm(filters, axis=1)
+    if norms.min() < 0.5 * norms.max() or norms.min() == 0:
+        return False
+    likeness = (filters / norms[:, None]) @ (filters / norms[:, None]).T
+    return np.abs(likeness - np.eye(len(filters))).max() < MOST_LIKENESS
