@@ -30,6 +30,7 @@ sys.path.insert(0, str(HERE.parent))
 
 SAVE_SECONDS = 60
 COLUMNS = ("loudness", "centroid", "bandwidth", "sharpness", "booming")
+OTHERS = ("convolution", "recurrent", "source-filter")     # methods that are compared only when asked for
 FIGURES = (("log-mel, dB", "log_mel_error_db"), ("silence, dBFS", "silence_dbfs"), ("buzz, dB", "buzz_db"), ("cost, %", "cost_percent"))
 
 
@@ -176,7 +177,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--minutes", type=float, default=6.0, help="of processor time for each training (default 6)")
     parser.add_argument("--sets", nargs="+", default=["impacts", "strings"])
-    parser.add_argument("--methods", nargs="+", choices=list(switches()), default=[name for name in switches() if name != "convolution"])
+    parser.add_argument("--methods", nargs="+", choices=list(switches()), default=[name for name in switches() if name not in OTHERS])
     parser.add_argument("--curves", type=int, default=512, help="curves a protocol and draw (default 512)")
     parser.add_argument("--seeds", type=int, default=3, help="draws of the curves (default 3)")
     parser.add_argument("--repeats", type=int, default=1, help="trainings of each method, with seeds 1, 2 … (default 1)")

@@ -14,6 +14,7 @@ ELSEWHERE = {
     "evaluate": ("neurorack.lab.evaluate.command", "measure how well a model follows its controls", TRAINING),
     "export": ("neurorack.lab.export.command", "write a model as TorchScript, for nn~ and other hosts", TRAINING),
     "gestures": ("neurorack.lab.gestures.command", "take a model's gestures, their generator and its map anew", TRAINING),
+    "trim": ("neurorack.lab.trim.command", "make a model smaller: a family of lighter ones, and the right one of them", TRAINING),
     "transfer": ("neurorack.lab.transfer", "play one sound's descriptors with the timbre of another", ()),
 }
 
@@ -23,7 +24,7 @@ def register(commands) -> None:
     train = commands.add_parser("train", help="make a model from a folder of sounds", description=(
         "Make a model from a folder of sounds, or from a recipe, and put it into the library. Ctrl-C stops; the same command goes on."))
     train.add_argument("source", type=Path, metavar="FOLDER|RECIPE", help="a folder of audio files, or a recipe (YAML, docs/training.md)")
-    train.add_argument("--engine", choices=("auto", "noise-band", "harmonic", "convolution"), default="auto",
+    train.add_argument("--engine", choices=("auto", "noise-band", "harmonic", "convolution", "source-filter"), default="auto",
                        help="for a folder: how its sound is made (default auto: harmonic where most of it has a pitch, else noise-band)")
     length = train.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, help="how long to train (default 10, or what the recipe says)")
