@@ -44,7 +44,9 @@ def recipe_of(data_set, method, minutes, seed):
     from neurorack.lab.recipe import complete
 
     recipe = yaml.safe_load((HERE.parent / "models" / data_set / "recipe.yaml").read_text(encoding="utf-8"))
-    changes = switches()[method]
+    changes = dict(switches()[method])
+    if "kind" not in changes.get("engine", {"kind": None}):        # keys for the engine of the data, whichever that is
+        changes["engine"] = (recipe.get("engine") or {}) | changes["engine"]
     train = {**(recipe.get("train") or {}), **changes.get("train", {}), "minutes": minutes}
     train.pop("steps", None)
     return complete({**recipe, **changes, "train": train, "seed": seed})
