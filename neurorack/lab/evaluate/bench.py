@@ -1,5 +1,7 @@
 """What a model is measured on: held-out clips with their curves and latents, and a way to play rows."""
 
+import copy
+
 import numpy as np
 import torch
 from torch.nn import functional as F
@@ -37,6 +39,12 @@ class Bench:
         with torch.no_grad():
             whole = F.pad(self.audio, (0, -self.samples % hop))
             self.latents = torch.cat([encode(row[None]) for row in whole])
+
+    def of(self, play):
+        """The same bench with another model of the same rows, encoder and delay to play."""
+        other = copy.copy(self)
+        other._play, other.broken, other.peak = play, 0, 0.0
+        return other
 
     def _extras(self):
         """Harmonicity and pitch of the clips, [n, FRAMES, 2], or no columns."""

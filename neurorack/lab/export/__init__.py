@@ -26,7 +26,7 @@ BLOCKS = (64, 128, 256, 512, 1024)
 MOST_BYTES = 4_000_000
 AUTO_GESTURES = 12
 
-__all__ = ["agreement_db", "export", "rank_latents", "write"]
+__all__ = ["LEAST_AGREEMENT_DB", "agreement_db", "export", "finish", "rank_latents", "read", "write"]
 
 
 def blocks_of(hop):
@@ -84,8 +84,6 @@ def export(trainer, cache, path, count=512, log=print):
 
     ModelError where the engine plays something else than training heard.
     """
-    from .. import evaluate
-
     path, recipe, normaliser = Path(path), trainer.recipe, trainer.normaliser
     engine, encoder = copy.deepcopy(trainer.engine).cpu().eval(), copy.deepcopy(trainer.encoder).cpu().eval()
     normaliser = normaliser.to("cpu")
@@ -95,7 +93,19 @@ def export(trainer, cache, path, count=512, log=print):
     found = found_gestures(recipe, cache, trainer.clips, encoder, normaliser, layout, rest, engine.hop)
     card, tensors = _card(recipe, engine, encoder, normaliser, trainer.clips, rest, found, trainer.step)
     card["latent_shares"] = [round(float(v), 3) for v in share]
-    model = write(path, card, engine, encoder, normaliser, tensors)
+    finish(path, card, (engine, encoder, normaliser), tensors, cache, count, log)
+    return engine, encoder
+
+
+def finish(path, card, nets, tensors, cache, count=512, log=print):
+    """Write a model file, measure it through the engine on the held-out clips, write it with the figures; changes the card.
+
+    nets: engine, encoder, normaliser; tensors: of gestures and what belongs to them; count: curves a protocol.
+    ModelError where the engine plays something else than torch.
+    """
+    from .. import evaluate
+
+    model = write(path, card, *nets, tensors)
     agreement = min(agreement_db(model).values())
     if agreement < LEAST_AGREEMENT_DB:
         raise ModelError(f"{path}: the engine agrees with training only to {agreement:.0f} dB, {LEAST_AGREEMENT_DB} are needed")
@@ -103,16 +113,15 @@ def export(trainer, cache, path, count=512, log=print):
     card["loudness_lufs"] = demo_loudness(model, [tensors[gesture["tensor"]] for gesture in card["gestures"]])
     log(f"measuring: {count} curves a protocol")
     held_out = data.Clips(cache, "held-out")
-    side = held_out if len(held_out) else trainer.clips
+    side = held_out if len(held_out) else data.Clips(cache, "train")
     card["measured"] = evaluate.evaluate(evaluate.bench_of(model, side), count) | {"engine_agreement_db": round(float(agreement), 1)}
     if side is not held_out:
         card["measured"]["judged_on"] = "training clips: there were too few to hold any out"
-    write(path, card, engine, encoder, normaliser, tensors)
+    write(path, card, *nets, tensors)
     log(evaluate.summary(card["measured"]))
     size = path.stat().st_size
     large = f"; a model of the factory has at most {MOST_BYTES / 1e6:g}: take fewer or shorter gestures" if size > MOST_BYTES else ""
     log(f"wrote {path}, {size / 1e6:.1f} MB{large}")
-    return engine, encoder
 
 
 def read(model):

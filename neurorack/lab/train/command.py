@@ -8,7 +8,9 @@ import sys
 
 import torch
 
+from ... import library
 from ...errors import NeurorackError
+from ...library import files
 from .. import data
 from ..recipe import RecipeError, read_recipe, write_recipe
 from . import checkpoint, made
@@ -102,7 +104,8 @@ def _train(options, device, team, say, stop):
             raise RecipeError(f"--{name} is {getattr(options, name)}; it must be at least 1")
     recipe, home, out = team.from_first(lambda: _recipe(options, say))
     work = options.work / recipe["name"]
-    add = team.first and not options.no_add and made.may_be_added(recipe["name"], home, out, work)
+    factory = files.inside(home, library.FACTORY)
+    add = team.first and not options.no_add and not factory and made.may_be_added(recipe["name"], out, (work / checkpoint.NAME).exists())
     team.from_first(lambda: checkpoint.make_folder(out.parent))
     if team.first and options.fresh:
         checkpoint.put_aside(work)

@@ -64,15 +64,15 @@ def _drafted(name, source, options, home, say):
     return complete(draft)
 
 
-def may_be_added(name, home, out, work):
-    """Is the model to go into the library? Not where it lies there already, nor where its recipe is of the factory bank.
+def may_be_added(name, out, began):
+    """Is the model to go into the library? Not where it lies there already, nor where it is of the factory bank.
 
-    RecipeError where another model has its name: this is found out before the training, not after.
+    RecipeError where another model has its name and this run has not begun: this is found out before the training, not after.
     """
-    if files.inside(home, library.FACTORY) or files.inside(out.parent, files.own()):
+    if files.inside(out.parent, library.FACTORY) or files.inside(out.parent, files.own()):
         return False
     taken = entries.entries().get(names.check(name))
-    if taken and taken.where == entries.OWN and not (work / checkpoint.NAME).exists():
+    if taken and taken.where == entries.OWN and not began:
         raise RecipeError(f"there is a model {name!r} in the library already: give this one another name with --name, rename that one, "
                           "or leave the library as it is with --no-add")
     return True

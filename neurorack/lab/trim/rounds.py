@@ -1,0 +1,300 @@
+"""The rounds of a trim: score, select, cut, train on, measure; again, down to the target.
+
+Iterative structured trimming after Esling et al., "Diet deep generative audio models with structured lottery" (DAFx 2020). Everything that is
+decided lies in `run.json`, written in one move before it is acted upon, and every round has a checkpoint of its own: whatever is
+broken off goes on as if nothing had been, bit by bit where the budget is in steps.
+"""
+
+import copy
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from ...trim.units import Member, Unit
+from .. import data, engines
+from ..recipe import RecipeError
+from ..train import checkpoint
+from . import family, rewind, table, targets
+from .engine_units import cut_engine, cut_state, of_engine
+from .scoring import Scorer
+from .tuning import RoundTrainer, recipe_of_round
+
+NAME, FAMILY, VERSION = "run.json", "family", 1
+LAST_WEIGHT = 2.0           # of the last round's training, over that of the others
+MINUTES = 40.0
+MOST_EXTRA = 4              # rounds beyond the plan, where a time is not met by it
+_PLAIN = lambda line: None
+
+
+def sha256_of(path):
+    """Of a file, as text."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def told(units):
+    """Units as JSON: tensor → axis → indices."""
+    out = {}
+    for unit in units:
+        for member in unit.members:
+            out.setdefault(member.tensor, {}).setdefault(str(member.axis), set()).add(member.index)
+    return {tensor: {axis: sorted(indices) for axis, indices in axes.items()} for tensor, axes in out.items()}
+
+
+def untold(removed):
+    """What `told` gave, as one unit that holds them all: for cutting."""
+    return [Unit(tuple(Member(tensor, int(axis), index, "out") for tensor, axes in removed.items() for axis, indices in axes.items()
+                       for index in indices))]
+
+
+def put_aside(work):
+    """Begin again: all that an earlier trim left in its work folder goes into `before`, in place of what was there."""
+    work = Path(work)
+    if not (work / NAME).exists():
+        return
+    before = work / "before"
+    shutil.rmtree(before, ignore_errors=True)
+    before.mkdir()
+    for path in [*work.glob("round-*"), work / FAMILY, work / family.NAME, work / NAME]:
+        if path.exists():
+            os.replace(path, before / path.name)
+
+
+class Run:
+    """A trim in its work folder. parent: `tuning.Parent`; recipe: complete, its section `trim` says how; early: folder of the run that the
+    parent comes of, or None; bar: `table.Bar`.
+    """
+
+    def __init__(self, parent, recipe, cache, work, name, device="cpu", early=None, bar=None):
+        self.parent, self.recipe, self.trim, self.cache, self.work, self.name = parent, recipe, recipe["trim"], cache, Path(work), name
+        self.device, self.early, self.bar = device, early, bar or table.Bar(print)
+        self.target, self.trainer, self.stop = targets.read(self.trim["target"]), None, None
+        self.board = self.target.value if self.target.kind == "board" else None
+        self.whole = sum(len(group.units) for group in of_engine(parent.engine))
+        self.judge = None
+
+    # -- state
+
+    def _fixed(self):
+        """What a run cannot change on its way."""
+        keys = ("criterion", "scope", "start", "rewind_to", "rounds", "rate", "least", "multiple", "early_bird")
+        return {"parent": sha256_of(self.parent.path), "clips": Path(self.cache).name, "target": str(self.target), "seed": self.recipe["seed"],
+                "early": self.trim["start"] == "rewind"} | {key: self.trim.get(key) for key in keys}
+
+    def load(self):
+        """Take up what lies in the work folder; True where there was something. RecipeError where it is another trim's."""
+        path = self.work / NAME
+        if not path.exists():
+            return False
+        try:
+            self.state = json.loads(path.read_text(encoding="utf-8"))
+            version, fixed = self.state["version"], self.state["fixed"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise RecipeError(f"{path} is broken: --fresh begins again") from None
+        if version != VERSION:
+            raise RecipeError(f"{path} is of version {version}, this program goes on from {VERSION}: --fresh begins again")
+        for key, value in self._fixed().items():
+            if fixed.get(key) != value:
+                raise RecipeError(f"{path} is of another trim, {key} {fixed.get(key)} and not {value}: --fresh begins again, --name gives it another place")
+        return True
+
+    def _save(self):
+        family.write_json(self.work / NAME, self.state)
+
+    # -- the plan
+
+    def begin(self):
+        """Measure the whole model, plan the rounds. RecipeError where the target is met already or out of reach."""
+        self._engine_of(0)                           # what the start needs is there?
+        first = family.row_of(0, self.parent.path, self.parent.engine, self.target)
+        scorer = self._scorer(self.parent.engine, 0)
+        full = family.parameters(self.parent.engine)
+
+        def row_at(share):
+            engine = copy.deepcopy(self.parent.engine)
+            cut_engine(engine, scorer.selected(share, full))
+            if not self.target.times:
+                return {"params": family.parameters(engine), "removed_parameters": 1 - family.parameters(engine) / full}
+            path = self.work / FAMILY / "trial.safetensors"
+            family.write(path, family.card_of(self.parent, self.name, engine, {}), self.parent, engine)
+            return family.row_of(0, path, engine, self.target, first)
+
+        (self.work / FAMILY).mkdir(parents=True, exist_ok=True)
+        most = row_at(1 - 1e-6)["removed_parameters"]
+        plan = targets.shares(self.target, first, most, row_at, self.trim.get("rounds"))
+        (self.work / FAMILY / "trial.safetensors").unlink(missing_ok=True)
+        first |= self._judged(self.parent.path)
+        first |= {"multiplier": 1.0, "removed_units": 0.0, "steps": 0, "seconds": 0.0}
+        self.state = {"version": VERSION, "fixed": self._fixed(), "most": most, "plan": plan, "rows": [first], "removed": [], "current": None}
+        self._save()
+
+    def _judged(self, path):
+        self.judge = self.judge or family.Judge(self.cache, self.parent.path)
+        return self.judge(path)
+
+    # -- a round
+
+    def _scorer(self, engine, number):
+        return Scorer(self.recipe, self.cache, self.work, self.device, self.parent, engine, number)
+
+    def _cut(self, number):
+        """Decide what goes in a round, and keep that."""
+        engine = self._engine_of(number - 1, trained=True)
+        scorer = self._scorer(engine, number)
+        share, full = self.state["plan"][number - 1], self.state["rows"][0]["params"]
+        while True:
+            units = scorer.selected(share, full)
+            cut = copy.deepcopy(engine)
+            cut_engine(cut, units)
+            left = family.parameters(cut)
+            row = {"params": left, "removed_parameters": 1 - left / full}
+            if number < len(self.state["plan"]) or self.target.times or self.target.met(row) or share >= 1 - 1e-6:
+                break
+            share = min(1 - 1e-6, share + 0.1 * (1 - share))          # kept counts are multiples: the next one down
+        self.state["current"] = {"round": number, "share": share, "removed": told(units), "units": len(units)}
+        self._save()
+
+    def _folder(self, number):
+        return self.work / f"round-{number:02d}"
+
+    def _engine_of(self, number, trained=False):
+        """The engine of a round: cut, with the weights that its training begins or (`trained`) ended with."""
+        engine = copy.deepcopy(self.parent.engine).train()
+        if number == 0:
+            if self.trim["start"] == "rewind":
+                self._early()
+            return engine
+        if trained:
+            return engines.fit(engine, checkpoint.read(self._folder(number))["engine"])
+        removed = [untold(one["removed"]) for one in [*self.state["removed"], self.state["current"]][:number]]
+        if self.trim["start"] == "fine-tune":
+            state = cut_state(self._engine_of(number - 1, True).state_dict(), removed[-1])
+        elif self.trim["start"] == "reinitialise":
+            state = rewind.fresh(self.parent, removed, self.recipe["seed"] + number)
+        else:
+            state = self._early()
+            for units in removed:
+                state = cut_state(state, units)
+        return engines.fit(engine, state)
+
+    def _early(self):
+        """The early weights to rewind to, as a state dict of the whole engine."""
+        if self.early is None or not hasattr(self, "_rewound"):
+            states = rewind.states_of(self.parent, self.early, self.recipe, data.Clips(self.cache, "train"))
+            part = rewind.part_of(self.trim["rewind_to"])
+            self._rewound = rewind.nearest_state(states, 0.1 if part == "auto" else part)
+        return self._rewound["engine"]
+
+    def _budget(self, number):
+        """("steps" or "minutes", how many) of a round."""
+        count = len(self.state["plan"])
+        weight = LAST_WEIGHT if number >= count else 1.0
+        whole = count - 1 + LAST_WEIGHT
+        if "steps" in self.trim:
+            return "steps", max(1, round(self.trim["steps"] * weight / whole))
+        return "minutes", self.trim.get("minutes", MINUTES) * weight / whole
+
+    def _watch(self, number):
+        """What is shown after each step of a round."""
+        rounds = len(self.state["plan"])
+        key = self._budget(number)[0]
+        budgets = [self._budget(k)[1] for k in range(1, max(rounds, number) + 1)]
+        before, whole = sum(budgets[:number - 1]), sum(budgets)
+
+        def watch(trainer, result):
+            part = trainer.budget.part(trainer.step, trainer.seconds)
+            done = (before + part * budgets[number - 1]) / whole
+            pace = 60.0 if key == "minutes" else trainer.seconds / max(1, trainer.step)
+            self.bar.show(done, (1 - done) * whole * pace, f"round {number} of {max(rounds, number)}, step {trainer.step}, "
+                          f"spectral {result['spectral']:.2f}")
+        return watch
+
+    def _trained(self, number):
+        """The trainer of a round, trained to its end; None where it was stopped."""
+        recipe = recipe_of_round(self.recipe, number, self.trim["start"], self._budget(number))
+        trainer = RoundTrainer(recipe, self.cache, self._folder(number), self.device, self.parent, self._engine_of(number), self._watch(number))
+        trainer.resume(_PLAIN)
+        if self.stop:
+            self.stop.trainer = trainer
+        try:
+            done = trainer.finished() or trainer.run(_PLAIN)
+        finally:
+            if self.stop:
+                self.stop.trainer = None
+        self.bar.clear()
+        return trainer if done else None
+
+    def _card(self, row, engine):
+        """The card of a row's model."""
+        return family.card_of(self.parent, self.name, engine, {
+            "parent": self.parent.card["name"], "parent_sha256": self.state["fixed"]["parent"], "criterion": self.trim["criterion"],
+            "scope": self.trim["scope"], "removed_units": row["removed_units"], "removed_parameters": row["removed_parameters"],
+            "rounds": row["round"], "start": self.trim["start"], "error_multiplier": row["multiplier"]})
+
+    def _add(self, number, trainer):
+        """Write the model of a finished round, measure it, take it into the family."""
+        engine, path = family.on_cpu(trainer.engine), self.work / FAMILY / f"{self.name}-{number:02d}.safetensors"
+        first, current = self.state["rows"][0], self.state["current"]
+        row = {"round": number, "removed_units": round((sum(one["units"] for one in self.state["removed"]) + current["units"]) / self.whole, 5),
+               "removed_parameters": round(1 - family.parameters(engine) / first["params"], 5), "multiplier": None}
+        family.write(path, self._card(row, engine), self.parent, engine)
+        row |= family.row_of(number, path, engine, self.target, first) | self._judged(path)
+        row |= {"multiplier": round(row["error"] / first["error"], 4), "steps": trainer.step, "seconds": round(trainer.seconds, 1)}
+        family.write(path, self._card(row, engine), self.parent, engine)
+        self.state["rows"].append(row)
+        self.state["removed"].append(current)
+        self.state["current"] = None
+        self._save()
+        return row
+
+    # -- the run
+
+    def words(self):
+        """What is going to be done, in a line."""
+        trim, count = self.trim, len(self.state["plan"])
+        length = f"{trim['steps']} steps" if "steps" in trim else f"{trim.get('minutes', MINUTES):g} minutes"
+        return (f"trimming {self.parent.card['name']}: {self.parent.engine.kind}, to {self.target} in {count} round{'s' if count > 1 else ''}, {length} of training "
+                f"in all; criterion {trim['criterion']}, scope {trim['scope']}, {trim['start']}; everything in {self.work}")
+
+    def over(self):
+        """Are there no more rounds to come?"""
+        done, rows = len(self.state["removed"]), self.state["rows"]
+        if self.target.times and targets.picked(self.target, rows):
+            return True
+        if done < len(self.state["plan"]):
+            return False
+        if not self.target.times or done >= len(self.state["plan"]) + MOST_EXTRA or self.state["plan"][-1] >= self.state["most"] - 1e-6:
+            return True
+        self.state["plan"].append(min(self.state["most"], 1 - (1 - self.state["plan"][-1]) * 0.7))
+        return False
+
+    def run(self):
+        """Go through the rounds that are left; False where it was stopped."""
+        while not self.over():
+            number = len(self.state["removed"]) + 1
+            if not self.state["current"]:
+                self._cut(number)
+            trainer = self._trained(number)
+            if trainer is None:
+                return False
+            row = self._add(number, trainer)
+            self.bar.say(table.line(row, self.board))
+            self._tell()
+        return True
+
+    def _tell(self, picked=None):
+        """The family as JSON beside its files."""
+        family.write_json(self.work / family.NAME, {"parent": self.parent.card["name"], "target": str(self.target), "criterion": self.trim["criterion"],
+                                                    "scope": self.trim["scope"], "start": self.trim["start"],
+                                                    "picked": picked and picked["round"], "rows": self.state["rows"]})
+
+    def picked(self):
+        """(the row that suits the target, its model's card and file). RecipeError where none does."""
+        row = targets.picked(self.target, self.state["rows"])
+        if row is None:
+            last = self.state["rows"][-1]
+            raise RecipeError(f"the target {self.target} was not reached: the last of the family, {self.work / FAMILY / last['file']}, has "
+                              f"{self.target.shown(self.target.told(last))}")
+        self._tell(row)
+        return row, self.work / FAMILY / row["file"]

@@ -1,0 +1,61 @@
+"""What a trim says: the rows of its family as they come, and a bar with the time left."""
+
+import sys
+import time
+
+from ..train.progress import clock
+
+COLUMNS = (("round", 5), ("removed", 8), ("parameters", 11), ("MACs/s", 8), ("time", 8), ("error", 7), ("multiplier", 11), ("control", 8), ("file", 8))
+BAR, BAR_SECONDS, LINE_SECONDS = 30, 0.5, 30.0
+
+
+def head(board=None):
+    """The line above the rows. board: the one whose time is told, else this machine's."""
+    names = [(f"on {board}"[:8] if name == "time" and board else name, width) for name, width in COLUMNS]
+    return " ".join(name.rjust(width) for name, width in names)
+
+
+def line(row, board=None):
+    """One row: time is the share of a core that playing takes; error and control as `family.Judge` says."""
+    share = row["boards"][board] if board else row["rtf"]
+    words = (str(row["round"]), f"{row['removed_parameters']:.1%}", f"{row['params']}", f"{row['macs'] / 1e6:.1f} M", f"{share:.2%}",
+             f"{row['error']:.3f}", f"{row['multiplier']:.3f}", "–" if row["control"] is None else f"{row['control']:.3f}",
+             f"{row['bytes'] / 1e6:.2f} MB")
+    return " ".join(word.rjust(width) for word, (_, width) in zip(words, COLUMNS))
+
+
+class Bar:
+    """How far a trim is: drawn in place on a terminal, else a line now and then. say: prints a line of its own above it."""
+
+    def __init__(self, say, stream=None):
+        self._say, self.stream = say, sys.stdout if stream is None else stream
+        self.live = bool(getattr(self.stream, "isatty", lambda: False)())
+        self.last, self.drawn = time.monotonic(), 0
+
+    def say(self, text):
+        """A line that stays."""
+        self.clear()
+        self._say(text)
+
+    def clear(self):
+        """Take the bar away."""
+        if self.drawn:
+            self.stream.write("\r" + " " * self.drawn + "\r")
+            self.stream.flush()
+            self.drawn = 0
+
+    def show(self, part, left, words):
+        """part: of everything that is over, 0 to 1; left: seconds still to go, or None; words: what is being done."""
+        now = time.monotonic()
+        if now - self.last < (BAR_SECONDS if self.live else LINE_SECONDS):
+            return
+        self.last = now
+        text = f"{words}, {part:.0%}" + ("" if left is None else f", {clock(left)} left")
+        if not self.live:
+            self._say(text)
+            return
+        full = round(BAR * min(1.0, part))
+        text = f"[{'#' * full}{'.' * (BAR - full)}] {text}"[:118]
+        self.stream.write("\r" + text.ljust(self.drawn))
+        self.stream.flush()
+        self.drawn = max(self.drawn, len(text))
