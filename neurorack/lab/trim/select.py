@@ -11,17 +11,13 @@ import math
 
 import numpy as np
 
-from ...errors import NeurorackError
+from ...trim.labels import TrimError
 
 SCOPES = ("global", "local", "auto")
 NORMALISATIONS = ("max", "mean", "none")
 COUNTED = ("parameters", "units")
 LOCAL_FROM = 0.9            # share removed, from which on "auto" takes the same of every layer
 LEAST = 1                   # units that every group keeps
-
-
-class TrimError(NeurorackError, ValueError):
-    """A trim that cannot be made as it was asked for."""
 
 
 def one_of(value, allowed, what):
