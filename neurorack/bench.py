@@ -65,14 +65,20 @@ def measure(model_name: str | None = None, seconds: float | None = None) -> dict
     """All figures of ``neurorack bench --json``. ``rtf`` is seconds of audio per second of work: more is faster."""
     path = library.find(model_name)
     model = load_model(path)
-    with ThreadPoolExecutor(1, initializer=denormals_off) as apart:     # a thread of its own: its floating-point mode is not ours
-        blocks = [apart.submit(measure_voice, model, block, seconds).result() for block in model.methods[playing_method(model.card)].blocks]
-    return {"machine": platform.machine(), "processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version(),
+    with apart() as thread:
+        blocks = [thread.submit(measure_voice, model, block, seconds).result() for block in model.methods[playing_method(model.card)].blocks]
+    return {"machine": platform.machine(), "processor": processor(), "cores": os.cpu_count(), "python": platform.python_version(),
             "isa": isa(), "model": model.card.get("name"), "model_bytes": path.stat().st_size, "weight_bytes": getattr(model, "weight_bytes", None),
             "blocks": blocks, "shared_memory": measure_shared_memory()}
 
 
-def _processor() -> str:
+def apart() -> ThreadPoolExecutor:
+    """A thread of its own to measure in: denormals count as zero there, and our floating-point mode stays."""
+    return ThreadPoolExecutor(1, initializer=denormals_off)
+
+
+def processor() -> str:
+    """This machine's processor, or the board where it says so."""
     try:
         lines = open("/proc/cpuinfo").read().splitlines()
     except OSError:

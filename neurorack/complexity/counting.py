@@ -52,7 +52,7 @@ class Count:
     params: int
     state_bytes: int
     scratch_bytes: int
-    weight_bytes: int
+    plain_bytes: int
     file_bytes: int | None = None
 
     macs = property(lambda self: sum(row.macs for row in self.rows), doc="MACs per second of audio")
@@ -60,8 +60,18 @@ class Count:
     flops = property(lambda self: sum(row.flops for row in self.rows))
     read_bytes = property(lambda self: sum(row.read_bytes for row in self.rows))
     written_bytes = property(lambda self: sum(row.written_bytes for row in self.rows))
+    weight_bytes = property(lambda self: self.plain_bytes + self.packed_bytes(self.isa), doc="packed weights and the constants used as they are")
     memory_bytes = property(lambda self: self.state_bytes + self.scratch_bytes + self.weight_bytes, doc="all that playing holds in memory")
     runs = property(lambda self: self.sample_rate_hz / self.block_frames, doc="runs per second of audio")
+
+    def packed_bytes(self, isa: Isa) -> int:
+        """Of the packed weights, as an instruction set's kernels want them."""
+        packed = {}
+        for row in self.rows:
+            for work in row.works:
+                if getattr(work, "weights", None) is not None:
+                    packed[work.weights] = work.taps * work.cols if isinstance(work, kernels.Depthwise) else isa.packed(work.depth, work.cols)
+        return FLOAT_BYTES * sum(packed.values())
 
     def totals(self) -> dict:
         """All but the rows, by name."""
@@ -83,7 +93,7 @@ def count_listing(listing: Listing, block_frames: int, sample_rate_hz: int = 480
     places = plan_arena(listing)
     arena = max((at + buffer.size for at, buffer in zip(places, listing.buffers) if buffer.kind != "constant"), default=0)
     return Count(model, method, block_frames, sample_rate_hz, isa, tuple(rows), sum(row.params for row in rows), FLOAT_BYTES * state,
-                 FLOAT_BYTES * (arena - state), FLOAT_BYTES * _held(listing, rows, isa), file_bytes)
+                 FLOAT_BYTES * (arena - state), FLOAT_BYTES * _plain(listing), file_bytes)
 
 
 def count(model, method: str = "decode", block_frames: int | None = None, *, isa: Isa | None = None) -> Count:
@@ -247,16 +257,11 @@ _OTHERS = {
 }
 
 
-def _held(listing: Listing, rows, isa: Isa) -> int:
-    """Numbers of the packed weights and of the constants that are used as they are."""
-    packed = {}
-    for row in rows:
-        for work in row.works:
-            if getattr(work, "weights", None) is not None:
-                packed[work.weights] = work.taps * work.cols if isinstance(work, kernels.Depthwise) else isa.packed(work.depth, work.cols)
+def _plain(listing: Listing) -> int:
+    """Numbers of the constants that are used as they are, tables of sources among them."""
     plain = {}
     for call in listing.calls:
         for view in operands.of(call, listing).plain:
             buffer = listing.buffers[view.buffer]
             plain[buffer.tensor or buffer.generator] = buffer.size
-    return sum(packed.values()) + sum(plain.values())
+    return sum(plain.values())

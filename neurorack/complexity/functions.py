@@ -11,8 +11,8 @@ LIBRARY = 20
 EXP, LOG, SINE, PHASE_SINE = 23, 20, 19, 11
 
 #: Classes of speed: "copy" moves numbers, "plain" is a few instructions a vector, "root" divides or takes a root, "exp" and
-#: "trig" are polynomials, "step" and "library" go number by number.
-CLASSES = ("copy", "plain", "root", "exp", "trig", "step", "library")
+#: "trig" are polynomials and "long" is two of them, "step" and "library" go number by number.
+CLASSES = ("copy", "plain", "root", "exp", "trig", "long", "step", "library")
 
 #: function of one number -> (class, operations)
 UNARY = {
@@ -20,7 +20,7 @@ UNARY = {
     "clamp": ("plain", 2), "affine": ("plain", 2), "not": ("plain", 1),
     "sqrt": ("root", 1), "rsqrt": ("root", 2), "reciprocal": ("root", 1),
     "exp": ("exp", EXP), "expm1": ("exp", EXP + 2), "log": ("exp", LOG), "tanh": ("exp", EXP + 4), "sigmoid": ("exp", EXP + 3),
-    "softplus": ("exp", EXP + 19), "elu": ("exp", EXP + 4), "silu": ("exp", EXP + 4),
+    "softplus": ("long", EXP + 19), "elu": ("exp", EXP + 4), "silu": ("exp", EXP + 4),
     "sin": ("trig", SINE), "cos": ("trig", SINE + 2),
     "floor": ("step", 1), "ceil": ("step", 1), "round": ("step", 1), "trunc": ("step", 1), "sign": ("step", 2),
     "log1p": ("library", LIBRARY), "asin": ("library", LIBRARY), "acos": ("library", LIBRARY), "atan": ("library", LIBRARY),

@@ -33,7 +33,7 @@ class Depthwise(NamedTuple):
 
 
 class Loop(NamedTuple):
-    """``runs`` runs of ``n`` numbers through a function of ``kind`` (functions.CLASSES, or "fold"); ``stepped``: gathered first."""
+    """``runs`` runs of ``n`` numbers through a function of ``kind`` (``functions.CLASSES``, or "fold"); ``stepped``: gathered first."""
 
     kind: str
     runs: int
@@ -61,9 +61,12 @@ class Sines(NamedTuple):
 
 
 class Bands(NamedTuple):
+    """``length``: numbers of each band's loop."""
+
     rows: int
     hop: int
     count: int
+    length: int
 
 
 class Random(NamedTuple):
@@ -129,7 +132,10 @@ def copy(shape, to: View | None = None, source: View | None = None) -> Loop:
 def _pointwise(table):
     def works(call, listing):
         *operands, result = call.views
-        return [loop(table[call.params["fn"]][0], result, operands)]
+        kind = table[call.params["fn"]][0]
+        if call.params["fn"] in ("fmod", "remainder") and not any(operands[1].strides[i] and n > 1 for i, n in enumerate(operands[1].shape)):
+            kind = "plain"               # phases wrapped by 1 have a way of their own
+        return [loop(kind, result, operands)]
 
     return works
 
@@ -215,8 +221,7 @@ _OF = {
     "scan": lambda call, _: [Elements("scan", prod(call.views[0].shape))],
     "gather": lambda call, _: [Elements("gather", prod(call.views[2].shape))],
     "oscillators": _oscillators,
-    "noise_bands": lambda call, _: [Bands(call.views[0].shape[0], call.params["hop"], call.views[0].shape[1])],
+    "noise_bands": lambda call, _: [Bands(call.views[0].shape[0], call.params["hop"], *call.views[1].shape)],
     "random": lambda call, _: [Random(prod(call.views[1].shape), bool(call.params["normal"]))],
     "filter_frames": lambda call, _: [Filter(call.views[1].shape[0], call.params["hop"], call.views[1].shape[1])],
 }
-
