@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..engine.listing import Buffer, Call, Listing, View, dense_strides
+from ..engine.listing import Call, Listing, View, dense_strides
 from ..engine.opset import OPS
 from .labels import FIXED, Labels, TrimError, strided
+
+POINTWISE = ("unary", "binary", "ternary")
 
 
 def gone_classes(labels: Labels, removed) -> np.ndarray:
@@ -29,8 +31,9 @@ def gone_classes(labels: Labels, removed) -> np.ndarray:
     return gone
 
 
-def cut_listing(labels: Labels, k: int, gone: np.ndarray) -> Listing:
-    """Listing k without the classes that are ``gone``. TrimError where what is left is no longer an even grid of memory."""
+def cut_listing(labels: Labels, k: int, gone: np.ndarray) -> tuple[Listing, dict[int, np.ndarray]]:
+    """Listing k without the classes that are ``gone``, and for its states that start from a tensor and lost some of it: buffer to
+    which numbers are left, bool. TrimError where what is left is no longer an even grid of memory."""
     listing = labels.listings[k]
     places = [_places(labels, k, i, gone) for i in range(len(listing.buffers))]
     calls = []
@@ -38,14 +41,31 @@ def cut_listing(labels: Labels, k: int, gone: np.ndarray) -> Listing:
         views = [v if v is None or places[v.buffer] is None else refit(v, places[v.buffer]) for v in call.views]
         lost = [v is not None and new is None for v, new in zip(call.views, views)]
         if not any(lost):
+            views = _repeated(call, views)
             calls.append(Call(call.op, views, _params(call, views)))
         elif not _writes_nothing(call, lost):
             raise TrimError(f"{call.op} would be left without one of its operands")
     used = sorted({v.buffer for c in calls for v in c.views if v is not None} | {i for i, b in enumerate(listing.buffers) if b.kind in ("input", "output")})
     number = {old: new for new, old in enumerate(used)}
-    buffers = [_buffer(listing.buffers[i], places[i]) for i in used]
+    buffers = [b if places[i] is None else replace(b, size=int((places[i] >= 0).sum())) for i, b in enumerate(listing.buffers) if i in number]
+    begun = {number[i]: places[i] >= 0 for i in used if listing.buffers[i].kind == "state" and listing.buffers[i].tensor and places[i] is not None}
     calls = [replace(c, views=[v and v._replace(buffer=number[v.buffer]) for v in c.views]) for c in calls]
-    return Listing(listing.in_shape, listing.out_shape, buffers, calls, listing.delay_frames)
+    return Listing(listing.in_shape, listing.out_shape, buffers, calls, listing.delay_frames), begun
+
+
+def _repeated(call, views):
+    """Operands that repeat a number along an axis repeat it as often as the result is long now."""
+    if call.op not in POINTWISE:
+        return views
+    was, now = call.views[-1].shape, views[-1].shape
+    out = []
+    for view in views[:-1]:
+        shape = list(view.shape)
+        for back in range(1, len(shape) + 1):
+            if view.strides[-back] == 0 and shape[-back] == was[-back]:
+                shape[-back] = now[-back]
+        out.append(view._replace(shape=tuple(shape)))
+    return [*out, views[-1]]
 
 
 def _writes_nothing(call, lost):
@@ -53,24 +73,22 @@ def _writes_nothing(call, lost):
     return all(gone for i, gone in enumerate(lost) if i >= len(spec.inputs) and call.views[i] is not None)
 
 
-def _buffer(buffer: Buffer, places) -> Buffer:
-    return buffer if places is None else replace(buffer, size=int((places >= 0).sum()))
-
-
 def _places(labels, k, index, gone):
     """The new place of each number of a buffer, -1 for those that go; None where all stay."""
     buffer, memory = labels.listings[k].buffers[index], labels.memories[k][index]
-    lost = None if memory is None else gone[labels.root(memory)]
-    if buffer.tensor is not None:
-        of_tensor = np.zeros(labels.shapes[buffer.tensor], bool)
-        for axis, table in enumerate(labels.axes[buffer.tensor]):
-            of_tensor |= gone[labels.root(table)].reshape([-1 if a == axis else 1 for a in range(of_tensor.ndim)])
-        if lost is not None and (lost != of_tensor.reshape(-1)).any():
-            raise TrimError(f"the state that starts from {buffer.tensor!r} cannot be cut like it")
-        lost = of_tensor.reshape(-1)
-    if lost is None or not lost.any():
+    if memory is not None:
+        lost = gone[labels.root(memory)]
+    elif buffer.tensor is None:
         return None
-    return np.where(lost, -1, np.cumsum(~lost) - 1)
+    else:
+        tables = [gone[labels.root(table)] for table in labels.axes[buffer.tensor]]
+        if not any(table.any() for table in tables):
+            return None
+        lost = np.zeros(labels.shapes[buffer.tensor], bool)
+        for axis, table in enumerate(tables):
+            lost |= table.reshape([-1 if a == axis else 1 for a in range(lost.ndim)])
+        lost = lost.reshape(-1)
+    return np.where(lost, -1, np.cumsum(~lost) - 1) if lost.any() else None
 
 
 def refit(view: View, places: np.ndarray) -> View | None:
@@ -105,13 +123,12 @@ def _params(call, views):
     return call.params
 
 
-def fits(labels: Labels, group) -> bool:
-    """Can any units of a group be cut out of the programs' memory? Tried with one unit and with every other one."""
-    for removed in ((group.units[len(group.units) // 2],), group.units[1::2]):
-        try:
-            gone = gone_classes(labels, removed)
-            for k in range(len(labels.listings)):
-                cut_listing(labels, k, gone)
-        except TrimError:
-            return False
+def fits(labels: Labels, units) -> bool:
+    """Can some units be cut out of the programs' memory?"""
+    try:
+        gone = gone_classes(labels, units)
+        for k in range(len(labels.listings)):
+            cut_listing(labels, k, gone)
+    except TrimError:
+        return False
     return True

@@ -36,7 +36,7 @@ class Labels:
         self.parent = np.arange(2)
         self.roles: dict[tuple[str, int], str] = {}
         self.axes: dict[str, list[np.ndarray]] = {}
-        for name in dict.fromkeys(b.tensor for one in self.listings for b in one.buffers if b.tensor is not None):
+        for name in dict.fromkeys(b.tensor for one in self.listings for b in one.buffers if b.kind == "constant" and b.tensor is not None):
             free = name not in set(fixed)
             self.axes[name] = [self.fresh(n) if free and n > 1 else np.full(n, FIXED) for n in shapes[name]]
         self.memories = [[self._memory(b) for b in one.buffers] for one in self.listings]
@@ -58,11 +58,6 @@ class Labels:
         from . import rules
 
         for k, listing in enumerate(self.listings):
-            for i, buffer in enumerate(listing.buffers):
-                if buffer.kind == "state" and buffer.tensor is not None:
-                    shape = self.shapes[buffer.tensor]
-                    whole = Constant(self, buffer.tensor, View(i, 0, shape, dense_strides(shape)))
-                    rules.meet_constant(self, self.memories[k][i].reshape(shape), whole)
             for number, call in enumerate(listing.calls):
                 operands = [None if v is None else self.operand(k, v) for v in call.views]
                 rules.apply(self, (k, number), call, operands)

@@ -69,9 +69,25 @@ class Parts:
         gone = gone_classes(labels, removed)
         left = object.__new__(Parts)
         left.__dict__ |= self.__dict__
-        left.listings = {**self.listings, **{key: cut_listing(labels, k, gone) for k, key in enumerate(keys)}}
-        left.tensors = cut_tensors(self.tensors, removed)
+        left.listings, left.tensors, begun = dict(self.listings), cut_tensors(self.tensors, removed), {}
+        for k, key in enumerate(keys):
+            left.listings[key], begun[key] = cut_listing(labels, k, gone)
+        left._begin_anew(begun, self.tensors)
         return left
+
+    def _begin_anew(self, begun, whole) -> None:
+        """States that start from a part of their tensor now get it under a name of its own."""
+        names: dict[tuple, str] = {}
+        for key, masks in begun.items():
+            for index, mask in masks.items():
+                buffer = self.listings[key].buffers[index]
+                mark = (buffer.tensor, mask.tobytes())
+                if mark not in names:
+                    names[mark] = f"{buffer.tensor}.{sum(name == buffer.tensor for name, _ in names)}"
+                    self.tensors[names[mark]] = whole[buffer.tensor].reshape(-1)[mask]
+                buffer.tensor = names[mark]
+        gone = {name for name, _ in names} - self.played()
+        self.tensors = {name: array for name, array in self.tensors.items() if name not in gone}
 
     def save(self, path) -> Model:
         """Write the file, whole or not at all, and load it back."""
@@ -104,16 +120,17 @@ def orthogonal(listing, tensors) -> set[str]:
             continue
         weight = tensors[name].reshape(-1)
         weight = np.lib.stride_tricks.as_strided(weight[view.offset:], view.shape, [weight.itemsize * s for s in view.strides])
-        for axis in (1, 2):
+        for axis in (1, 2) if weight.shape[0] > 1 or weight.shape[1] != weight.shape[2] else ():      # a rotation of latents may lose some
             filters = np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)
-            if LEAST_BANDS <= len(filters) < filters.shape[1] and _is_bank(filters.astype(float)):
+            if _is_bank(filters.astype(float)):
                 banks.add(name)
     return banks
 
 
 def _is_bank(filters) -> bool:
     norms = np.linalg.norm(filters, axis=1)
-    if norms.min() < 0.5 * norms.max() or norms.min() == 0:
+    filters, norms = filters[norms > 1e-6 * norms.max()], norms[norms > 1e-6 * norms.max()]     # a transform's sine of frequency 0
+    if not LEAST_BANDS <= len(filters) <= filters.shape[1] or norms.min() < 0.5 * norms.max():
         return False
     likeness = (filters / norms[:, None]) @ (filters / norms[:, None]).T
     return np.abs(likeness - np.eye(len(filters))).max() < MOST_LIKENESS

@@ -49,7 +49,9 @@ def find(listing, shapes, fixed=()) -> list[Group]:
 
 def found(labels: Labels) -> list[Group]:
     """`find` for labels that are there already."""
-    return [group for group in groups_of(labels) if cut.fits(labels, group)]
+    groups = groups_of(labels)
+    tried = lambda some: cut.fits(labels, [u for g in some for u in g.units[1::2]]) and cut.fits(labels, [g.units[len(g.units) // 2] for g in some])
+    return groups if tried(groups) else [group for group in groups if tried([group])]
 
 
 def groups_of(labels: Labels) -> list[Group]:
