@@ -24,6 +24,10 @@ typedef struct {
     float a, b;
 } nr_activation;
 
+/* How a number of the file or of packed weights is kept: float32; bfloat16, the upper half of one; int8, times a float32 that all
+ * weights of an output share. */
+enum nr_form { NR_F32, NR_BF16, NR_I8, NR_FORM_COUNT };
+
 /* y[r][n] = epilogue(bias[n] + sum over t, c of x[r * x_row + t * x_tap + c] * w[t][c][n]).
  * The epilogue adds the residual (before the activation if residual_first), stores to y, and stores a second
  * activation of that to y2 if there is one. */
@@ -31,7 +35,7 @@ typedef struct {
     const float *x, *w, *residual;
     float *y, *y2;
     int64_t x_row, x_tap, residual_row, y_row, y2_row;
-    int32_t rows, taps, depth, cols, residual_first;
+    int32_t rows, taps, depth, cols, residual_first, form; /* form: enum nr_form of w */
     nr_activation first, second;
 } nr_product;
 
@@ -58,10 +62,11 @@ typedef struct {
 typedef struct nr_kernels {
     const char *name;
     int lanes;
-    /* Packed weights: panels of whole vectors, bias first, then one row for each input. */
-    size_t (*packed_floats)(int64_t depth, int64_t cols);
-    void (*pack)(float *packed, const float *w, const float *bias, int64_t taps, int64_t depth, int64_t cols,
-                 int64_t w_tap, int64_t w_depth, int64_t w_col, int64_t bias_stride);
+    /* Packed weights: panels of whole vectors, bias first (and scales, of int8), then one row for each input; two rows of bfloat16
+     * or four of int8 share the 32 bits of a lane. w holds what `form` keeps exactly: of int8, the whole numbers. */
+    size_t (*packed_floats)(int form, int64_t taps, int64_t depth, int64_t cols);
+    void (*pack)(int form, float *packed, const float *w, const float *bias, const float *scale, int64_t taps,
+                 int64_t depth, int64_t cols, int64_t w_tap, int64_t w_depth, int64_t w_col);
     void (*product)(const nr_product *p);
     /* y[r][c] = bias[c] + sum over t of x[r * x_row + t * x_tap + c] * w[t][c]; epilogue as above. w [taps][cols]. */
     void (*depthwise)(const nr_product *p, const float *bias);

@@ -11,18 +11,59 @@ static void run_fill(ready *op) {
     for (int64_t i = 0; i < op->u.fill.n; i++) op->u.fill.y[i] = op->u.fill.value;
 }
 
-/* Weights [taps][depth][cols] with any strides, and a bias, packed once for all programs of the pool. */
-static float *packed(nr_program *p, const operand *w, const operand *bias) {
-    const int64_t taps = w->shape[0], depth = w->shape[1], cols = w->shape[2];
-    nr_pool_key key = {{3, (int64_t)(intptr_t)w->source, taps, depth, cols, w->stride[0], w->stride[1], w->stride[2],
-                        (int64_t)(intptr_t)bias->source, bias->p ? bias->stride[0] : 0}};
-    float *data = nr_pool_find(p->pool, &key);
-    if (data) return data;
-    if ((data = nr_pool_add(p->pool, &key, p->k->packed_floats(taps * depth, cols))))
-        p->k->pack(data, w->source, bias->source, taps, depth, cols, w->stride[0], w->stride[1], w->stride[2],
-                   bias->p ? bias->stride[0] : 0);
-    else nr_fail(p, "out of memory");
-    return data;
+/* How the panels of w [taps][in][out] keep it: as the file does, but int8 only where all weights of an output share a scale. */
+static int panel_form(const operand *w) {
+    const nr_buffer_spec *b = w->from;
+    if (b->form != NR_I8 || b->channels == 1) return (int)b->form;
+    int64_t within = w->at % b->inner;
+    if (w->shape[2] > 1 && w->stride[2] % b->inner) return NR_F32;
+    for (int d = 0; d < 2; d++) {
+        if (w->shape[d] == 1 || w->stride[d] % (b->inner * b->channels) == 0) continue;
+        if (w->stride[d] < 0) return NR_F32;
+        within += (w->shape[d] - 1) * w->stride[d];
+    }
+    return within < b->inner ? NR_I8 : NR_F32;
+}
+
+/* Fill the panels: weights and bias one after the other, [taps][in][out], with the scales of int8. In the order of a transposed
+ * convolution where stride is not 0: [J][in][stride][out], J = ceil(taps / stride), the taps that reach furthest back first. */
+static int fill_panels(nr_program *p, float *data, int form, const operand *w, const operand *bias, int64_t stride) {
+    const int64_t depth = w->shape[1], cols = w->shape[2], across = stride ? stride : 1, wide = across * cols,
+                  taps = (w->shape[0] + across - 1) / across;
+    const nr_buffer_spec *b = w->from;
+    operand plain = *w; /* the whole numbers of int8 */
+    nr_buffer_spec unscaled = *b;
+    const float one = 1.0f;
+    if (form == NR_I8) unscaled.scale = &one, unscaled.channels = 1, plain.from = &unscaled;
+    float *all = nr_aligned((size_t)(taps * depth * wide)), *ends = nr_aligned((size_t)(2 * wide));
+    for (int64_t t = 0; all && t < w->shape[0]; t++)
+        for (int64_t c = 0; c < depth; c++)
+            for (int64_t o = 0; o < cols; o++)
+                all[stride ? ((taps - 1 - t / stride) * depth + c) * wide + t % stride * cols + o : (t * depth + c) * wide + o] =
+                    nr_number(&plain, t * w->stride[0] + c * w->stride[1] + o * w->stride[2]);
+    for (int64_t i = 0; ends && i < wide; i++) {
+        ends[i] = bias->p ? nr_number(bias, i % cols * bias->stride[0]) : 0.0f;
+        if (form == NR_I8) ends[wide + i] = b->scale[(w->at + i % cols * w->stride[2]) / b->inner % b->channels];
+    }
+    if (all && ends) p->k->pack(form, data, all, ends, ends + wide, taps, depth, wide, depth * wide, wide, 1);
+    const int bad = !all || !ends;
+    free(all);
+    free(ends);
+    return bad;
+}
+
+/* The product's weights, packed once for all programs of the pool; stride as above. */
+static int packed(nr_program *p, nr_product *product, const operand *w, const operand *bias, int64_t stride) {
+    const int64_t across = stride ? stride : 1, taps = (w->shape[0] + across - 1) / across;
+    const nr_pool_key key = {{3, (int64_t)(intptr_t)w->from->data, w->at, w->shape[0], w->shape[1], w->shape[2], w->stride[0],
+                              w->stride[1], w->stride[2], bias->p ? (int64_t)(intptr_t)bias->from->data : 0, bias->at,
+                              bias->p ? bias->stride[0] : 0, stride}};
+    product->form = panel_form(w);
+    if ((product->w = nr_pool_find(p->pool, &key))) return 0;
+    float *data = nr_pool_add(p->pool, &key, p->k->packed_floats(product->form, taps, w->shape[1], across * w->shape[2]));
+    if (!data || fill_panels(p, data, product->form, w, bias, stride)) return nr_fail(p, "out of memory");
+    product->w = data;
+    return 0;
 }
 
 /* o itself if its channels lie side by side, else scratch of its shape. */
@@ -40,7 +81,8 @@ static int push_product(nr_program *p, const nr_product *product) {
     ready *op = nr_append(p, run_product);
     if (!op) return -1;
     op->u.product = *product;
-    if (product->taps > 1 && product->x_tap == product->depth) { /* windows without gaps are one row */
+    if (product->taps > 1 && product->x_tap == product->depth && product->depth % (product->form == NR_I8 ? 4 : product->form == NR_BF16 ? 2 : 1) == 0) {
+        /* windows without gaps are one row */
         op->u.product.depth *= product->taps;
         op->u.product.taps = 1;
     }
@@ -48,15 +90,15 @@ static int push_product(nr_program *p, const nr_product *product) {
 }
 
 static int push_depthwise(nr_program *p, const nr_product *product, const operand *w, const operand *bias) {
-    nr_pool_key key = {{4, (int64_t)(intptr_t)w->source, w->shape[0], w->shape[2], w->stride[0], w->stride[2]}};
-    nr_pool_key bias_key = {{5, (int64_t)(intptr_t)bias->source, w->shape[2], bias->p ? bias->stride[0] : 0}};
+    nr_pool_key key = {{4, (int64_t)(intptr_t)w->from->data, w->at, w->shape[0], w->shape[2], w->stride[0], w->stride[2]}};
+    nr_pool_key bias_key = {{5, bias->p ? (int64_t)(intptr_t)bias->from->data : 0, bias->at, w->shape[2], bias->p ? bias->stride[0] : 0}};
     const int64_t cols = w->shape[2];
     float *rows = nr_pool_find(p->pool, &key), *offsets = bias->p ? nr_pool_find(p->pool, &bias_key) : NULL;
     if (!rows && (rows = nr_pool_add(p->pool, &key, (size_t)(w->shape[0] * cols))))
         for (int64_t t = 0; t < w->shape[0]; t++)
-            for (int64_t c = 0; c < cols; c++) rows[t * cols + c] = w->source[t * w->stride[0] + c * w->stride[2]];
+            for (int64_t c = 0; c < cols; c++) rows[t * cols + c] = nr_number(w, t * w->stride[0] + c * w->stride[2]);
     if (bias->p && !offsets && (offsets = nr_pool_add(p->pool, &bias_key, (size_t)cols)))
-        for (int64_t c = 0; c < cols; c++) offsets[c] = bias->source[c * bias->stride[0]];
+        for (int64_t c = 0; c < cols; c++) offsets[c] = nr_number(bias, c * bias->stride[0]);
     ready *op = rows && (offsets || !bias->p) ? nr_append(p, run_depthwise) : NULL;
     if (!op) return nr_fail(p, "out of memory");
     op->u.depthwise.product = *product;
@@ -69,7 +111,7 @@ static operand group_of(const operand *o, int axis, int64_t g, int64_t size) {
     operand part = *o;
     if (!part.p) return part;
     part.p += g * size * o->stride[axis];
-    if (part.source) part.source += g * size * o->stride[axis];
+    part.at += g * size * o->stride[axis];
     part.shape[axis] = size;
     return part;
 }
@@ -82,7 +124,7 @@ static int push_groups(nr_program *p, nr_product product, const operand *w, cons
     for (int64_t g = 0; g < groups; g++) {
         operand part = group_of(w, 2, g, cols), offsets = group_of(bias, 0, g, cols);
         nr_product one = product;
-        if (!(one.w = packed(p, &part, &offsets))) return -1;
+        if (packed(p, &one, &part, &offsets, 0)) return -1;
         one.x += g * depth;
         one.y += g * cols;
         if (one.residual) one.residual += g * cols;
@@ -142,30 +184,6 @@ int nr_load_convolution(nr_program *p, const nr_op_spec *s) {
     return to2.p != y2.p ? nr_push_copy(p, &y2, &to2) : 0;
 }
 
-/* The weights of a transposed convolution as those of a convolution with one output column for each phase:
- * [J][in][stride][out], J = ceil(taps / stride), the taps that reach furthest back first. */
-static float *phases(nr_program *p, const operand *w, const operand *bias, int64_t stride) {
-    const int64_t taps = w->shape[0], depth = w->shape[1], cols = w->shape[2], j_count = (taps + stride - 1) / stride;
-    nr_pool_key key = {{6, (int64_t)(intptr_t)w->source, taps, depth, cols, w->stride[0], w->stride[1], w->stride[2],
-                        (int64_t)(intptr_t)bias->source, bias->p ? bias->stride[0] : 0, stride}};
-    float *data = nr_pool_find(p->pool, &key);
-    if (data) return data;
-    const int64_t wide = stride * cols;
-    float *all = nr_aligned((size_t)(j_count * depth * wide)), *offsets = nr_aligned((size_t)wide);
-    if (all && offsets && (data = nr_pool_add(p->pool, &key, p->k->packed_floats(j_count * depth, wide)))) {
-        for (int64_t t = 0; t < taps; t++)
-            for (int64_t c = 0; c < depth; c++)
-                for (int64_t o = 0; o < cols; o++)
-                    all[((j_count - 1 - t / stride) * depth + c) * wide + t % stride * cols + o] =
-                        w->source[t * w->stride[0] + c * w->stride[1] + o * w->stride[2]];
-        for (int64_t i = 0; bias->p && i < wide; i++) offsets[i] = bias->source[i % cols * bias->stride[0]];
-        p->k->pack(data, all, offsets, j_count, depth, wide, depth * wide, wide, 1, 1);
-    } else nr_fail(p, "out of memory");
-    free(all);
-    free(offsets);
-    return data;
-}
-
 /* One group: rows q0 to q1 (of `stride` outputs each) of the whole product, into `to` [q1 - q0][stride * out]. */
 static int push_phases(nr_program *p, const operand *from, const operand *w, const operand *bias, int64_t stride,
                        int64_t q0, int64_t q1, float *to, int64_t to_row, nr_activation first, float *second_to,
@@ -184,7 +202,7 @@ static int push_phases(nr_program *p, const operand *from, const operand *w, con
                           .taps = (int32_t)j_count,
                           .depth = (int32_t)w->shape[1],
                           .cols = (int32_t)(stride * w->shape[2])};
-    if (!(product.w = phases(p, w, bias, stride))) return -1;
+    if (packed(p, &product, w, bias, stride)) return -1;
     return push_product(p, &product);
 }
 
@@ -234,7 +252,7 @@ int nr_load_transposed(nr_program *p, const nr_op_spec *s) {
     for (int64_t g = 0; g < groups; g++) {
         operand part = from, weights = w, offsets = group_of(&bias, 0, g, cols);
         part.p += g * depth;
-        weights.source += g * depth * w.stride[1];
+        weights.at += g * depth * w.stride[1];
         weights.shape[1] = depth;
         operand to = nr_dense(nr_work(p, shape[0] * cols), 2, shape);
         if (direct)
@@ -253,7 +271,7 @@ int nr_load_transposed(nr_program *p, const nr_op_spec *s) {
 
 static void run_matmul(ready *op) { /* the right factor changes from run to run: pack it first */
     const operand *b = &op->u.matmul.b;
-    op->k->pack(op->u.matmul.packed, b->p, NULL, 1, b->shape[0], b->shape[1], 0, b->stride[0], b->stride[1], 0);
+    op->k->pack(NR_F32, op->u.matmul.packed, b->p, NULL, NULL, 1, b->shape[0], b->shape[1], 0, b->stride[0], b->stride[1]);
     op->k->product(&op->u.matmul.product);
 }
 
@@ -273,17 +291,18 @@ static int push_matmul(nr_program *p, const operand *a, const operand *b, const 
     if (b->constant) {
         operand w = {.p = b->p,
                      .constant = 1,
-                     .source = b->source,
+                     .from = b->from,
+                     .at = b->at,
                      .dims = 3,
                      .shape = {1, b->shape[0], b->shape[1]},
                      .stride = {0, b->stride[0], b->stride[1]}},
                 none = {0};
-        if (!(product.w = packed(p, &w, &none)) || push_product(p, &product)) return -1;
+        if (packed(p, &product, &w, &none, 0) || push_product(p, &product)) return -1;
     } else {
         ready *op = nr_append(p, run_matmul);
         if (!op) return -1;
         op->u.matmul.b = *b;
-        product.w = op->u.matmul.packed = nr_work(p, (int64_t)p->k->packed_floats(b->shape[0], b->shape[1]));
+        product.w = op->u.matmul.packed = nr_work(p, (int64_t)p->k->packed_floats(NR_F32, 1, b->shape[0], b->shape[1]));
         op->u.matmul.product = product;
     }
     return to.p != y->p ? nr_push_copy(p, y, &to) : 0;
@@ -294,7 +313,7 @@ static operand matrix_of(const operand *o, int64_t batch) {
     if (o->dims == 2) return m;
     int64_t shift = (o->shape[0] == 1 ? 0 : batch) * o->stride[0];
     m.p += shift;
-    if (m.source) m.source += shift;
+    m.at += shift;
     m.dims = 2;
     for (int d = 0; d < 2; d++) m.shape[d] = o->shape[d + 1], m.stride[d] = o->stride[d + 1];
     return m;
@@ -348,16 +367,6 @@ int nr_load_gru(nr_program *p, const nr_op_spec *s) {
     operand from = in_rows(p, &x), to = in_rows(p, &y);
     if (to.p == y.p && nr_overlap(&y, &from)) to = nr_dense(nr_work(p, rows * hidden), 2, y.shape);
     if (from.p != x.p && nr_push_copy(p, &from, &x)) return -1;
-    const float *pack[2];
-    for (int i = 0; i < 2; i++) {
-        operand cube = {.p = w[i].p,
-                        .constant = 1,
-                        .source = w[i].source,
-                        .dims = 3,
-                        .shape = {1, w[i].shape[0], w[i].shape[1]},
-                        .stride = {0, w[i].stride[0], w[i].stride[1]}};
-        if (!(pack[i] = packed(p, &cube, &bias[i]))) return -1;
-    }
     float *gates_x = nr_work(p, rows * 3 * hidden), *gates_h = nr_work(p, 3 * hidden);
     ready *op = nr_append(p, run_gru);
     if (!op) return -1;
@@ -368,8 +377,7 @@ int nr_load_gru(nr_program *p, const nr_op_spec *s) {
                                 .rows = (int32_t)rows,
                                 .taps = 1,
                                 .depth = (int32_t)x.shape[1],
-                                .cols = (int32_t)(3 * hidden),
-                                .w = pack[0]},
+                                .cols = (int32_t)(3 * hidden)},
                       .step = {.x = h.p,
                                .x_row = hidden,
                                .y = gates_h,
@@ -377,8 +385,7 @@ int nr_load_gru(nr_program *p, const nr_op_spec *s) {
                                .rows = 1,
                                .taps = 1,
                                .depth = (int32_t)hidden,
-                               .cols = (int32_t)(3 * hidden),
-                               .w = pack[1]},
+                               .cols = (int32_t)(3 * hidden)},
                       .h = h.p,
                       .out = to.p,
                       .gates_x = gates_x,
@@ -386,5 +393,13 @@ int nr_load_gru(nr_program *p, const nr_op_spec *s) {
                       .out_row = to.stride[0],
                       .hidden = hidden,
                       .rows = rows};
+    for (int i = 0; i < 2; i++) {
+        const operand cube = {.from = w[i].from,
+                              .at = w[i].at,
+                              .dims = 3,
+                              .shape = {1, w[i].shape[0], w[i].shape[1]},
+                              .stride = {0, w[i].stride[0], w[i].stride[1]}};
+        if (packed(p, i ? &op->u.gru.step : &op->u.gru.input, &cube, &bias[i], 0)) return -1;
+    }
     return to.p != y.p ? nr_push_copy(p, &y, &to) : 0;
 }

@@ -125,7 +125,7 @@ int nr_load_oscillators(nr_program *p, const nr_op_spec *s) {
         return nr_fail(p, "oscillators: shapes do not agree");
     uint32_t *fixed = NULL;
     if (steps.p) {
-        nr_pool_key key = {{7, (int64_t)(intptr_t)steps.source, n, steps.stride[0]}};
+        nr_pool_key key = {{7, (int64_t)(intptr_t)steps.from->data, steps.at, n, steps.stride[0]}};
         if (!(fixed = (uint32_t *)nr_pool_find(p->pool, &key))) {
             if (!(fixed = (uint32_t *)nr_pool_add(p->pool, &key, (size_t)n))) return nr_fail(p, "out of memory");
             for (int64_t i = 0; i < n; i++) memcpy(&fixed[i], &steps.p[i * steps.stride[0]], 4);

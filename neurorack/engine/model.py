@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import ModelError
 from . import generate, listing, native
 from .store import Store
+from .stored import Stored
 
 FORMAT = 1
 
@@ -131,12 +132,26 @@ class Model:
             raise ModelError(f"{self.path}: there is no tensor {name!r}")
         return self._store.array(name)
 
-    def arrays(self, program: listing.Listing) -> dict[int, np.ndarray]:
-        """Buffer number to float32 array, for constants and initial states."""
+    def stored(self, name: str) -> Stored:
+        """A tensor as the file keeps it: its ``dtype``, ``shape``, ``nbytes`` there, ``scale``. Raises ``ModelError`` likewise."""
+        if name not in self._store.shapes:
+            raise ModelError(f"{self.path}: there is no tensor {name!r}")
+        return self._store.stored(name)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of all tensors in the file, by name."""
+        return self._store.shapes
+
+    def arrays(self, program: listing.Listing, narrow: bool = False) -> dict[int, np.ndarray | Stored]:
+        """Buffer number to float32 array, for constants and initial states; with ``narrow``, constants that the file keeps in what
+        the kernels compute with (BF16, I8 with scales) as they are."""
         found = {}
         for i, buffer in enumerate(program.buffers):
             if buffer.tensor is not None:
-                found[i] = self._store.array(buffer.tensor)
+                kept = self._store.stored(buffer.tensor)
+                as_it_is = narrow and buffer.kind == "constant" and (kept.dtype == "BF16" or kept.scale is not None)
+                found[i] = kept if as_it_is else self._store.array(buffer.tensor)
             elif buffer.generator is not None:
                 if buffer.generator not in self._generated:
                     spec = self.generators[buffer.generator]
@@ -152,7 +167,7 @@ class Model:
         if self._pool is None:
             self._pool = native.Pool()
         try:
-            handle = native.load(program, self.arrays(program), self._pool)
+            handle = native.load(program, self.arrays(program, narrow=True), self._pool)
         except ModelError as error:
             raise ModelError(f"{self.path}: {method} at {block_frames} frames: {error}") from None
         self._store.release_pages()

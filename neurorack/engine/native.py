@@ -10,6 +10,7 @@ from .. import core
 from ..errors import ModelError
 from .listing import KINDS, Listing
 from .opset import MAX_DIMS, MAX_VIEWS, OPS, Choice
+from .stored import Stored
 
 _VIEW = np.dtype(
     [("buffer", "<i4"), ("dims", "<i4"), ("offset", "<i8"), ("shape", "<i8", MAX_DIMS), ("stride", "<i8", MAX_DIMS)]
@@ -17,7 +18,11 @@ _VIEW = np.dtype(
 _OP = np.dtype(
     [("code", "<i4"), ("views", "<i4"), ("view", _VIEW, MAX_VIEWS), ("ints", "<i8", 8), ("floats", "<f8", 6)]
 )
-_BUFFER = np.dtype([("kind", "<i8"), ("size", "<i8"), ("at", "<i8"), ("data", "<u8")])
+_BUFFER = np.dtype(
+    [("kind", "<i8"), ("size", "<i8"), ("at", "<i8"), ("data", "<u8"), ("form", "<i8"), ("scale", "<u8"), ("inner", "<i8")]
+    + [("channels", "<i8")]
+)
+_FORMS = {"BF16": 1, "I8": 2}  # as enum nr_form; anything else is given as float32
 _LINE = 16  # floats in a cache line
 
 
@@ -100,12 +105,17 @@ def plan_arena(listing: Listing) -> list[int]:
     return places
 
 
-def encode(listing: Listing, data: dict[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The engine's buffer and operation records; ``data`` holds the arrays of constants and initial states."""
+def encode(listing: Listing, data: dict[int, np.ndarray | Stored]) -> tuple[np.ndarray, np.ndarray]:
+    """The engine's buffer and operation records; ``data`` holds the arrays of constants and initial states, constants also as they
+    lie in a file (``Stored``)."""
     buffers = np.zeros(len(listing.buffers), _BUFFER)
     for i, (buffer, at) in enumerate(zip(listing.buffers, plan_arena(listing))):
-        array = data.get(i)
-        buffers[i] = (KINDS.index(buffer.kind), buffer.size, at, 0 if array is None else array.ctypes.data)
+        source, form, scale, inner, channels = data.get(i), 0, 0, 1, 1
+        if isinstance(source, Stored):
+            form, scale, (inner, channels) = _FORMS[source.dtype], source.scale, source.channels()
+            source, scale = source.raw, 0 if scale is None else scale.ctypes.data
+        where = 0 if source is None else source.ctypes.data
+        buffers[i] = (KINDS.index(buffer.kind), buffer.size, at, where, form, scale, inner, channels)
     calls = np.zeros(len(listing.calls), _OP)
     for record, call in zip(calls, listing.calls):
         spec = OPS[call.op]
@@ -124,7 +134,7 @@ def encode(listing: Listing, data: dict[int, np.ndarray]) -> tuple[np.ndarray, n
     return buffers, calls
 
 
-def load(listing: Listing, data: dict[int, np.ndarray], pool: Pool) -> int:
+def load(listing: Listing, data: dict[int, np.ndarray | Stored], pool: Pool) -> int:
     """A loaded program's handle. Raises ``ModelError`` with the engine's reason."""
     buffers, calls = encode(listing, data)
     shape = np.array([*listing.in_shape, *listing.out_shape], np.int32)

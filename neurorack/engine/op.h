@@ -34,13 +34,17 @@ typedef struct {
 
 typedef struct {
     int64_t kind, size, at; /* size in floats; at: place in the arena, in floats (not for constants) */
-    const float *data;      /* constants; initial state, or NULL for zeros */
+    const void *data;       /* constants, as `form` says; initial state (float32), or NULL for zeros */
+    int64_t form;           /* enum nr_form of a constant */
+    const float *scale;     /* int8: number i counts scale[i / inner % channels] times */
+    int64_t inner, channels;
 } nr_buffer_spec;
 
 typedef struct { /* a view with its memory; missing ones have p NULL */
     float *p;
     int32_t dims, constant;
-    const float *source; /* constants: the data before the pool's copy, which names it */
+    const nr_buffer_spec *from; /* constants: the buffer as it lies in the file, and the place of the first number in it */
+    int64_t at;
     int64_t shape[NR_DIMS], stride[NR_DIMS];
 } operand;
 
@@ -107,6 +111,7 @@ ready *nr_append(nr_program *p, void (*run)(ready *)); /* NULL: out of memory */
 float *nr_work(nr_program *p, int64_t floats);       /* scratch of the operation being loaded */
 int nr_operand(nr_program *p, const nr_op_spec *s, int index, operand *o);
 int nr_settled(nr_program *p, const nr_op_spec *s, int index, operand *o); /* constants copied to the pool */
+float nr_number(const operand *o, int64_t i); /* of a constant, i numbers after its first */
 int nr_overlap(const operand *a, const operand *b); /* any float in common (exact up to a size, else safe) */
 int nr_same(const operand *a, const operand *b);    /* the same floats in the same order */
 operand nr_dense(float *p, int dims, const int64_t *shape);

@@ -5,9 +5,9 @@
 #include "engine/kernels.h"
 #include "engine/simd.h"
 
-size_t ISA_NAME(nr_packed_floats)(int64_t depth, int64_t cols);
-void ISA_NAME(nr_pack)(float *packed, const float *w, const float *bias, int64_t taps, int64_t depth, int64_t cols,
-                       int64_t w_tap, int64_t w_depth, int64_t w_col, int64_t bias_stride);
+size_t ISA_NAME(nr_packed_floats)(int form, int64_t taps, int64_t depth, int64_t cols);
+void ISA_NAME(nr_pack)(int form, float *packed, const float *w, const float *bias, const float *scale, int64_t taps,
+                       int64_t depth, int64_t cols, int64_t w_tap, int64_t w_depth, int64_t w_col);
 void ISA_NAME(nr_product_run)(const nr_product *p);
 void ISA_NAME(nr_depthwise)(const nr_product *p, const float *bias);
 void ISA_NAME(nr_oscillators_run)(const nr_oscillators *p);

@@ -91,10 +91,24 @@ float *nr_work(nr_program *p, int64_t floats) {
     return &nowhere;
 }
 
+float nr_number(const operand *o, int64_t i) {
+    const nr_buffer_spec *b = o->from;
+    uint32_t bits = 0;
+    float number;
+    i += o->at;
+    if (b->form == NR_I8) return (float)((const int8_t *)b->data)[i] * b->scale[i / b->inner % b->channels];
+    if (b->form == NR_BF16) memcpy((char *)&bits + 2, (const char *)b->data + 2 * i, 2); /* little-endian, as the file is */
+    else memcpy(&bits, (const char *)b->data + 4 * i, 4);
+    memcpy(&number, &bits, 4);
+    return number;
+}
+
 static float *constant_copy(nr_program *p, const nr_buffer_spec *b) {
     nr_pool_key key = {{1, (int64_t)(intptr_t)b->data, b->size}};
     float *data = nr_pool_find(p->pool, &key);
-    if (!data && (data = nr_pool_add(p->pool, &key, (size_t)b->size))) memcpy(data, b->data, (size_t)b->size * 4);
+    const operand all = {.from = b};
+    if (!data && (data = nr_pool_add(p->pool, &key, (size_t)b->size)))
+        for (int64_t i = 0; i < b->size; i++) data[i] = nr_number(&all, i);
     return data;
 }
 
@@ -111,7 +125,7 @@ static int view_fits(const nr_view *v, int64_t size) {
     return low >= 0 && high < size;
 }
 
-/* Constants are given as they lie in the file (`source`) and are copied to the pool only when asked for through p. */
+/* Constants are given as they lie in the file (`from`, `at`) and are copied to the pool only when asked for through p. */
 int nr_operand(nr_program *p, const nr_op_spec *s, int index, operand *o) {
     const nr_view *v = &s->view[index];
     memset(o, 0, sizeof *o);
@@ -126,8 +140,9 @@ int nr_operand(nr_program *p, const nr_op_spec *s, int index, operand *o) {
     memcpy(o->stride, v->stride, sizeof o->stride);
     if (b->kind == NR_CONSTANT) {
         o->constant = 1;
-        o->source = b->data + v->offset;
-        o->p = (float *)o->source;
+        o->from = b;
+        o->at = v->offset;
+        o->p = (float *)b->data; /* there is one */
     } else o->p = p->arena + b->at + v->offset;
     return 0;
 }
@@ -198,6 +213,8 @@ static int lay_out(nr_program *p, const nr_buffer_spec *buffers, int64_t n) {
             return nr_fail(p, "buffer %d has %lld numbers", (int)i, (long long)b->size);
         if (b->kind == NR_CONSTANT) {
             if (!b->data) return nr_fail(p, "buffer %d has no data", (int)i);
+            if (b->form < 0 || b->form >= NR_FORM_COUNT || (b->form == NR_I8 && (!b->scale || b->inner < 1 || b->channels < 1)))
+                return nr_fail(p, "buffer %d is of an unknown form", (int)i);
             continue;
         }
         if (b->at < 0 || b->at + b->size > MOST_FLOATS)

@@ -15,17 +15,19 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from . import stored
+from .stored import WIDTH, Stored
 
 MOST_HEADER_BYTES = 100_000_000
-_WIDTH = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "I8": 1, "BOOL": 1}
-_NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1", "I8": "i1", "BOOL": "?"}
+SCALES = "neurorack_scales"  # metadata: a JSON object from the names of I8 tensors to those of the tensors that scale them
 
 
 class Store:
     """An open safetensors file.
 
     Attributes: ``path``; ``metadata`` (str to str); ``shapes`` and ``dtypes`` (by tensor name). ``array(name)`` gives a tensor as
-    float32, mapped where it is stored so. Raises ``ModelError`` for anything that is not a whole safetensors file.
+    float32, mapped where it is stored so; ``stored(name)`` as the file keeps it, which ``write`` takes. Scales of int8
+    belong to their tensor and are not listed. Raises ``ModelError`` for anything that is not a whole safetensors file.
     """
 
     def __init__(self, path):
@@ -45,22 +47,43 @@ class Store:
             raise ModelError(f"{path}: not a model file, or cut short (header of {length} bytes in a file of {self.size})")
         self._start = 8 + length
         self.metadata, self._tensors = _header(self.path, self._map[8:self._start], self.size - self._start)
-        self.shapes = {name: shape for name, (_, shape, _) in self._tensors.items()}
-        self.dtypes = {name: dtype for name, (dtype, _, _) in self._tensors.items()}
+        self._stored: dict[str, Stored] = {}
         self._arrays: dict[str, np.ndarray] = {}
+        self._scales: dict[str, str] = {}
+        self._scales = self._checked_scales(self.metadata.pop(SCALES, "{}"))
+        hidden = set(self._scales.values())
+        self.shapes = {name: shape for name, (_, shape, _) in self._tensors.items() if name not in hidden}
+        self.dtypes = {name: self._tensors[name][0] for name in self.shapes}
+
+    def _checked_scales(self, text: str) -> dict[str, str]:
+        try:
+            scales = json.loads(text)
+        except (ValueError, RecursionError):
+            scales = None
+        if not isinstance(scales, dict) or not all(isinstance(name, str) for name in scales.values()):
+            raise ModelError(f"{self.path}: its list of scales is no list of names; export it again")
+        for name, scale in scales.items():
+            for wanted, dtype in ((name, "I8"), (scale, "F32")):
+                if self._tensors.get(wanted, "-")[0] != dtype:
+                    raise ModelError(f"{self.path}: scales {scale[:60]!r} of {name[:60]!r}: the file has no {dtype} tensor {wanted[:60]!r}")
+            try:
+                stored.check_scale(self.array(scale), name, self._tensors[name][1])
+            except ModelError as error:
+                raise ModelError(f"{self.path}: {error}") from None
+        return scales
+
+    def stored(self, name: str) -> Stored:
+        """The tensor as it lies in the file; always the same memory for the same name."""
+        if name not in self._stored:
+            dtype, shape, begin = self._tensors[name]
+            scale = np.ascontiguousarray(self.array(self._scales[name])) if name in self._scales else None
+            self._stored[name] = stored.read(dtype, self._map, shape, self._start + begin, scale)
+        return self._stored[name]
 
     def array(self, name: str) -> np.ndarray:
         """The tensor as float32, C-contiguous, read-only; always the same memory for the same name."""
         if name not in self._arrays:
-            dtype, shape, begin = self._tensors[name]
-            count = int(np.prod(shape, dtype=np.int64))
-            raw = np.frombuffer(self._map, "<u2" if dtype == "BF16" else _NUMPY[dtype], count, self._start + begin)
-            if dtype == "BF16":
-                raw = (raw.astype(np.uint32) << 16).view(np.float32)
-            array = raw.reshape(shape)
-            if dtype != "F32" or not array.flags.aligned:
-                array = np.ascontiguousarray(array, np.float32)
-            self._arrays[name] = array
+            self._arrays[name] = self.stored(name).floats()
         return self._arrays[name]
 
     def release_pages(self) -> None:
@@ -85,9 +108,9 @@ def _header(path: Path, text: bytes, data_bytes: int):
             raise ModelError(f"{path}: tensor {name!r} has no entry in the header")
         dtype, shape, place = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
         whole = [v for v in (shape, place) if isinstance(v, list) and all(type(n) is int and 0 <= n < 1 << 48 for n in v)]
-        if not isinstance(dtype, str) or dtype not in _WIDTH or len(whole) != 2 or len(place) != 2:
+        if not isinstance(dtype, str) or dtype not in WIDTH or len(whole) != 2 or len(place) != 2:
             raise ModelError(f"{path}: tensor {name!r} is of an unknown type or has no shape")
-        count = _WIDTH[dtype]
+        count = WIDTH[dtype]
         for n in shape:
             count *= n
         if place[1] > data_bytes:
@@ -98,19 +121,24 @@ def _header(path: Path, text: bytes, data_bytes: int):
     return metadata, tensors
 
 
-def write(path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+def write(path, tensors: dict[str, np.ndarray | Stored], metadata: dict[str, str]) -> None:
     """Write tensors and metadata, whole or not at all (a new file takes the place of the old one).
 
-    Arrays of float16 are stored as such, behind the others; all else as float32.
+    What is ``Stored`` is written as it is, arrays of float16 as such, all else as float32; the narrower behind the wider.
     """
-    header, blobs, at = {"__metadata__": dict(sorted(metadata.items()))}, [], 0
-    tensors = {name: np.asarray(array) for name, array in tensors.items()}
-    for name in sorted(tensors, key=lambda name: (tensors[name].dtype == np.float16, name)):
-        half = tensors[name].dtype == np.float16
-        array = np.ascontiguousarray(tensors[name], np.float16 if half else np.float32)
-        header[name] = {"dtype": "F16" if half else "F32", "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
+    ready, scales = {name: stored.stored(array) for name, array in tensors.items()}, {}
+    for name in [name for name in ready if ready[name].scale is not None]:
+        scales[name] = name + ".scale"
+        while scales[name] in ready:
+            scales[name] += "_"
+        ready[scales[name]] = stored.stored(ready[name].scale)
+    told = {**metadata, SCALES: json.dumps(scales)} if scales else metadata
+    header, blobs, at = {"__metadata__": dict(sorted(told.items()))}, [], 0
+    for name in sorted(ready, key=lambda name: (-WIDTH[ready[name].dtype], name)):
+        dtype, array, _ = ready[name]
+        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [at, at + array.nbytes]}
         at += array.nbytes
-        blobs.append(array)
+        blobs.append(np.ascontiguousarray(array))
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 64)
     path = Path(path)

@@ -231,5 +231,5 @@ def rewrite_card(path, change: Callable[[dict], dict]) -> Model:
     old = store.Store(path)
     data = json.loads(old.metadata["neurorack"])
     data["card"] = change(dict(data["card"]))
-    store.write(path, {n: old.array(n) for n in old.shapes}, {**old.metadata, "neurorack": json.dumps(data, separators=(",", ":"), allow_nan=False)})
+    store.write(path, {n: old.stored(n) for n in old.shapes}, {**old.metadata, "neurorack": json.dumps(data, separators=(",", ":"), allow_nan=False)})
     return Model.load(path)

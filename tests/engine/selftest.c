@@ -23,7 +23,23 @@ static void report(const char *what, double error, double bound) {
     failures += bad;
 }
 
-static void products(const nr_kernels *k) {
+/* w [taps * depth][cols] as `form` can keep it; gives what the panels are made of (of int8, whole numbers) and a scale for each output,
+ * which are zeros, tiny and huge too. */
+static float *narrowed(int form, float *w, size_t rows, int cols, float *scale) {
+    float *kept = numbers(rows * cols);
+    for (int c = 0; c < cols; c++) scale[c] = form != NR_I8 ? 1.0f : c % 7 == 3 ? 1e-30f : c % 7 == 5 ? 3.0f : 0.01f;
+    for (size_t i = 0; i < rows * (size_t)cols; i++) {
+        uint32_t bits;
+        memcpy(&bits, &w[i], 4);
+        bits &= 0xffff0000u;
+        if (form == NR_BF16) memcpy(&w[i], &bits, 4);
+        kept[i] = form == NR_I8 ? (float)(int)(w[i] * 127.9f) : w[i];
+        if (form == NR_I8) w[i] = kept[i] * scale[i % (size_t)cols];
+    }
+    return kept;
+}
+
+static void products(const nr_kernels *k, int form, const char *what) {
     double worst = 0;
     for (int rows = 1; rows <= 19; rows++)
         for (int cols = 1; cols <= 70; cols += 3)
@@ -33,9 +49,9 @@ static void products(const nr_kernels *k) {
                       *bias = numbers(cols);
                 float *res = numbers((size_t)rows * cols), *y = numbers((size_t)rows * cols),
                       *y2 = numbers((size_t)rows * cols);
-                float *packed = NULL;
-                if (posix_memalign((void **)&packed, 64, k->packed_floats(taps * depth, cols) * 4)) exit(99);
-                k->pack(packed, w, bias, taps, depth, cols, depth * cols, cols, 1, 1);
+                float *packed = NULL, *scale = numbers(cols), *kept = narrowed(form, w, (size_t)taps * depth, cols, scale);
+                if (posix_memalign((void **)&packed, 64, k->packed_floats(form, taps, depth, cols) * 4)) exit(99);
+                k->pack(form, packed, kept, bias, scale, taps, depth, cols, depth * cols, cols, 1);
                 nr_product p = {.x = x,
                                 .w = packed,
                                 .residual = res,
@@ -50,6 +66,7 @@ static void products(const nr_kernels *k) {
                                 .taps = taps,
                                 .depth = depth,
                                 .cols = cols,
+                                .form = form,
                                 .first = {NR_TANH, 0, 0},
                                 .second = {NR_LEAKY_RELU, 0.2f, 0}};
                 k->product(&p);
@@ -63,9 +80,9 @@ static void products(const nr_kernels *k) {
                         worst = fmax(worst, fabs(y[r * cols + c] - sum));
                         worst = fmax(worst, fabs(y2[r * cols + c] - (sum > 0 ? sum : 0.2 * sum)));
                     }
-                free(x), free(w), free(bias), free(res), free(y), free(y2), free(packed);
+                free(x), free(w), free(bias), free(res), free(y), free(y2), free(packed), free(kept), free(scale);
             }
-    report("products of 1 to 19 rows", worst, 5e-6);
+    report(what, worst, form == NR_I8 ? 2e-4 : 5e-6); /* int8: sums of up to hundreds */
 }
 
 static double softplus_exact(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
@@ -184,6 +201,7 @@ static void modes(void) {
 int main(void) {
     const nr_kernels *k = nr_kernels_in_use();
     printf("kernels: %s, %d lanes\n", k->name, k->lanes);
-    products(k), functions(k), sources(k), randoms(k), modes();
+    products(k, NR_F32, "products of 1 to 19 rows"), products(k, NR_BF16, "of bfloat16 weights"), products(k, NR_I8, "of int8 weights");
+    functions(k), sources(k), randoms(k), modes();
     return failures;
 }

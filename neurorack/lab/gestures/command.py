@@ -43,7 +43,7 @@ def rewrite(path, card, tensors):
     """Write a model file anew with another card, these tensors, and all others but its former gestures; whole or not at all."""
     file = store.Store(path)
     told = json.loads(file.metadata["neurorack"]) | {"card": card}
-    kept = {name: np.array(file.array(name)) for name in file.shapes if not name.startswith((GESTURE, "generator."))}
+    kept = {name: file.stored(name) for name in file.shapes if not name.startswith((GESTURE, "generator."))}
     store.write(path, kept | tensors, file.metadata | {"neurorack": json.dumps(told)})
 
 
