@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -31,9 +32,12 @@ def gone_classes(labels: Labels, removed) -> np.ndarray:
     return gone
 
 
-def cut_listing(labels: Labels, k: int, gone: np.ndarray) -> tuple[Listing, dict[int, np.ndarray]]:
-    """Listing k without the classes that are ``gone``, and for its states that start from a tensor and lost some of it: buffer to
-    which numbers are left, bool. TrimError where what is left is no longer an even grid of memory."""
+def cut_listing(labels: Labels, k: int, gone: np.ndarray, begun: dict[str, tuple[str, np.ndarray]]) -> Listing:
+    """Listing k without the classes that are ``gone``. TrimError where what is left is no longer an even grid of memory.
+
+    States that start from a tensor and lost some of it now start from a flat one of their own, which is put into ``begun``: its
+    name to (the old one's name, which numbers of it are left, bool); see ``begin``.
+    """
     listing = labels.listings[k]
     places = [_places(labels, k, i, gone) for i in range(len(listing.buffers))]
     calls = []
@@ -47,10 +51,23 @@ def cut_listing(labels: Labels, k: int, gone: np.ndarray) -> tuple[Listing, dict
             raise TrimError(f"{call.op} would be left without one of its operands")
     used = sorted({v.buffer for c in calls for v in c.views if v is not None} | {i for i, b in enumerate(listing.buffers) if b.kind in ("input", "output")})
     number = {old: new for new, old in enumerate(used)}
-    buffers = [b if places[i] is None else replace(b, size=int((places[i] >= 0).sum())) for i, b in enumerate(listing.buffers) if i in number]
-    begun = {number[i]: places[i] >= 0 for i in used if listing.buffers[i].kind == "state" and listing.buffers[i].tensor and places[i] is not None}
+    buffers = [b if places[i] is None else _buffer(b, places[i] >= 0, begun) for i, b in enumerate(listing.buffers) if i in number]
     calls = [replace(c, views=[v and v._replace(buffer=number[v.buffer]) for v in c.views]) for c in calls]
-    return Listing(listing.in_shape, listing.out_shape, buffers, calls, listing.delay_frames), begun
+    return Listing(listing.in_shape, listing.out_shape, buffers, calls, listing.delay_frames)
+
+
+def _buffer(buffer, kept, begun):
+    """A buffer of what is left. The name of a state's new tensor is that of its content, the same in all programs."""
+    tensor = buffer.tensor
+    if buffer.kind == "state" and tensor is not None:
+        tensor = f"{buffer.tensor}.{hashlib.blake2b(np.packbits(kept).tobytes(), digest_size=4).hexdigest()}"
+        begun[tensor] = (buffer.tensor, kept)
+    return replace(buffer, size=int(kept.sum()), tensor=tensor)
+
+
+def begin(begun, tensors) -> dict[str, np.ndarray]:
+    """The tensors that cut states start from; ``tensors`` has the whole ones."""
+    return {name: tensors[old].reshape(-1)[kept] for name, (old, kept) in begun.items()}
 
 
 def _repeated(call, views):
@@ -128,7 +145,7 @@ def fits(labels: Labels, units) -> bool:
     try:
         gone = gone_classes(labels, units)
         for k in range(len(labels.listings)):
-            cut_listing(labels, k, gone)
+            cut_listing(labels, k, gone, {})
     except TrimError:
         return False
     return True

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..engine import Model, store
-from .cut import cut_listing, gone_classes
+from .cut import begin, cut_listing, gone_classes
 from .labels import Labels
 from .units import Group, cut_tensors, found
 
@@ -69,25 +69,13 @@ class Parts:
         gone = gone_classes(labels, removed)
         left = object.__new__(Parts)
         left.__dict__ |= self.__dict__
-        left.listings, left.tensors, begun = dict(self.listings), cut_tensors(self.tensors, removed), {}
+        left.listings, begun = dict(self.listings), {}
         for k, key in enumerate(keys):
-            left.listings[key], begun[key] = cut_listing(labels, k, gone)
-        left._begin_anew(begun, self.tensors)
+            left.listings[key] = cut_listing(labels, k, gone, begun)
+        left.tensors = cut_tensors(self.tensors, removed) | begin(begun, self.tensors)
+        for name in {old for old, _ in begun.values()} - left.played():
+            del left.tensors[name]
         return left
-
-    def _begin_anew(self, begun, whole) -> None:
-        """States that start from a part of their tensor now get it under a name of its own."""
-        names: dict[tuple, str] = {}
-        for key, masks in begun.items():
-            for index, mask in masks.items():
-                buffer = self.listings[key].buffers[index]
-                mark = (buffer.tensor, mask.tobytes())
-                if mark not in names:
-                    names[mark] = f"{buffer.tensor}.{sum(name == buffer.tensor for name, _ in names)}"
-                    self.tensors[names[mark]] = whole[buffer.tensor].reshape(-1)[mask]
-                buffer.tensor = names[mark]
-        gone = {name for name, _ in names} - self.played()
-        self.tensors = {name: array for name, array in self.tensors.items() if name not in gone}
 
     def save(self, path) -> Model:
         """Write the file, whole or not at all, and load it back."""
