@@ -85,6 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     patches_cli.register_command(commands)
     lab_cli.register(commands)
 
+    complexity = commands.add_parser("complexity", help="count, measure and predict what models cost", description=(
+        "Parameters, arithmetic, memory and time of a model, layer by layer: counted, measured here, predicted for boards."))
+    complexity.later = _complexity_options
+
     doctor = commands.add_parser("doctor", help="look for what could go wrong", description="Look at audio, scheduling, buses, board and models; every finding names its remedy.")
     doctor.add_argument("--json", action="store_true")
     return parser
@@ -139,6 +143,18 @@ def _bench(args) -> int:
     return 0
 
 
+def _complexity_options(parser) -> None:
+    from neurorack.complexity.command import arguments
+
+    arguments(parser)
+
+
+def _complexity(args) -> int:
+    from neurorack.complexity.command import run
+
+    return run(args)
+
+
 def _doctor(args) -> int:
     from neurorack.doctor import examine, table
 
@@ -151,7 +167,7 @@ def main(argv: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
     try:
         args = _parser().parse_args(argv)
-        return {"play": _play, "render": _render, "bench": _bench, "doctor": _doctor, "models": models_cli.run, "ctl": control_cli.run, "calibrate": inputs_cli.run,
+        return {"play": _play, "render": _render, "bench": _bench, "complexity": _complexity, "doctor": _doctor, "models": models_cli.run, "ctl": control_cli.run, "calibrate": inputs_cli.run,
                 "jacks": inputs_cli.run, "panel": panel_cli.run, "patch": patches_cli.run, **dict.fromkeys(lab_cli.COMMANDS, lab_cli.run)}[args.command](args)
     except NeurorackError as error:
         if str(error):

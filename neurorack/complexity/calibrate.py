@@ -45,6 +45,7 @@ def calibrate(name: str | None = None) -> dict:
     return {
         "name": name or board_name(), "description": f"{processor()}, {kind.name} kernels", "measured": True, "date": datetime.date.today().isoformat(),
         "processor": processor(), "machine": platform.machine(), "isa": kind.name, "seconds": round(time.perf_counter() - began, 1),
+        "cases": len(measured),
         "prices": {name: _rounded(prices[name]) for name in cost.PRICES}, "fetching": [[size, _rounded(each)] for size, each in curve],
         "spread": {"fit": [_rounded(1 / np.quantile(ratios, 0.9)), _rounded(1 / np.quantile(ratios, 0.1))],
                    "fit_median_error": _rounded(float(np.median(np.abs(np.log(ratios))))),
