@@ -6,8 +6,8 @@ leaves out cancels. Here values become ranks first, which changes no information
 which the paper leaves to the weights, is taken out by counting occupied buckets (Miller, 1955).
 
 A deterministic net's information is infinite; so a little noise is added to what units put out, of one size for all units of a layer:
-what is small beside it counts as little. What bias is left is told: on the same samples in shuffled order, where the truth is
-0, and on Gaussian pairs of as many samples, where it is known.
+what is small beside it counts as little. What bias is left is told: on the same samples with the targets of other clips, where the
+truth is 0, and on Gaussian pairs of as many samples, where it is known.
 """
 
 import math
@@ -16,11 +16,12 @@ import numpy as np
 import torch
 
 from .activations import heard, readers, unheard
-from .context import Scores
+from .context import Scores, TrimError
 
 WIDTHS = np.linspace(0.6, 2.0, 8)       # of buckets, over n^(-1 / (2·dimensions))
 STIFFNESS = 0.1             # of the ensemble's weights: small cancels more and doubts more
 SAMPLES = 2000
+SHUFFLES = 3                # ways to give units the targets of other clips
 NOISE = 0.1                 # of the spread of a layer's units
 SHORTEST = 256              # samples between two moments that are compared
 WINDOW = 1024               # samples of target around a moment
@@ -114,7 +115,8 @@ def _moments(x, samples, hop, rows):
 
 
 def outputs_and_targets(context):
-    """For each group what its last reader reads and the target's bands at the same moments: (values [n, units], bands [n, 8])."""
+    """For each group what its last reader reads and the target's bands at the same moments: (values [clips, moments, units], bands
+    [clips, moments, 8])."""
     places, last, pairs = {group.name: readers(group) for group in context.groups}, {}, {}
 
     def note(call, result):
@@ -125,16 +127,31 @@ def outputs_and_targets(context):
         for name, (where, x) in last.items():
             who, at = places[name][where]
             values, step = _moments(x[:, at[np.argsort(who)].tolist()], target.shape[1], context.engine.hop, rows.shape[1])
-            side = bands(target, step, values.shape[2])
-            pairs.setdefault(name, []).append((values.transpose(0, 2, 1).reshape(-1, len(who)), side.reshape(-1, side.shape[2])))
+            pairs.setdefault(name, []).append((values.transpose(0, 2, 1), bands(target, step, values.shape[2])))
         last.clear()
     return {name: tuple(np.concatenate(side) for side in zip(*of)) for name, of in pairs.items()}
 
 
-def mutual_information(context):
-    """EDGE between each unit's output, with noise, and two principal components of the target's bands, less the same of shuffled pairs.
+def _told(values, parts, chosen, rng):
+    """(information of each unit, the same with targets of other clips), [units] each. values, parts: [clips, moments, …]; chosen: samples."""
+    flat = lambda array: array.reshape(-1, array.shape[2])[chosen]
+    dimensions = 1 + parts.shape[2]
+    turns = rng.choice(np.arange(1, len(parts)), min(SHUFFLES, len(parts) - 1), replace=False)
+    own, *others = [hashed(flat(np.roll(parts, turn, 0)), dimensions, rng) for turn in (0, *turns)]
+    told, chance = [], []
+    for unit in flat(values).T:
+        buckets = hashed(unit[:, None], dimensions, rng)
+        told.append(from_hashed(buckets, own))
+        chance.append(np.mean([from_hashed(buckets, other) for other in others]))
+    return np.array(told), np.array(chance)
 
-    `notes`: per group "samples", "shuffled" (what was taken off, by unit) and "gaussian" ((true, estimated) for as many samples), nats.
+
+def mutual_information(context):
+    """EDGE between each unit's output, with noise, and two principal components of the target's bands, less the same with other clips' targets.
+
+    Moments of one clip are alike, so that there are fewer samples than it seems: with another clip's target, everything is as much
+    alike and nothing is told. `notes`, by group: "samples", "shuffled" (what was taken off, by unit) and "gaussian" ((true, estimated)
+    for as many samples), in nats. TrimError for fewer than two clips.
     """
     rng = np.random.default_rng(context.rng.integers(2 ** 32))
     pairs, scores = outputs_and_targets(context), Scores()
@@ -142,15 +159,13 @@ def mutual_information(context):
         if group.name not in pairs:
             raise unheard(group)
         values, target = pairs[group.name]
-        chosen = rng.permutation(len(values))[:SAMPLES]
-        values, parts = values[chosen], principal(target[chosen])
-        spread = math.sqrt(float(values.var(0).mean())) or 1.0
-        values = values + NOISE * spread * rng.standard_normal(values.shape)
-        dimensions = 1 + parts.shape[1]
-        others, shuffle = hashed(parts, dimensions, rng), rng.permutation(len(parts))
-        mixed = [one[shuffle] for one in others]
-        found = [(from_hashed(own, others), from_hashed(own, mixed)) for own in (hashed(column[:, None], dimensions, rng) for column in values.T)]
-        told, chance = np.transpose(found)
+        if len(values) < 2 or not values.shape[1]:
+            raise TrimError(f"information needs two clips of {SHORTEST} samples at least, there are {len(values)} with {values.shape[1]} moments: "
+                            "give longer or larger batches")
+        parts = principal(target.reshape(-1, target.shape[2])).reshape(*target.shape[:2], -1)
+        chosen = rng.permutation(values.shape[0] * values.shape[1])[:SAMPLES]
+        spread = math.sqrt(float(values.var((0, 1)).mean())) or 1.0
+        told, chance = _told(values + NOISE * spread * rng.standard_normal(values.shape), parts, chosen, rng)
         scores[group.name] = told - chance
-        scores.notes[group.name] = {"samples": len(values), "shuffled": chance, "gaussian": gaussian_check(len(values), parts.shape[1], rng)}
+        scores.notes[group.name] = {"samples": len(chosen), "shuffled": chance, "gaussian": gaussian_check(len(chosen), parts.shape[2], rng)}
     return scores
