@@ -17,7 +17,7 @@ from . import cost
 from .isa import ISAS, Isa, named
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "hardware" / "speed"
-_VECTORS = re.compile(r"broadcast$|(mac|weight|sum|sum_exp|depthwise|copy|plain|root|exp|trig|long|fold|gates|sine|band|uniform|normal|filter)_vector$")
+_VECTORS = re.compile(r"broadcast$|(mac|weight|bf16|i8|sum|sum_exp|depthwise|copy|plain|root|exp|trig|long|fold|gates|sine|band|uniform|normal|filter)_vector$")
 
 
 @dataclass(frozen=True)

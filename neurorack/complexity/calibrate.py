@@ -58,11 +58,11 @@ def _rounded(x: float) -> float:
 
 
 def _works(case: cases.Case):
-    return [work for call in case.listing.calls for work in kernels.of(call, case.listing)]
+    return [work for call in case.listing.calls for work in kernels.of(call, case.listing, case.forms)]
 
 
 def _packed(case: cases.Case, isa: Isa) -> int:
-    return 4 * sum(isa.packed(work.depth, work.cols) for work in _works(case))
+    return sum(isa.packed_bytes(work.depth, work.cols) for work in _works(case))
 
 
 def _sum(case: cases.Case, isa: Isa, prices: dict) -> float:
@@ -107,7 +107,7 @@ def write(data: dict, folder: Path = boards.FOLDER) -> Path:
     path = folder / f"{data['name']}.yaml"
     try:
         was = yaml.safe_load(path.read_text()) if path.exists() else {}
-        kept = {key: was[key] for key in ("bounds", "clock_ghz", "width", "macs_cycle", "in_order") if key in was}
+        kept = {key: was[key] for key in ("bounds", "clock_ghz", "width", "sources") if key in was}
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(f"# Measured by neurorack complexity --calibrate; prices in ns, fetching in ns a byte (docs/complexity.md)\n"
                         f"{yaml.safe_dump({**data, **kept}, sort_keys=False, default_flow_style=None, width=150)}")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..engine import stored
 from ..engine.builder import ProgramBuilder, Weights
 from ..engine.listing import Listing
 from ..engine.model import Program, program_of
@@ -21,6 +22,7 @@ PRODUCTS = [
     *((rows, 32, cols, "copy") for rows in (1, 16) for cols in (17, 31, 33, 50, 63)),
     *((rows, 16, 64, act) for rows in (1, 32) for act in ("leaky_relu", "tanh", "sigmoid")),
 ]
+NARROW = [(rows, depth, cols) for rows in (1, 8, 32) for depth, cols in ((64, 48), (64, 64), (256, 32), (32, 104))]
 LENGTHS = (1, 7, 16, 64, 512, 4096)
 
 
@@ -28,33 +30,38 @@ class Case(NamedTuple):
     name: str
     listing: Listing
     program: Program
+    forms: dict = {}
 
 
-def _case(name: str, rows: int, channels: int, build, out=None) -> Case:
-    """``build(b, x)`` gives the result, of shape ``out`` (default: as the input)."""
+def _case(name: str, rows: int, channels: int, build, out=None, narrow=None) -> Case:
+    """``build(b, x)`` gives the result, of shape ``out`` (default: as the input). ``narrow``: how matrices are kept, given an array."""
     weights = Weights()
     out = out or (rows, channels)
     frames = rows * out[0]
     builder = ProgramBuilder(weights, frames, channels, frames // rows, out[1], frames // out[0])
     builder.output(build(builder, builder.input()))
-    listing = builder.listing()
+    listing, forms = builder.listing(), {}
+    for tensor, array in weights.tensors.items():
+        if narrow and array.ndim > 1:
+            weights.tensors[tensor] = narrow(array)
+            forms[tensor] = weights.tensors[tensor].dtype
     program = program_of(listing, weights)
     program.input[:] = 0.4
-    return Case(name, listing, program)
+    return Case(name, listing, program, forms)
 
 
 def _weights(*shape, seed: int = 0) -> np.ndarray:
     return (0.1 * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
 
 
-def product(rows: int, depth: int, cols: int, act: str = "copy", layers: int = 1) -> Case:
+def product(rows: int, depth: int, cols: int, act: str = "copy", layers: int = 1, narrow=None) -> Case:
     """``layers`` products of the same input, each with weights of its own."""
     def build(b, x):
         for layer in range(layers):
             y = b.linear(x, _weights(cols, depth, seed=layer), np.zeros(cols), act=act)
         return y
 
-    return _case(f"product {rows} x {depth} x {cols} {act} x {layers}", rows, depth, build, (rows, cols))
+    return _case(f"product {rows} x {depth} x {cols} {act} x {layers}", rows, depth, build, (rows, cols), narrow)
 
 
 def streamed(total_bytes: int) -> Case:
@@ -98,6 +105,12 @@ def _called(b, op, inputs, shape, **params):
     return y
 
 
+def _grouped():
+    for rows, channels, taps in ((1, 64, 3), (16, 64, 3), (16, 20, 7), (64, 128, 5)):
+        yield _case(f"depthwise {rows} x {channels} x {taps}", rows, channels,
+                    lambda b, x, n=channels, taps=taps: b.conv1d(x, _weights(n, 1, taps), np.zeros(n), groups=n))
+
+
 def _sources():
     for count, rows, hop in ((8, 1, 64), (96, 1, 64), (96, 8, 64), (40, 1, 256), (96, 1, 16)):
         fixed = np.linspace(100, 9000, count)
@@ -127,4 +140,5 @@ def far_bands() -> Case:
 
 def in_cache() -> list[Case]:
     """All that is fitted at once."""
-    return [*(product(*sizes) for sizes in PRODUCTS), *_loops(), *_walks(), *_sources()]
+    narrow = (product(*sizes, narrow=keep) for sizes in NARROW for keep in (stored.bf16, lambda array: stored.int8(array, 0)))
+    return [*(product(*sizes) for sizes in PRODUCTS), *narrow, *_loops(), *_grouped(), *_walks(), *_sources()]

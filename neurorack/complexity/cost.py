@@ -19,7 +19,7 @@ GATHER = 256                 # numbers that a stepped loop gathers at a time
 NEAR_BYTES, FAR_BYTES = 64 * 1024, 16 * 1024 * 1024      # a table that costs no fetching to speak of, and the one that is measured
 
 #: What has a price, in ns each. Of a program and each of its calls; of products; of what is done to their sums; of loops; of sources.
-PRICES = ("run", "product", "tile", "mac_vector", "weight_vector", "broadcast", "sum_vector", "sum_exp_vector", "part_vector",
+PRICES = ("run", "product", "tile", "mac_vector", "weight_vector", "bf16_vector", "i8_vector", "broadcast", "sum_vector", "sum_exp_vector", "part_vector",
           "depthwise_vector", "loop", "loop_run", "loop_rest", "copy_vector", "plain_vector", "root_vector", "exp_vector", "trig_vector", "long_vector", "step_number",
           "library_number", "fold_vector", "fold_number", "stepped_number", "scan_number", "arg_number", "gather_number", "pack_number", "gates_vector",
           "sine_vector", "sine_start", "sine_turn", "band_vector", "band_start", "band_byte", "uniform_vector", "normal_vector", "filter_vector",
@@ -49,6 +49,8 @@ def _(work: kernels.Product, isa):
     stores = len(work.ends) + work.residual
     found = {"product": 1, "tile": tiles * panels, "mac_vector": work.rows * work.depth * vectors, "weight_vector": tiles * work.depth * vectors,
              "broadcast": work.rows * work.depth * panels, "sum_vector": work.rows * vectors * stores}
+    if work.form != "F32":
+        found[f"{work.form.lower()}_vector"] = found["weight_vector"]
     if work.cols % isa.lanes:
         found["part_vector"] = work.rows * stores
     _ends(found, work.ends, work.rows * vectors)
@@ -147,7 +149,7 @@ def priced(work, isa: Isa, prices: dict, curve, used: float) -> float:
     nanoseconds = sum(prices.get(name, 0.0) * amount for name, amount in quantities(work, isa).items())
     if not isinstance(work, kernels.Product) or not curve:
         return nanoseconds
-    whole = 4 * isa.packed(work.depth, work.cols)
+    whole = isa.packed_bytes(work.depth, work.cols, work.taps, work.form)
     passes = -(-work.rows // isa.rows) * work.times
     panel = whole if work.times > 1 else whole / isa.panels(work.cols)
     each = nanoseconds / passes

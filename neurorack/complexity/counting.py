@@ -70,8 +70,9 @@ class Count:
         for row in self.rows:
             for work in row.works:
                 if getattr(work, "weights", None) is not None:
-                    packed[work.weights] = work.taps * work.cols if isinstance(work, kernels.Depthwise) else isa.packed(work.depth, work.cols)
-        return FLOAT_BYTES * sum(packed.values())
+                    packed[work.weights] = FLOAT_BYTES * work.taps * work.cols if isinstance(work, kernels.Depthwise) else \
+                        isa.packed_bytes(work.depth, work.cols, work.taps, work.form)
+        return sum(packed.values())
 
     def totals(self) -> dict:
         """All but the rows, by name."""
@@ -80,13 +81,14 @@ class Count:
 
 
 def count_listing(listing: Listing, block_frames: int, sample_rate_hz: int = 48000, *, model: str = "", method: str = "decode",
-                  isa: Isa | None = None, file_bytes: int | None = None) -> Count:
-    """The same of a program that is in no file. ``isa``: whose vectors count (default: the one in use here)."""
+                  isa: Isa | None = None, file_bytes: int | None = None, forms: dict[str, str] | None = None) -> Count:
+    """The same of a program that is in no file. ``isa``: whose vectors count (default: the one in use here); ``forms``: tensors that are
+    kept as BF16 or I8."""
     isa = isa or named()
     runs, layers, counted, rows = sample_rate_hz / block_frames, _Layers(listing), set(), []
     for call in listing.calls:
-        works = tuple(kernels.of(call, listing))
-        read, written = _traffic(call, operands.of(call, listing))
+        works = tuple(kernels.of(call, listing, forms))
+        read, written = _traffic(call, operands.of(call, listing), listing, forms or {})
         macs, done, flops = (runs * n for n in _arithmetic(call, works, isa))
         rows.append(Row(layers.of(call), _op(call), _params(call, listing, counted), macs, done, flops, runs * read, runs * written, works))
     state = sum(buffer.size for buffer in listing.buffers if buffer.kind == "state")
@@ -109,7 +111,13 @@ def count(model, method: str = "decode", block_frames: int | None = None, *, isa
     listing = model.listing(method, block_frames)
     rate = int(model.card.get("sample_rate_hz") or 48000)
     return count_listing(listing, block_frames, rate, model=str(model.card.get("name") or model.path.stem), method=method, isa=isa,
-                         file_bytes=model.path.stat().st_size)
+                         file_bytes=model.path.stat().st_size, forms=_forms(model, listing))
+
+
+def _forms(model, listing: Listing) -> dict[str, str]:
+    """The tensors that the engine packs narrower than float32."""
+    kept = {name: model.stored(name) for name in {buffer.tensor for buffer in listing.buffers if buffer.kind == "constant" and buffer.tensor}}
+    return {name: tensor.dtype for name, tensor in kept.items() if tensor.dtype == "BF16" or tensor.scale is not None}
 
 
 # names
@@ -161,9 +169,12 @@ def _distinct(view: View) -> int:
     return prod(n for n, step in zip(view.shape, view.strides) if step)
 
 
-def _traffic(call: Call, views: operands.Operands) -> tuple[int, int]:
+_BYTES = {"BF16": 2, "I8": 1}
+
+
+def _traffic(call: Call, views: operands.Operands, listing: Listing, forms: dict) -> tuple[float, int]:
     """Bytes that one run must fetch and leave."""
-    read = sum(_distinct(view) for view in views.read)
+    read = sum(_distinct(view) * _BYTES.get(forms.get(listing.buffers[view.buffer].tensor), FLOAT_BYTES) / FLOAT_BYTES for view in views.read)
     if call.op == "noise_bands":                # of the table, as many numbers as there are frames
         amplitudes, table = call.views[0], call.views[1]
         read += table.shape[0] * amplitudes.shape[0] * call.params["hop"] - _distinct(table)

@@ -23,10 +23,14 @@ class Isa:
     def panels(self, cols: int) -> int:
         return -(-self.vectors(cols) // self.wide)
 
-    def packed(self, depth: int, cols: int) -> int:
-        """Numbers that packed weights and their bias take."""
-        return (depth + 1) * self.vectors(cols) * self.lanes
+    def packed_bytes(self, depth: int, cols: int, taps: int = 1, form: str = "F32") -> int:
+        """Of packed weights, their bias and scales: words of 32 bits that hold as many rows as the form allows."""
+        rows_in, head = WORDS[form]
+        return 4 * (head + taps * -(-(depth // taps) // rows_in)) * self.vectors(cols) * self.lanes
 
+
+#: Rows of weights that share a word of 32 bits, and words of float32 in front of them.
+WORDS = {"F32": (1, 1), "BF16": (2, 1), "I8": (4, 2)}
 
 #: "scalar" is no instruction set of ours: a processor without vectors, for estimates.
 ISAS = {isa.name: isa for isa in (Isa("scalar", 1, 4, 2), Isa("sse", 4, 4, 2), Isa("neon", 4, 8, 3), Isa("avx2", 8, 6, 2), Isa("avx512", 16, 8, 3))}

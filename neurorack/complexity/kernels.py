@@ -1,6 +1,7 @@
 """What the engine makes of one operation: its kernel calls with their sizes, as ``engine/load_*.c`` lays them out.
 
-``of(call, listing)`` gives a list of ``Work``; the cost of each depends on the machine (``cost.py``). Sizes are of one run.
+``of(call, listing)`` gives a list of ``Work``; the cost of each depends on the machine (``cost.py``). Sizes are of one run. ``forms`` tells
+which tensors are kept narrower than float32: name to BF16 or I8.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from . import functions
 
 
 class Product(NamedTuple):
-    """``rows`` x ``depth`` by ``depth`` x ``cols``; ``ends``: functions its sums end with; ``weights``: names what is packed, None where it changes."""
+    """``rows`` x ``depth`` by ``depth`` x ``cols``; ``ends``: functions its sums end with; ``weights``: names what is packed, None where it
+    changes; ``taps``: parts of the depth that are packed apart; ``form``: how weights are kept, F32, BF16 or I8."""
 
     rows: int
     depth: int
@@ -22,6 +24,8 @@ class Product(NamedTuple):
     residual: bool = False
     weights: tuple | None = None
     times: int = 1
+    taps: int = 1
+    form: str = "F32"
 
 
 class Depthwise(NamedTuple):
@@ -83,9 +87,12 @@ class Filter(NamedTuple):
 Work = Product | Depthwise | Loop | Elements | Gates | Sines | Bands | Random | Filter
 
 
-def of(call: Call, listing: Listing) -> list[Work]:
+def of(call: Call, listing: Listing, forms: dict[str, str] | None = None) -> list[Work]:
     """The kernel calls of one operation. Raises ``KeyError`` for an operation that is not known here."""
-    return _OF[call.op](call, listing)
+    works = _OF[call.op](call, listing)
+    if not forms:
+        return works
+    return [work._replace(form=forms.get(work.weights[0], "F32")) if isinstance(work, Product) and work.weights else work for work in works]
 
 
 def name(listing: Listing, view: View) -> tuple:
@@ -168,7 +175,7 @@ def _conv1d(call, listing):
     else:
         wide = outs // groups
         for g in range(groups):
-            works.append(Product(rows, taps * depth, wide, ends, residual is not None, (*name(listing, w), g)))
+            works.append(Product(rows, taps * depth, wide, ends, residual is not None, (*name(listing, w), g), taps=taps))
     return works + [copy(v.shape, to=v) for v in (y, y2) if not _beside(v)]
 
 
@@ -185,7 +192,8 @@ def _conv_transpose1d(call, listing):
     dense = all(v is None or v.strides[0] == cols and (v.strides[1] == 1 or cols == 1) for v in (y, y2))
     direct = groups == 1 and dense and crop % stride == 0 and y.shape[0] % stride == 0
     for g in range(groups):
-        works.append(Product(last - first, phases * depth, stride * cols, _ends(call) if direct else ("copy",), False, (*name(listing, w), g, "phases")))
+        works.append(Product(last - first, phases * depth, stride * cols, _ends(call) if direct else ("copy",), False,
+                             (*name(listing, w), g, "phases"), taps=phases))
         works += [] if direct else [copy((y.shape[0], cols))]
     if not direct:
         works += [loop(functions.UNARY[act][0], v, [y]) for act, v in zip(_ends(call), (y, y2)) if act != "copy" or v is y2]
