@@ -27,7 +27,8 @@ class Labels:
     """Labels of one or more listings that share their constants.
 
     shapes: tensor name to shape; fixed: names of tensors that must keep their shape. ``axes[name]`` has an array of labels for
-    each axis of a tensor, ``memories[k][buffer]`` those of the memory of listing k; both are told apart by ``root``.
+    each axis of a tensor, ``memories[k][buffer]`` those of the memory of listing k; both are told apart by ``root``. ``mixed``:
+    labels of numbers that are folded into one with those of other classes, as a norm over channels does.
     """
 
     def __init__(self, listings, shapes: dict[str, tuple[int, ...]], fixed=()):
@@ -40,6 +41,7 @@ class Labels:
             free = name not in set(fixed)
             self.axes[name] = [self.fresh(n) if free and n > 1 else np.full(n, FIXED) for n in shapes[name]]
         self.memories = [[self._memory(b) for b in one.buffers] for one in self.listings]
+        self.mixed: set[int] = set()
         self._own: dict[tuple, np.ndarray] = {}
         self.first, self.changed, passes = True, True, 0
         while self.changed:

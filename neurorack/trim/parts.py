@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
 import numpy as np
 
 from ..engine import Model, store
+from ..engine.model import FORMAT, program_of
 from .cut import begin, cut_listing, gone_classes
 from .labels import Labels
-from .units import Group, cut_tensors, found
+from .units import Group, cut_tensors, found, masked_tensors
 
 LAB = "decoder."            # what the lab's trained tensors are named with; all others in its programs are tables
 PRODUCTS = ("conv1d", "conv_transpose1d")
@@ -67,8 +69,7 @@ class Parts:
         """The same model without some units. TrimError where they are not whole units of this model."""
         keys, labels = self.labels()
         gone = gone_classes(labels, removed)
-        left = object.__new__(Parts)
-        left.__dict__ |= self.__dict__
+        left = copy.copy(self)
         left.listings, begun = dict(self.listings), {}
         for k, key in enumerate(keys):
             left.listings[key] = cut_listing(labels, k, gone, begun)
@@ -77,11 +78,15 @@ class Parts:
             del left.tensors[name]
         return left
 
+    def program(self, method: str, block_frames: int):
+        """One program, ready to run; with no file between."""
+        return program_of(self.listings[method, block_frames], self)
+
     def save(self, path) -> Model:
         """Write the file, whole or not at all, and load it back."""
         methods = {name: {**method, "programs": {str(block): one.json() for (own, block), one in sorted(self.listings.items()) if own == name}}
                    for name, method in self.methods.items()}
-        data = {"format": 1, "card": self.card, "generators": self.generators, "methods": methods}
+        data = {"format": FORMAT, "card": self.card, "generators": self.generators, "methods": methods}
         text = json.dumps(data, separators=(",", ":"), allow_nan=False)
         store.write(path, self.tensors, {**self.metadata, "neurorack": text})
         return Model.load(path)
@@ -122,3 +127,21 @@ def _is_bank(filters) -> bool:
         return False
     likeness = (filters / norms[:, None]) @ (filters / norms[:, None]).T
     return np.abs(likeness - np.eye(len(filters))).max() < MOST_LIKENESS
+
+
+def verify(parts: Parts, removed, method: str, rows: np.ndarray) -> dict[int, float]:
+    """Is taking units out the same as silencing them? For each block length of a method, played over ``rows`` [n, channels]: the level of
+    the sound over the largest difference of the two, in dB (infinite where there is none).
+
+    Holds for units of groups that are not ``mixed``; a norm hears a silent channel, but not one that is gone.
+    """
+    cut, silenced = parts.cut(removed), copy.copy(parts)
+    silenced.tensors = masked_tensors(parts.tensors, removed)
+    found = {}
+    for name, block in parts.listings:
+        if name == method:
+            whole = parts.listings[name, block].in_shape[0]
+            one, other = (p.program(name, block).stream(rows[:len(rows) // whole * whole]) for p in (cut, silenced))
+            apart = float(np.abs(one - other).max())
+            found[block] = 20 * float(np.log10(max(np.abs(one).max(), 1e-30) / apart)) if apart else np.inf
+    return found

@@ -196,6 +196,7 @@ def _reduce(labels, key, call, x, y):
     axes = tuple(i for i, (n, m) in enumerate(zip(x.shape, y.shape)) if n != m)
     low, high, open_ = _range(labels, x, axes)
     settled = ~open_ | (not labels.first)
+    labels.mixed.update(np.unique(np.where(low != high, labels.root(x), NONE)).tolist())
     labels.join(y, np.where(settled & (low == high), high, NONE))
     labels.join(y, np.where(settled & (low != high), FIXED, NONE))
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import cut
-from .labels import FIXED, Labels, TrimError
+from .labels import FIXED, NONE, Labels, TrimError
 
 
 class Member(NamedTuple):
@@ -32,10 +32,14 @@ class Unit:
 
 @dataclass(frozen=True)
 class Group:
-    """Units made by the same layers; ``name`` is that of the first."""
+    """Units made by the same layers; ``name`` is that of the first.
+
+    mixed: channels that something folds into one number, as a norm does; without one of them the others come out differently.
+    """
 
     name: str
     units: tuple[Unit, ...]
+    mixed: bool = False
 
 
 def find(listing, shapes, fixed=()) -> list[Group]:
@@ -57,6 +61,7 @@ def found(labels: Labels) -> list[Group]:
 def groups_of(labels: Labels) -> list[Group]:
     """The groups of settled labels, whether or not the program's memory can be cut."""
     members: dict[int, list[Member]] = {}
+    mixed = set(labels.root(np.array(sorted(labels.mixed), np.int64)).tolist()) - {NONE, FIXED}
     for tensor, axes in labels.axes.items():
         for axis, table in enumerate(axes):
             role = labels.roles.get((tensor, axis))
@@ -65,19 +70,20 @@ def groups_of(labels: Labels) -> list[Group]:
                 if one != FIXED:
                     members.setdefault(one, []).append(Member(tensor, axis, index, role))
     found: dict[tuple, list[Unit]] = {}
-    for unit in members.values():
+    for one, unit in members.items():
         if all(m.role for m in unit) and any(m.role == "out" for m in unit):
-            found.setdefault(tuple(sorted({(m.tensor, m.axis, m.role) for m in unit})), []).append(Unit(tuple(unit)))
+            found.setdefault((one in mixed, *sorted({(m.tensor, m.axis, m.role) for m in unit})), []).append(Unit(tuple(unit)))
     order = {tensor: k for k, tensor in enumerate(labels.axes)}
     named = []
-    for units in found.values():
+    for (one_mixed, *_), units in found.items():
         if len(units) > 1 and not any(_is_all(labels, unit) for unit in units):
             units.sort(key=lambda unit: [(order[m.tensor], m.axis, m.index) for m in unit.members])
             first = min((m.tensor for m in units[0].members if m.role == "out"), key=order.get)
-            named.append((order[first], _layer(first), tuple(units)))
+            named.append((order[first], _layer(first), tuple(units), one_mixed))
     named.sort(key=lambda entry: entry[0])
-    names = [name for _, name, _ in named]
-    return [Group(name if names.count(name) == 1 else f"{name}#{names[:k].count(name) + 1}", units) for k, (_, name, units) in enumerate(named)]
+    names = [name for _, name, *_ in named]
+    apart = lambda k, name: name if names.count(name) == 1 else f"{name}#{names[:k].count(name) + 1}"
+    return [Group(apart(k, name), *rest) for k, (_, name, *rest) in enumerate(named)]
 
 
 def _layer(tensor: str) -> str:

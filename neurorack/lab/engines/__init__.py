@@ -3,13 +3,10 @@
 `make` builds one from its settings (a recipe's ``engine`` section, or a card's), `of_model` one with a file's weights.
 """
 
-import copy
-
 import numpy as np
 import torch
 from torch import nn
 
-from ...engine.builder import ProgramBuilder, Weights
 from ...errors import ModelError
 from ..layout import DESCRIPTORS, Layout
 from ..recipe import ENGINES, RecipeError
@@ -78,8 +75,8 @@ def fit(engine, state):
         for module in engine.modules():
             if hasattr(module, "follow"):
                 module.follow()
-        here = next(engine.parameters()).device.type == "cpu"
-        (engine if here else copy.deepcopy(engine).cpu()).decode_method()(ProgramBuilder(Weights(), engine.hop, engine.layout.width, engine.hop))
+        with torch.no_grad():
+            engine.render(next(engine.parameters()).new_zeros(1, 1, engine.layout.width))
     return engine
 
 

@@ -31,6 +31,10 @@ class Film(nn.Module):
         self.film, self.glide = Causal(ins, 2 * channels), Glide(2 * channels, HOP)
         self.film.load_state_dict(base.film_layer(ins, channels).state_dict(), strict=False)
 
+    def follow(self):
+        """What is not weights becomes as narrow as they are."""
+        self.glide.widen(self.film.weight.shape[0])
+
     def forward(self, x, trunk):
         scale, shift = self.glide(self.film(trunk)).chunk(2, 1)
         return torch.addcmul(shift, x, scale)

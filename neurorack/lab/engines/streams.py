@@ -76,6 +76,10 @@ class Glide(nn.Module):
         self.register_buffer("past", torch.zeros(1, channels, 1), persistent=False)
         self.register_buffer("ramp", torch.arange(1, hop + 1) / hop, persistent=False)
 
+    def widen(self, channels):
+        """Room for the past of so many channels."""
+        self.past = self.past.new_zeros(1, channels, 1)
+
     def forward(self, x):
         if self.streaming:
             both = joined(self.past, x, 1)
