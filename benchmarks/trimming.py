@@ -1,0 +1,180 @@
+"""Trimming against masking, chance and the small net from scratch: the experiment of Esling et al. on our data (docs/trimming.md).
+
+    python benchmarks/trimming.py [--only rave ddsp nsf] [--minutes 90] [--list]
+
+"Diet deep generative audio models with structured lottery" (DAFx 2020) at our scale: for three architectures (benchmarks/recipes/trim-*.yaml)
+the held-out error over the full net's, against the share of the parameters that is really removed. Tasks come in the order of their
+weight; each row is kept in --work as soon as it is measured, and benchmarks/results/trimming.json is written anew from all of them. The same
+command goes on after a stop; two at a time share the work. Processor time is counted, so what else the machine does counts for none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+CRITERIA = ("magnitude", "taylor", "gradient", "activation", "norm-scale", "synflow", "snip", "grasp", "mutual-information")
+FIRST, MAIN = ("taylor", "magnitude", "random"), "taylor"
+SEEDS = (1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One chain of trainings. method: full, full-long, scratch, scratch-long, mask or trim; the last three are of trim alone."""
+
+    architecture: str
+    method: str
+    seed: int = 1
+    criterion: str = ""
+    scope: str = ""
+    start: str = ""
+
+    @property
+    def name(self):
+        return "-".join(str(part) for part in asdict(self).values() if part != "")
+
+
+def trims(arch, criterion, seed=1, scope="auto", start="rewind"):
+    return Task(arch, "trim", seed, criterion, scope, start)
+
+
+def tasks(architectures):
+    """All tasks, what matters most first."""
+    out = [Task(arch, "full") for arch in architectures]
+    for seed in SEEDS:
+        if seed > 1:
+            out += [Task(arch, "full", seed) for arch in architectures]
+        for method in ("scratch", *FIRST):
+            out += [Task(arch, method, seed) if method == "scratch" else trims(arch, method, seed) for arch in architectures]
+        if seed == 1:
+            out += second(architectures)
+        else:
+            out += [Task(arch, "scratch-long", seed) for arch in architectures]
+    for seed in SEEDS[1:]:
+        out += [Task(arch, "mask", seed) for arch in architectures]
+        out += [trims(arch, name, seed) for name in CRITERIA if name not in FIRST for arch in architectures]
+    return out
+
+
+def second(architectures):
+    """What follows the first round of seed 1: long baselines, masks, starts, the other criteria, scopes."""
+    out = [Task(arch, "scratch-long") for arch in architectures] + [Task(arch, "mask") for arch in architectures]
+    out += [trims(arch, MAIN, start=start) for start in ("fine-tune", "reinitialise") for arch in architectures]
+    out += [trims(arch, name) for name in CRITERIA if name not in FIRST for arch in architectures]
+    out += [trims(arch, MAIN, scope=scope) for scope in ("global", "local") for arch in architectures]
+    return out + [Task(arch, "full-long") for arch in architectures]
+
+
+def rows_of(task, bench, done):
+    """The rows of a task that are not done yet, one after the other."""
+    import trimming_methods as methods
+
+    if task.method == "trim":
+        return methods.trimmed(bench, task.seed, done, task.criterion, task.scope, task.start)
+    if task.method == "scratch-long":
+        return methods.scratch(bench, task.seed, done, long=True)
+    return {"full": methods.full_rows, "full-long": methods.full_long, "scratch": methods.scratch, "mask": methods.masked}[task.method](
+        bench, task.seed, done)
+
+
+LEVELS_OF = {"full": 1, "full-long": 2, "scratch-long": 3}
+
+
+class Kept:
+    """Rows measured so far, in a file that several processes append to."""
+
+    def __init__(self, work, results):
+        self.path, self.results = work / "rows.jsonl", results
+
+    def rows(self):
+        """All rows; of the same task, settings and level the last."""
+        found = {}
+        for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else ():
+            row = json.loads(line)
+            found[row["task"], row["setup"], row["level"]] = row
+        return list(found.values())
+
+    def done(self, task, arch):
+        """The levels of a task that are there."""
+        return {row["level"] for row in self.rows() if row["task"] == task.name and row["setup"] == arch.mark}
+
+    def add(self, task, arch, row):
+        """Append a row and write the results anew."""
+        line = json.dumps({"task": task.name, **asdict(task), "setup": arch.mark, "budget_steps": arch.steps, **row}) + "\n"
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(line)
+        self.write()
+
+    def write(self):
+        """benchmarks/results/trimming.json of all rows, a line each."""
+        text = "[\n" + ",\n".join(json.dumps(row) for row in self.rows()) + "\n]\n"
+        partial = self.results.with_suffix(f".part-{os.getpid()}")
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, self.results)
+
+
+def work_on(task, benches, kept, options):
+    """Do what is left of a task, unless another process is at it; True where it was finished or given up."""
+    import trimming_methods as methods
+    import trimming_nets as nets
+
+    if task.architecture not in benches:
+        benches[task.architecture] = methods.Bench(nets.architecture(task.architecture), options.cache, options.work)
+    bench = benches[task.architecture]
+    done = kept.done(task, bench.arch)
+    if len(done) >= LEVELS_OF.get(task.method, len(methods.LEVELS)):
+        return
+    with open(options.work / f"{task.name}.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return
+        for row in rows_of(task, bench, done):
+            kept.add(task, bench.arch, row)
+            print(f"{task.name}: {row['level']:.0%} removed, error {row['error']}, {row['seconds']:.0f} s", flush=True)
+            if time.monotonic() > options.until:
+                return
+
+
+def main():
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", nargs="+", default=["rave", "ddsp", "nsf"], help="architectures")
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no training after so long")
+    parser.add_argument("--list", action="store_true", help="only list the tasks in their order")
+    parser.add_argument("--work", type=Path, default=Path(".out/trimming"), help="folder of what is kept in between (default .out/trimming)")
+    parser.add_argument("--cache", type=Path, default=Path(".data"), help="folder of prepared data (default .data)")
+    parser.add_argument("--results", type=Path, default=HERE / "results" / "trimming.json", help="file of the results")
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(task.name for task in tasks(options.only)))
+        return 0
+    import torch
+
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    options.until = time.monotonic() + 60 * options.minutes
+    options.work.mkdir(parents=True, exist_ok=True)
+    kept, benches, failed = Kept(options.work, options.results), {}, []
+    for task in tasks(options.only):
+        if time.monotonic() > options.until:
+            break
+        try:
+            work_on(task, benches, kept, options)
+        except Exception as error:                      # one that fails must not keep the others from being done
+            failed.append(task.name)
+            print(f"failed: {task.name}: {type(error).__name__}: {error}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
