@@ -17,7 +17,7 @@ from ..recipe import KEYS, RecipeError, complete, layout_of, nearest, read_recip
 from ..train import checkpoint, made
 from ..train.command import STOPPED, again, device_of, signals, threads_of
 from ..train.loop import Trainer
-from . import criteria, rewind, rounds, table, targets
+from . import criteria, kept, rewind, rounds, table, targets
 from .tuning import Parent
 
 LIGHT = "-light"
@@ -154,26 +154,28 @@ def _trim(options, device, say, stop):
         raise RecipeError(f"{out} is the model itself: give the new one another name with --name, or another file with --out")
     if source.path:
         source.fits()
-    add = not options.no_add and made.may_be_added(name, out, (work / rounds.NAME).exists())
+    add = not options.no_add and made.may_be_added(name, out, (work / kept.NAME).exists())
     for folder in (work, out.parent):
         checkpoint.make_folder(folder)
     if options.fresh:
-        rounds.put_aside(work)
+        kept.put_aside(work)
     cache = data.prepare(recipe, source.home, options.cache, say)
     parent = Parent(_whole(source, recipe, cache, work, device, min(options.curves, FULL_CURVES), say))
     bar = table.Bar(say)
     trim = rounds.Run(parent, recipe, cache, work, name, device, source.folder, bar)
     trim.stop = stop
     went_on = trim.load()
-    if not went_on:
-        say(f"measuring {parent.card['name']}, planning the rounds")
-        trim.begin()
-    say(trim.words() + (f"; goes on after round {len(trim.state['removed'])}" if went_on else ""))
-    say(table.head(trim.board))
-    for row in trim.state["rows"]:
-        say(table.line(row, trim.board))
-    if not trim.run():
-        say(f"stopped in round {len(trim.state['removed']) + 1}, which is saved; to go on: {again()}")
+    try:
+        if not went_on:
+            say(f"measuring {parent.card['name']}, planning the rounds")
+            trim.begin()
+        say(trim.words() + (f"; goes on after round {len(trim.state['removed'])}" if went_on else ""))
+        say(table.head(trim.board))
+        for row in trim.state["rows"]:
+            say(table.line(row, trim.board))
+        trim.run()
+    except rounds.Stopped:
+        say(f"stopped, and saved; to go on: {again()}")
         return STOPPED
     return _finish(options, source, trim, out, add, say)
 

@@ -80,11 +80,11 @@ def parameters(engine):
     return sum(p.numel() for p in engine.parameters())
 
 
-def row_of(number, path, engine, target, whole=None):
+def row_of(number, path, engine, whole=None):
     """A row without what takes held-out clips: round, file, parameters, shares removed, times, MACs per second of audio, bytes.
 
     whole: the row of the whole model (None: this is it).
     """
-    row = {"round": number, "file": path.name, "params": parameters(engine)} | times_of(path, target)
+    row = {"round": number, "file": path.name, "params": parameters(engine)} | times_of(path)
     whole = whole or row
     return row | {"removed_parameters": round(1 - row["params"] / whole["params"], 5), "removed_macs": round(1 - row["macs"] / whole["macs"], 5)}

@@ -15,7 +15,10 @@ from .. import engines
 from ..export.latents import latents_of
 from ..recipe import RecipeError
 from ..train import early
+from . import connectivity
 from .engine_units import cut_state
+
+POINTS = 7                  # along the line between two children
 
 
 def in_basis_of(parent, state, recipe, clips):
@@ -54,9 +57,22 @@ def part_of(text):
     return part
 
 
-def nearest_state(states, part):
-    """The early state nearest to a part of the run."""
-    return min(states, key=lambda state: abs(state["part"] - part))
+def chosen(states, part, train, error, say):
+    """(The early state to rewind to, what is kept of how it was chosen.) part: of `part_of`.
+
+    auto: the first whose two children, of short trainings with other random numbers, have no barrier between them; the last where all
+    have one. train(state dict, place, seed) → state dict; error(state dict) → float.
+    """
+    if part != "auto":
+        found = min(states, key=lambda state: abs(state["part"] - part))
+        return found, {"part": found["part"], "step": found["step"]}
+    place, lines = connectivity.earliest(list(range(len(states))), lambda place, seed: train(states[place]["engine"], place, seed), error,
+                                         points=POINTS)
+    found = states[-1 if place is None else place]
+    say(f"rewinding to step {found['step']}, {found['part']:.0%} of the run; barriers between two runs from "
+        + ", ".join(f"{state['part']:.0%}: {one.relative:.1%}" for state, one in zip(states, lines))
+        + ("" if place is not None else f"; all above {connectivity.LOW:.0%}, so from the last that was kept"))
+    return found, {"part": found["part"], "step": found["step"], "barriers": [round(one.relative, 5) for one in lines]}
 
 
 def fresh(parent, removed, seed):

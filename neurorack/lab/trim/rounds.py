@@ -6,59 +6,28 @@ broken off goes on as if nothing had been, bit by bit where the budget is in ste
 """
 
 import copy
-import hashlib
-import json
-import os
-import shutil
 from pathlib import Path
 
-from ...trim.units import Member, Unit
 from .. import data, engines
 from ..recipe import RecipeError
 from ..train import checkpoint
-from . import family, rewind, table, targets
+from . import family, kept, rewind, table, targets
 from .engine_units import cut_engine, cut_state, of_engine
-from .scoring import Scorer
+from .looks import BATCHES as LOOK_BATCHES
+from .looks import Looks
+from .scoring import BATCHES, Scorer, drawn_batches, error_of
 from .tuning import RoundTrainer, recipe_of_round
 
-NAME, FAMILY, VERSION = "run.json", "family", 1
 LAST_WEIGHT = 2.0           # of the last round's training, over that of the others
 MINUTES = 40.0
+CHILD_SHARE = 0.05          # of the length of all rounds, for each of the trainings that tell how far to rewind
+ERROR_BATCHES = 4           # on which these are compared
 MOST_EXTRA = 4              # rounds beyond the plan, where a time is not met by it
 _PLAIN = lambda line: None
 
 
-def sha256_of(path):
-    """Of a file, as text."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def told(units):
-    """Units as JSON: tensor → axis → indices."""
-    out = {}
-    for unit in units:
-        for member in unit.members:
-            out.setdefault(member.tensor, {}).setdefault(str(member.axis), set()).add(member.index)
-    return {tensor: {axis: sorted(indices) for axis, indices in axes.items()} for tensor, axes in out.items()}
-
-
-def untold(removed):
-    """What `told` gave, as one unit that holds them all: for cutting."""
-    return [Unit(tuple(Member(tensor, int(axis), index, "out") for tensor, axes in removed.items() for axis, indices in axes.items()
-                       for index in indices))]
-
-
-def put_aside(work):
-    """Begin again: all that an earlier trim left in its work folder goes into `before`, in place of what was there."""
-    work = Path(work)
-    if not (work / NAME).exists():
-        return
-    before = work / "before"
-    shutil.rmtree(before, ignore_errors=True)
-    before.mkdir()
-    for path in [*work.glob("round-*"), work / FAMILY, work / family.NAME, work / NAME]:
-        if path.exists():
-            os.replace(path, before / path.name)
+class Stopped(Exception):
+    """The user stopped the training, which has saved."""
 
 
 class Run:
@@ -72,42 +41,35 @@ class Run:
         self.target, self.trainer, self.stop = targets.read(self.trim["target"]), None, None
         self.board = self.target.value if self.target.kind == "board" else None
         self.whole = sum(len(group.units) for group in of_engine(parent.engine))
-        self.judge = None
+        self.judge, self.state, self._rewound = None, {}, None
 
     # -- state
 
     def _fixed(self):
         """What a run cannot change on its way."""
         keys = ("criterion", "scope", "start", "rewind_to", "rounds", "rate", "least", "multiple", "early_bird")
-        return {"parent": sha256_of(self.parent.path), "clips": Path(self.cache).name, "target": str(self.target), "seed": self.recipe["seed"],
+        return {"parent": kept.sha256_of(self.parent.path), "clips": Path(self.cache).name, "target": str(self.target), "seed": self.recipe["seed"],
                 "early": self.trim["start"] == "rewind"} | {key: self.trim.get(key) for key in keys}
 
     def load(self):
         """Take up what lies in the work folder; True where there was something. RecipeError where it is another trim's."""
-        path = self.work / NAME
-        if not path.exists():
-            return False
-        try:
-            self.state = json.loads(path.read_text(encoding="utf-8"))
-            version, fixed = self.state["version"], self.state["fixed"]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise RecipeError(f"{path} is broken: --fresh begins again") from None
-        if version != VERSION:
-            raise RecipeError(f"{path} is of version {version}, this program goes on from {VERSION}: --fresh begins again")
-        for key, value in self._fixed().items():
-            if fixed.get(key) != value:
-                raise RecipeError(f"{path} is of another trim, {key} {fixed.get(key)} and not {value}: --fresh begins again, --name gives it another place")
-        return True
+        state = kept.read(self.work, self._fixed())
+        self.state = state or {}
+        return state is not None
 
     def _save(self):
-        family.write_json(self.work / NAME, self.state)
+        kept.write(self.work, self.state)
 
     # -- the plan
 
     def begin(self):
         """Measure the whole model, plan the rounds. RecipeError where the target is met already or out of reach."""
-        self._engine_of(0)                           # what the start needs is there?
-        first = family.row_of(0, self.parent.path, self.parent.engine, self.target)
+        self.state = {}
+        if self.trim["start"] == "rewind":
+            self._early()
+        elif self.trim["start"] == "reinitialise":
+            rewind.fresh(self.parent, [], 0)         # can it be had?
+        first = family.row_of(0, self.parent.path, self.parent.engine)
         scorer = self._scorer(self.parent.engine, 0)
         full = family.parameters(self.parent.engine)
 
@@ -116,17 +78,17 @@ class Run:
             cut_engine(engine, scorer.selected(share, full))
             if not self.target.times:
                 return {"params": family.parameters(engine), "removed_parameters": 1 - family.parameters(engine) / full}
-            path = self.work / FAMILY / "trial.safetensors"
+            path = self.work / kept.FAMILY / "trial.safetensors"
             family.write(path, family.card_of(self.parent, self.name, engine, {}), self.parent, engine)
-            return family.row_of(0, path, engine, self.target, first)
+            return family.row_of(0, path, engine, first)
 
-        (self.work / FAMILY).mkdir(parents=True, exist_ok=True)
+        (self.work / kept.FAMILY).mkdir(parents=True, exist_ok=True)
         most = row_at(1 - 1e-6)["removed_parameters"]
         plan = targets.shares(self.target, first, most, row_at, self.trim.get("rounds"))
-        (self.work / FAMILY / "trial.safetensors").unlink(missing_ok=True)
+        (self.work / kept.FAMILY / "trial.safetensors").unlink(missing_ok=True)
         first |= self._judged(self.parent.path)
         first |= {"multiplier": 1.0, "removed_units": 0.0, "steps": 0, "seconds": 0.0}
-        self.state = {"version": VERSION, "fixed": self._fixed(), "most": most, "plan": plan, "rows": [first], "removed": [], "current": None}
+        self.state |= {"version": kept.VERSION, "fixed": self._fixed(), "most": most, "plan": plan, "rows": [first], "removed": [], "current": None}
         self._save()
 
     def _judged(self, path):
@@ -135,8 +97,8 @@ class Run:
 
     # -- a round
 
-    def _scorer(self, engine, number):
-        return Scorer(self.recipe, self.cache, self.work, self.device, self.parent, engine, number)
+    def _scorer(self, engine, number, batches=BATCHES):
+        return Scorer(self.recipe, self.cache, self.work, self.device, self.parent, engine, number, batches)
 
     def _cut(self, number):
         """Decide what goes in a round, and keep that."""
@@ -152,7 +114,10 @@ class Run:
             if number < len(self.state["plan"]) or self.target.times or self.target.met(row) or share >= 1 - 1e-6:
                 break
             share = min(1 - 1e-6, share + 0.1 * (1 - share))          # kept counts are multiples: the next one down
-        self.state["current"] = {"round": number, "share": share, "removed": told(units), "units": len(units)}
+        if not units and number < len(self.state["plan"]):           # … and none may be near: one round less
+            self.state["plan"].pop(number - 1)
+            return self._cut(number)
+        self.state["current"] = {"round": number, "share": share, "removed": kept.told(units), "units": len(units)}
         self._save()
 
     def _folder(self, number):
@@ -162,12 +127,10 @@ class Run:
         """The engine of a round: cut, with the weights that its training begins or (`trained`) ended with."""
         engine = copy.deepcopy(self.parent.engine).train()
         if number == 0:
-            if self.trim["start"] == "rewind":
-                self._early()
             return engine
         if trained:
             return engines.fit(engine, checkpoint.read(self._folder(number))["engine"])
-        removed = [untold(one["removed"]) for one in [*self.state["removed"], self.state["current"]][:number]]
+        removed = [kept.untold(one["removed"]) for one in [*self.state["removed"], self.state["current"]][:number]]
         if self.trim["start"] == "fine-tune":
             state = cut_state(self._engine_of(number - 1, True).state_dict(), removed[-1])
         elif self.trim["start"] == "reinitialise":
@@ -179,42 +142,40 @@ class Run:
         return engines.fit(engine, state)
 
     def _early(self):
-        """The early weights to rewind to, as a state dict of the whole engine."""
-        if self.early is None or not hasattr(self, "_rewound"):
+        """The early weights to rewind to, as a state dict of the whole engine; chosen once in a trim."""
+        if self._rewound is None:
             states = rewind.states_of(self.parent, self.early, self.recipe, data.Clips(self.cache, "train"))
-            part = rewind.part_of(self.trim["rewind_to"])
-            self._rewound = rewind.nearest_state(states, 0.1 if part == "auto" else part)
+            known = self.state.get("rewound")
+            part = known["part"] if known else rewind.part_of(self.trim["rewind_to"])
+            drawn = []
+
+            def error(state):
+                trainer = self._trainer(0, engines.fit(copy.deepcopy(self.parent.engine), state), ("steps", 1), self.work)
+                drawn.extend([] if drawn else drawn_batches(trainer, ERROR_BATCHES))
+                return error_of(trainer, drawn)
+
+            self._rewound, how = rewind.chosen(states, part, self._child, error, self.bar.say)
+            self.state.setdefault("rewound", how)
         return self._rewound["engine"]
 
-    def _budget(self, number):
-        """("steps" or "minutes", how many) of a round."""
-        count = len(self.state["plan"])
-        weight = LAST_WEIGHT if number >= count else 1.0
-        whole = count - 1 + LAST_WEIGHT
-        if "steps" in self.trim:
-            return "steps", max(1, round(self.trim["steps"] * weight / whole))
-        return "minutes", self.trim.get("minutes", MINUTES) * weight / whole
+    def _child(self, state, place, seed):
+        """The weights after a short training of the whole engine from early ones; goes on where it was stopped."""
+        kind, length = self._length()
+        budget = (kind, max(1, round(CHILD_SHARE * length)) if kind == "steps" else CHILD_SHARE * length)
+        folder = self.work / f"child-{place}-{seed}"
+        trainer = self._trainer(800 + seed, engines.fit(copy.deepcopy(self.parent.engine), state), budget, folder)
+        self._go(trainer, lambda trainer, told: self.bar.show(0.0, None, f"how far to rewind: child {seed} of early weights {place + 1}"))
+        return trainer.engine.state_dict()
 
-    def _watch(self, number):
-        """What is shown after each step of a round."""
-        rounds = len(self.state["plan"])
-        key = self._budget(number)[0]
-        budgets = [self._budget(k)[1] for k in range(1, max(rounds, number) + 1)]
-        before, whole = sum(budgets[:number - 1]), sum(budgets)
+    def _trainer(self, number, engine, budget, folder):
+        return RoundTrainer(recipe_of_round(self.recipe, number, self.trim["start"], budget), self.cache, folder, self.device, self.parent, engine)
 
-        def watch(trainer, result):
-            part = trainer.budget.part(trainer.step, trainer.seconds)
-            done = (before + part * budgets[number - 1]) / whole
-            pace = 60.0 if key == "minutes" else trainer.seconds / max(1, trainer.step)
-            self.bar.show(done, (1 - done) * whole * pace, f"round {number} of {max(rounds, number)}, step {trainer.step}, "
-                          f"spectral {result['spectral']:.2f}")
-        return watch
-
-    def _trained(self, number):
-        """The trainer of a round, trained to its end; None where it was stopped."""
-        recipe = recipe_of_round(self.recipe, number, self.trim["start"], self._budget(number))
-        trainer = RoundTrainer(recipe, self.cache, self._folder(number), self.device, self.parent, self._engine_of(number), self._watch(number))
+    def _go(self, trainer, watch):
+        """Train to the end of the trainer's budget, going on from its checkpoint. Stopped where it is stopped."""
+        trainer.watch = watch
         trainer.resume(_PLAIN)
+        if hasattr(watch, "resume"):
+            watch.resume(trainer)
         if self.stop:
             self.stop.trainer = trainer
         try:
@@ -222,8 +183,41 @@ class Run:
         finally:
             if self.stop:
                 self.stop.trainer = None
-        self.bar.clear()
-        return trainer if done else None
+            self.bar.clear()
+        if not done:
+            raise Stopped
+
+    def _length(self):
+        """("steps" or "minutes", how many) of all rounds."""
+        return ("steps", self.trim["steps"]) if "steps" in self.trim else ("minutes", self.trim.get("minutes", MINUTES))
+
+    def _budget(self, number):
+        """("steps" or "minutes", how many) of a round."""
+        count, (kind, length) = len(self.state["plan"]), self._length()
+        part = length * (LAST_WEIGHT if number >= count else 1.0) / (count - 1 + LAST_WEIGHT)
+        return kind, max(1, round(part)) if kind == "steps" else part
+
+    def _show(self, number):
+        """What shows the bar in a round."""
+        rounds = max(len(self.state["plan"]), number)
+        budgets = [self._budget(k)[1] for k in range(1, rounds + 1)]
+        before, whole = sum(budgets[:number - 1]), sum(budgets)
+
+        def show(trainer, told):
+            done = (before + trainer.budget.part(trainer.step, trainer.seconds) * budgets[number - 1]) / whole
+            pace = trainer.seconds / trainer.step if trainer.budget.steps else 60.0
+            self.bar.show(done, (1 - done) * whole * pace, f"round {number} of {rounds}, step {trainer.step}, spectral {told['spectral']:.2f}")
+        return show
+
+    def _trained(self, number):
+        """The trainer of a round, trained to its end."""
+        plan, notes = self.state["plan"], self.state["current"].setdefault("looks", [])
+        share = plan[number] if self.trim["early_bird"] and number < len(plan) else None
+        looks = Looks(self._show(number), share, self.state["rows"][0]["params"],
+                      lambda engine: self._scorer(engine, number + 1, LOOK_BATCHES), notes, self._save)
+        trainer = self._trainer(number, self._engine_of(number), self._budget(number), self._folder(number))
+        self._go(trainer, looks)
+        return trainer
 
     def _card(self, row, engine):
         """The card of a row's model."""
@@ -234,12 +228,12 @@ class Run:
 
     def _add(self, number, trainer):
         """Write the model of a finished round, measure it, take it into the family."""
-        engine, path = family.on_cpu(trainer.engine), self.work / FAMILY / f"{self.name}-{number:02d}.safetensors"
+        engine, path = family.on_cpu(trainer.engine), self.work / kept.FAMILY / f"{self.name}-{number:02d}.safetensors"
         first, current = self.state["rows"][0], self.state["current"]
         row = {"round": number, "removed_units": round((sum(one["units"] for one in self.state["removed"]) + current["units"]) / self.whole, 5),
                "removed_parameters": round(1 - family.parameters(engine) / first["params"], 5), "multiplier": None}
         family.write(path, self._card(row, engine), self.parent, engine)
-        row |= family.row_of(number, path, engine, self.target, first) | self._judged(path)
+        row |= family.row_of(number, path, engine, first) | self._judged(path)
         row |= {"multiplier": round(row["error"] / first["error"], 4), "steps": trainer.step, "seconds": round(trainer.seconds, 1)}
         family.write(path, self._card(row, engine), self.parent, engine)
         self.state["rows"].append(row)
@@ -270,18 +264,14 @@ class Run:
         return False
 
     def run(self):
-        """Go through the rounds that are left; False where it was stopped."""
+        """Go through the rounds that are left. Stopped where it is stopped."""
         while not self.over():
             number = len(self.state["removed"]) + 1
             if not self.state["current"]:
                 self._cut(number)
-            trainer = self._trained(number)
-            if trainer is None:
-                return False
-            row = self._add(number, trainer)
+            row = self._add(number, self._trained(number))
             self.bar.say(table.line(row, self.board))
             self._tell()
-        return True
 
     def _tell(self, picked=None):
         """The family as JSON beside its files."""
@@ -294,7 +284,7 @@ class Run:
         row = targets.picked(self.target, self.state["rows"])
         if row is None:
             last = self.state["rows"][-1]
-            raise RecipeError(f"the target {self.target} was not reached: the last of the family, {self.work / FAMILY / last['file']}, has "
+            raise RecipeError(f"the target {self.target} was not reached: the last of the family, {self.work / kept.FAMILY / last['file']}, has "
                               f"{self.target.shown(self.target.told(last))}")
         self._tell(row)
-        return row, self.work / FAMILY / row["file"]
+        return row, self.work / kept.FAMILY / row["file"]

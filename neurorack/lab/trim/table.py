@@ -10,14 +10,14 @@ BAR, BAR_SECONDS, LINE_SECONDS = 30, 0.5, 30.0
 
 
 def head(board=None):
-    """The line above the rows. board: the one whose time is told, else this machine's."""
-    names = [(f"on {board}"[:8] if name == "time" and board else name, width) for name, width in COLUMNS]
-    return " ".join(name.rjust(width) for name, width in names)
+    """The lines above the rows. board: the one whose time at worst is told, else this machine's is."""
+    return (f"time: of a core of {board}, predicted, at worst" if board else "time: of a core of this machine") + "\n" + " ".join(
+        name.rjust(width) for name, width in COLUMNS)
 
 
 def line(row, board=None):
     """One row: time is the share of a core that playing takes; error and control as `family.Judge` says."""
-    share = row["boards"][board] if board else row["rtf"]
+    share = row["boards"][board][-1] if board else row["rtf"]
     words = (str(row["round"]), f"{row['removed_parameters']:.1%}", f"{row['params']}", f"{row['macs'] / 1e6:.1f} M", f"{share:.2%}",
              f"{row['error']:.3f}", f"{row['multiplier']:.3f}", "–" if row["control"] is None else f"{row['control']:.3f}",
              f"{row['bytes'] / 1e6:.2f} MB")

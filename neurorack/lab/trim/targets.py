@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
+from ... import complexity
+from ...complexity import boards
 from ...engine import Model
 from ..evaluate.opened import cost
 from ..recipe import RecipeError, nearest
@@ -17,7 +20,7 @@ _WORDS = {"removed": "a share from 0.01 to 0.999, as removed:0.9", "params": "a 
 
 @dataclass(frozen=True)
 class Target:
-    """kind: "removed" (share of parameters), "params", "rtf" (measured here) or "board" (predicted, at most `LOAD` of a core)."""
+    """kind: "removed" (share of parameters), "params", "rtf" (measured here) or "board" (predicted at worst, at most `LOAD` of a core)."""
 
     kind: str
     value: float | str
@@ -32,7 +35,7 @@ class Target:
 
     def told(self, row):
         """What a row of the family (``family.py``) has of what the target is about."""
-        return row["boards"][self.value] if self.kind == "board" else row["removed_parameters" if self.kind == "removed" else self.kind]
+        return row["boards"][self.value][-1] if self.kind == "board" else row["removed_parameters" if self.kind == "removed" else self.kind]
 
     def met(self, row):
         """Does a row of the family meet it?"""
@@ -66,22 +69,27 @@ def read(text):
 
 def _board(name):
     """The name of a board that there is a calibration of."""
-    from ... import complexity
-
-    known = complexity.boards()
+    known = boards.names()
     if name not in known:
         raise RecipeError(f"the board is {name!r}: {nearest(name, known)}")
+    if boards.load(name).middle is None:
+        raise RecipeError(f"the engine does not run on {name}, so no time can be told; take another board or another target")
     return name
 
 
-def times_of(path, target):
-    """The part of a row that only a file tells: {"rtf", "boards": {name: share of a core}, "macs", "bytes"}."""
-    from ... import complexity
-
+def times_of(path):
+    """The part of a row that only a file tells: {"rtf", "macs", "bytes", "boards": {name: shares of a core at best, in the middle, at worst}}."""
     model = Model.load(path)
-    found = {"rtf": cost(model)["real_time_factor"], "macs": round(complexity.count(model).macs), "bytes": path.stat().st_size}
-    boards = {target.value} if target.kind == "board" else set()
-    return found | {"boards": {name: complexity.predict(complexity.count(model), name) for name in sorted(boards)}}
+    told = cost(model)
+    count = complexity.count(model, block_frames=told["cost_block_frames"])
+    return {"rtf": told["real_time_factor"], "macs": round(count.macs), "bytes": path.stat().st_size,
+            "boards": {board.name: [round(share, 5) for share in complexity.predict(count, board)] for board in _boards()}}
+
+
+@functools.cache
+def _boards():
+    """Those of which times can be told."""
+    return [board for board in map(boards.load, boards.names()) if board.middle]
 
 
 def shares(target, full, most, row_at, rounds=None):
