@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -55,7 +56,7 @@ def load(name: str) -> Board:
     """A board by name, or a file of one by its path. Raises ``BoardError``."""
     path = Path(name) if str(name).endswith(".yaml") else FOLDER / f"{name}.yaml"
     try:
-        data = yaml.safe_load(path.read_text())
+        data = _data(path, path.stat().st_mtime_ns)
     except OSError:
         raise BoardError(f"no speed is known of a board {str(name)!r}; of these one is: {', '.join(names()) or 'none'}; "
                          "neurorack complexity --calibrate measures the one it runs on") from None
@@ -65,6 +66,12 @@ def load(name: str) -> Board:
         return _board(path.stem, data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BoardError(f"{path}: not a speed file of this version ({type(error).__name__} at {error}); neurorack complexity --calibrate writes it anew") from None
+
+
+@lru_cache(64)
+def _data(path: Path, mtime_ns: int) -> dict:
+    """A file's content, read again when it changed."""
+    return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _board(name: str, data: dict) -> Board:
@@ -79,7 +86,8 @@ def _board(name: str, data: dict) -> Board:
                      Prices(middle.each, middle.fetching, float(high)), bounds, data)
     if "reference" not in data:
         return Board(*common, None, None, None, None, bounds, data)
-    return Board(*common, named(data["isa"]), *(scaled(load(data["reference"]), data, i) for i in range(3)), bounds, data)
+    reference = load(data["reference"])
+    return Board(*common, named(data["isa"]), *(scaled(reference, data, which) for which in range(3)), bounds, data)
 
 
 def _prices(data: dict) -> dict:

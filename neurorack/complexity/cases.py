@@ -44,7 +44,7 @@ def _case(name: str, rows: int, channels: int, build, out=None, narrow=None) -> 
     for tensor, array in weights.tensors.items():
         if narrow and array.ndim > 1:
             weights.tensors[tensor] = narrow(array)
-            forms[tensor] = weights.tensors[tensor].dtype
+            forms[tensor] = weights.tensors[tensor]
     program = program_of(listing, weights)
     program.input[:] = 0.4
     return Case(name, listing, program, forms)

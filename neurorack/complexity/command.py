@@ -90,7 +90,10 @@ def _energy(model, method: str, block: int) -> dict:
     if meter is None:
         return {"meter": None, "line": f"energy     {energy.NOTHING}"}
     program = timing.excited(model.program(method, block))
-    told = energy.measure(meter, timing.player(program), block / int(model.card.get("sample_rate_hz") or 48000))
+    try:
+        told = energy.measure(meter, timing.player(program), block / int(model.card.get("sample_rate_hz") or 48000))
+    except (OSError, ValueError) as error:
+        return {"meter": meter.name, "line": f"energy     {meter.name} cannot be read: {error}"}
     return {**told, "line": f"energy     {1000 * told['joules_per_second']:.3g} mJ for a second of audio ({told['meter']}; idle {told['idle_watts']:.2f} W, "
                             f"playing flat out {told['playing_watts']:.2f} W, idle differs by {told['idle_spread_watts']:.2f} W)"}
 

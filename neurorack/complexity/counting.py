@@ -15,6 +15,7 @@ from math import prod
 
 from ..engine.listing import Call, Listing, View
 from ..engine.native import plan_arena
+from ..engine.stored import Stored
 from . import functions, kernels, operands
 from .isa import Isa, named
 
@@ -81,9 +82,9 @@ class Count:
 
 
 def count_listing(listing: Listing, block_frames: int, sample_rate_hz: int = 48000, *, model: str = "", method: str = "decode",
-                  isa: Isa | None = None, file_bytes: int | None = None, forms: dict[str, str] | None = None) -> Count:
+                  isa: Isa | None = None, file_bytes: int | None = None, forms: dict[str, Stored] | None = None) -> Count:
     """The same of a program that is in no file. ``isa``: whose vectors count (default: the one in use here); ``forms``: tensors that are
-    kept as BF16 or I8."""
+    kept as BF16 or I8, by name."""
     isa = isa or named()
     runs, layers, counted, rows = sample_rate_hz / block_frames, _Layers(listing), set(), []
     for call in listing.calls:
@@ -114,10 +115,10 @@ def count(model, method: str = "decode", block_frames: int | None = None, *, isa
                          file_bytes=model.path.stat().st_size, forms=_forms(model, listing))
 
 
-def _forms(model, listing: Listing) -> dict[str, str]:
-    """The tensors that the engine packs narrower than float32."""
+def _forms(model, listing: Listing) -> dict[str, Stored]:
+    """The tensors that the engine may pack narrower than float32."""
     kept = {name: model.stored(name) for name in {buffer.tensor for buffer in listing.buffers if buffer.kind == "constant" and buffer.tensor}}
-    return {name: tensor.dtype for name, tensor in kept.items() if tensor.dtype == "BF16" or tensor.scale is not None}
+    return {name: tensor for name, tensor in kept.items() if tensor.dtype == "BF16" or tensor.scale is not None}
 
 
 # names
@@ -174,7 +175,11 @@ _BYTES = {"BF16": 2, "I8": 1}
 
 def _traffic(call: Call, views: operands.Operands, listing: Listing, forms: dict) -> tuple[float, int]:
     """Bytes that one run must fetch and leave."""
-    read = sum(_distinct(view) * _BYTES.get(forms.get(listing.buffers[view.buffer].tensor), FLOAT_BYTES) / FLOAT_BYTES for view in views.read)
+    def width(view):
+        kept = forms.get(listing.buffers[view.buffer].tensor)
+        return _BYTES[kept.dtype] / FLOAT_BYTES if kept else 1
+
+    read = sum(_distinct(view) * width(view) for view in views.read)
     if call.op == "noise_bands":                # of the table, as many numbers as there are frames
         amplitudes, table = call.views[0], call.views[1]
         read += table.shape[0] * amplitudes.shape[0] * call.params["hop"] - _distinct(table)

@@ -7,6 +7,7 @@ counter says it or as power summed over time. What playing takes is what a busy 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -109,8 +110,12 @@ def _pmic(vcgencmd: str | None) -> Powered | None:
     if not vcgencmd:
         return None
 
+    last = [0.0]
+
     def watts() -> float:
-        return pmic_watts(subprocess.run([vcgencmd, "pmic_read_adc"], capture_output=True, text=True, timeout=2, check=False).stdout)
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):        # then as it was
+            last[0] = pmic_watts(subprocess.run([vcgencmd, "pmic_read_adc"], capture_output=True, text=True, timeout=2, check=False).stdout)
+        return last[0]
 
     return Powered("power chip of the Raspberry Pi 5", watts) if watts() > 0 else None
 

@@ -1,7 +1,7 @@
 """What the engine makes of one operation: its kernel calls with their sizes, as ``engine/load_*.c`` lays them out.
 
-``of(call, listing)`` gives a list of ``Work``; the cost of each depends on the machine (``cost.py``). Sizes are of one run. ``forms`` tells
-which tensors are kept narrower than float32: name to BF16 or I8.
+``of(call, listing)`` gives a list of ``Work``; the cost of each depends on the machine (``cost.py``). Sizes are of one run. ``forms``: the
+tensors that are kept narrower than float32, by name.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from math import prod
 from typing import NamedTuple
 
 from ..engine.listing import Call, Listing, View, dense_strides
+from ..engine.stored import Stored
 from . import functions
 
 
@@ -87,12 +88,29 @@ class Filter(NamedTuple):
 Work = Product | Depthwise | Loop | Elements | Gates | Sines | Bands | Random | Filter
 
 
-def of(call: Call, listing: Listing, forms: dict[str, str] | None = None) -> list[Work]:
+def of(call: Call, listing: Listing, forms: dict[str, Stored] | None = None) -> list[Work]:
     """The kernel calls of one operation. Raises ``KeyError`` for an operation that is not known here."""
     works = _OF[call.op](call, listing)
     if not forms:
         return works
-    return [work._replace(form=forms.get(work.weights[0], "F32")) if isinstance(work, Product) and work.weights else work for work in works]
+    return [work._replace(form=_form(forms.get(work.weights[0]), *work.weights[1:4])) if isinstance(work, Product) and work.weights else work
+            for work in works]
+
+
+def _form(kept: Stored | None, offset: int, shape, strides) -> str:
+    """How panels keep weights [(taps,) in, out]: as the file does, but I8 only where all weights of an output share a scale (``panel_form``)."""
+    if kept is None or kept.dtype not in ("BF16", "I8"):
+        return "F32"
+    inner, channels = kept.channels()
+    if kept.dtype == "BF16" or channels == 1:
+        return kept.dtype
+    within = offset % inner
+    if shape[-1] > 1 and strides[-1] % inner:
+        return "F32"
+    for n, step in zip(shape[:-1], strides[:-1]):
+        if n > 1 and step % (inner * channels):
+            within += (n - 1) * step if step > 0 else inner
+    return "I8" if within < inner else "F32"
 
 
 def name(listing: Listing, view: View) -> tuple:
