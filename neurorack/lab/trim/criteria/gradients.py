@@ -12,7 +12,7 @@ import torch
 
 from .context import TrimError, gates, scored, sums
 
-STEP = 3e-3                 # of GraSP's finite difference: the way along the gradient over the length of all weights
+STEP = 5e-4                 # of GraSP's finite difference: the way along the gradient over the length of all weights
 REPEATED = 1e-4             # relative difference between two losses of the same batch and random numbers
 
 

@@ -147,11 +147,12 @@ def _told(values, parts, chosen, rng):
 
 
 def mutual_information(context):
-    """EDGE between each unit's output, with noise, and two principal components of the target's bands, less the same with other clips' targets.
+    """EDGE between each unit's output, with noise, and two principal components of the target's bands, less what chance gives the group.
 
     Moments of one clip are alike, so that there are fewer samples than it seems: with another clip's target, everything is as much
-    alike and nothing is told. `notes`, by group: "samples", "shuffled" (what was taken off, by unit) and "gaussian" ((true, estimated)
-    for as many samples), in nats. TrimError for fewer than two clips.
+    alike and nothing is told. The group's mean of that is taken off; each unit's own would bring in more error than it takes out.
+    `notes`, by group: "samples", "shuffled" (with other clips' targets, by unit) and "gaussian" ((true, estimated) for as many
+    samples), in nats. TrimError for fewer than two clips.
     """
     rng = np.random.default_rng(context.rng.integers(2 ** 32))
     pairs, scores = outputs_and_targets(context), Scores()
@@ -166,6 +167,6 @@ def mutual_information(context):
         chosen = rng.permutation(values.shape[0] * values.shape[1])[:SAMPLES]
         spread = math.sqrt(float(values.var((0, 1)).mean())) or 1.0
         told, chance = _told(values + NOISE * spread * rng.standard_normal(values.shape), parts, chosen, rng)
-        scores[group.name] = told - chance
+        scores[group.name] = told - chance.mean()
         scores.notes[group.name] = {"samples": len(chosen), "shuffled": chance, "gaussian": gaussian_check(len(chosen), parts.shape[2], rng)}
     return scores
