@@ -96,8 +96,8 @@ def _first_reaching(lost, wanted):
 
 
 def _kept(count, whole, multiple):
-    """A kept count rounded up to a multiple, at most the whole; counts below one multiple stay as they are."""
-    return count if count < multiple else min(whole, -(-count // multiple) * multiple)
+    """A kept count rounded up to a multiple, at most the whole; up to half of one it stays as it is."""
+    return count if 2 * count <= multiple else min(whole, -(-count // multiple) * multiple)
 
 
 def _rounded(order, groups, count, multiple):
@@ -132,8 +132,8 @@ def select(scores, groups, sizes, share, scope="global", normalise="max", by="pa
     scores: group name → one number a unit, the larger the more it matters. groups: of the net as it is. sizes: tensor name → shape,
     of all tensors that count as parameters. share: of the original's parameters (or units, with by="units") that shall be gone
     in the end; `original` is how many it had, by default those of this net. At most one unit more goes than the share asks for; less
-    where every group is down to its `least` units. multiple: kept counts from it on are rounded up to its multiples, so that
-    the kernels' panels of 8 or 16 outputs are full; other groups make up for it where they can.
+    where every group is down to its `least` units. multiple: kept counts above half of it are rounded up to its multiples, so that
+    the kernels' panels of 8 or 16 outputs are full; other groups make up for it where they can, else less goes than asked for.
     """
     one_of(scope, SCOPES, "scope")
     one_of(by, COUNTED, "by")
