@@ -116,10 +116,10 @@ def _rounded(order, groups, count, multiple):
 
 def _most_within(order, groups, lost, count, multiple):
     """Of the roundings of the first k of `order`, all k, the largest that takes no more than the first `count` do (`lost` [k])."""
-    low, high = count, len(order)               # rounding only gives back: the first `count` are always within
+    low, high, most = count, len(order), lost(order[:count])      # rounding only gives back: the first `count` are always within
     while low < high:
         middle = (low + high + 1) // 2
-        if lost(_rounded(order, groups, middle, multiple)) <= lost(order[:count]):
+        if lost(_rounded(order, groups, middle, multiple)) <= most:
             low = middle
         else:
             high = middle - 1
