@@ -114,8 +114,8 @@ def orthogonal(listing, tensors) -> set[str]:
         weight = tensors[name].reshape(-1)
         weight = np.lib.stride_tricks.as_strided(weight[view.offset:], view.shape, [weight.itemsize * s for s in view.strides])
         for axis in (1, 2) if weight.shape[0] > 1 or weight.shape[1] != weight.shape[2] else ():      # a rotation of latents may lose some
-            filters = np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)
-            if _is_bank(filters.astype(float)):
+            filters = np.moveaxis(weight, axis, 0)
+            if all(_is_bank(some.reshape(len(some), -1).astype(float)) for some in (filters[:2 * LEAST_BANDS], filters)):      # few tell most apart
                 banks.add(name)
     return banks
 

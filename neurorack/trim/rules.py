@@ -38,6 +38,7 @@ def _conv_transpose1d(labels, key, call, x, w, bias, y, y2):
     groups, ins, outs = call.params["groups"], w.along(1, "in"), w.along(2, "out")
     labels.join(x, ins)
     if groups > 1 and len(ins) == groups:
+        labels.unite(outs, FIXED)
         outs = np.repeat(ins, len(outs))
     else:
         _alike(labels, ins, groups)

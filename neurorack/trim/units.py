@@ -53,9 +53,13 @@ def find(listing, shapes, fixed=()) -> list[Group]:
 
 def found(labels: Labels) -> list[Group]:
     """`find` for labels that are there already."""
-    groups = groups_of(labels)
-    tried = lambda some: cut.fits(labels, [u for g in some for u in g.units[1::2]]) and cut.fits(labels, [g.units[len(g.units) // 2] for g in some])
-    return groups if tried(groups) else [group for group in groups if tried([group])]
+    groups, random = groups_of(labels), np.random.default_rng(0)
+    middle = [[group.units[len(group.units) // 2]] for group in groups]
+    draws = [[group.units[k] for k in random.permutation(len(group.units))[1:1 + len(group.units) // 2]] for group in groups]
+    tries = [sum(middle[::2], []), sum(middle[1::2], []), sum(draws, [])]          # neighbours apart: one may hide the hole of the other
+    if all(cut.fits(labels, units) for units in tries):
+        return groups
+    return [group for group, *tries in zip(groups, middle, draws) if all(cut.fits(labels, units) for units in tries)]
 
 
 def groups_of(labels: Labels) -> list[Group]:
@@ -126,7 +130,7 @@ def cut_tensors(tensors: dict[str, np.ndarray], removed) -> dict[str, np.ndarray
     left = dict(tensors)
     for (name, axis), indices in removed_indices(removed).items():
         if name in left:
-            left[name] = np.delete(left[name], indices, axis)
+            left[name] = np.ascontiguousarray(np.delete(left[name], indices, axis))
     return left
 
 
