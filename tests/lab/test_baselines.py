@@ -67,12 +67,12 @@ def tiny(control, home, method, **train):
                      "train": {**recipe["train"], **changes.get("train", {}), "steps": 2, "frames": 64, "cycle_frames": 64, **train}})
 
 
-@pytest.mark.parametrize("method", ["c-rave", "f-rave", "c-rave-quantile", "convolution"])
+@pytest.mark.parametrize("method", ["c-rave", "f-rave", "c-rave-quantile", "convolution", "recurrent", "source-filter"])
 def test_a_tiny_run_ends_in_a_model_that_plays(control, home, tmp_path, method):
     trainer = Trainer(tiny(control, home, method), home[2], tmp_path)
     told = [trainer.train_step() for _ in range(2)]
     assert all(np.isfinite(list(losses.values())).all() for losses in told)
-    assert ("latent adversary" in told[0]) == (method == "f-rave") and ("cycle" in told[0]) == (method == "convolution")
+    assert ("latent adversary" in told[0]) == (method == "f-rave") and ("cycle" in told[0]) == ("rave" not in method)
     assert isinstance(trainer.encoder, FrameEncoder) == ("rave" in method)
     model = control.written(trainer, tmp_path / "x.safetensors")
     assert min(export.agreement_db(model, blocks=[256, 1024]).values()) > 90
