@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from ...engine import Model
+from ...engine import Model, store
 from ...errors import ModelError
 from .. import data, evaluate, export
 from ..evaluate.protocol import followed
@@ -68,6 +68,13 @@ def write(path, card, parent, engine):
     if agreement < export.LEAST_AGREEMENT_DB:
         raise ModelError(f"{path}: the engine agrees with training only to {agreement:.0f} dB, {export.LEAST_AGREEMENT_DB} are needed")
     os.replace(partial, path)
+
+
+def note(path, card):
+    """Give a file another card; all else stays as it is."""
+    file = store.Store(path)
+    told = json.loads(file.metadata["neurorack"]) | {"card": card}
+    store.write(path, {name: file.stored(name) for name in file.shapes}, file.metadata | {"neurorack": json.dumps(told)})
 
 
 def on_cpu(engine):

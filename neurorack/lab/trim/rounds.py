@@ -235,7 +235,7 @@ class Run:
         family.write(path, self._card(row, engine), self.parent, engine)
         row |= family.row_of(number, path, engine, first) | self._judged(path)
         row |= {"multiplier": round(row["error"] / first["error"], 4), "steps": trainer.step, "seconds": round(trainer.seconds, 1)}
-        family.write(path, self._card(row, engine), self.parent, engine)
+        family.note(path, self._card(row, engine))
         self.state["rows"].append(row)
         self.state["removed"].append(current)
         self.state["current"] = None
