@@ -3,7 +3,7 @@
 Layer after layer, in the order of the program: the inputs are those of the *trimmed* program, errors of earlier layers included, the
 aim is what the untrimmed one computes there, and a ridge holds the weights near the old ones (channel selection with reconstruction:
 He, Zhang and Sun, 2017; Luo, Wu and Lin, 2017). The offsets take up the mean of what was removed. No recording is needed: the inputs
-are made up (``drive.py``).
+are made up (``drive.py``). Loud moments do not outweigh soft ones, which are heard as well: a row counts with the inverse of its power.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from . import readers as rd
 from .activations import Body, collect
 
 RIDGE = 1e-3                       # of the mean power of a layer's inputs
-ROWS_A_COLUMN, LEAST_ROWS, MOST_ROWS = 4, 1024, 6144
-LEAST_SECONDS, MOST_SECONDS = 16.0, 120.0
+ROWS_A_COLUMN, LEAST_ROWS, MOST_ROWS = 4, 2048, 6144
+LEAST_SECONDS, MOST_SECONDS = 30.0, 120.0
+SOFT_SHARE = 0.1                   # rows softer than all but so many count alike
 CHUNK_NUMBERS = 4_000_000          # taken at a time
 
 
@@ -33,7 +34,8 @@ class Plan:
 @dataclass
 class Seen:
     """A reader in the untrimmed program: what it gets (``mean`` and second moments ``power`` of its channels) and what comes out of its
-    product, without the offset but with what is added behind it: ``result`` [chosen, columns]."""
+    product, without the offset but with what is added behind it: ``result`` [chosen, columns]. ``weight``: what each row counts, 1 on
+    average."""
 
     reader: rd.Reader
     plan: Plan
@@ -41,6 +43,7 @@ class Seen:
     power: np.ndarray
     right: np.ndarray
     result: np.ndarray
+    weight: np.ndarray
 
 
 def plan(listing, reader: rd.Reader, block_seconds: float, random) -> Plan:
@@ -67,36 +70,45 @@ def gather(body: Body, reader: rd.Reader, plan: Plan, signal: np.ndarray) -> tup
     return np.concatenate(found), None if behind[0] is None else np.concatenate(behind)
 
 
-def observe(body: Body, signal: np.ndarray, block_seconds: float, seed: int = 0, tick=lambda share: None) -> dict[str, Seen]:
-    """Every reader of an untrimmed program, by the name of its weights. ``tick``: called with the share that is done."""
+def observe(body: Body, names: set[str], signal: np.ndarray, block_seconds: float, seed: int = 0, tick=lambda share: None) -> dict[str, Seen]:
+    """The readers of an untrimmed program whose weights are among ``names``, by that name. ``tick``: called with the share that is done."""
     random, found = np.random.default_rng(seed), {}
-    ready = rd.readers(body.listing)
+    ready = [reader for reader in rd.readers(body.listing) if reader.weight in names]
     for i, reader in enumerate(ready):
         how = plan(body.listing, reader, block_seconds, random)
         x, behind = gather(body, reader, how, signal)
         right = rd.matrix(body.listing, reader, rd.tensor_of(body, reader.weight))
-        result = x @ right
-        channels = x.reshape(-1, reader.ins)
-        power = channels.T.astype(float) @ channels / len(channels)
-        found[reader.weight] = Seen(reader, how, channels.mean(0, dtype=float), power, right, result if behind is None else result + behind)
+        result = x @ right if behind is None else x @ right + behind
+        weight = _counts(result)
+        channels, each = x.reshape(-1, reader.ins).astype(float), np.repeat(weight, x.shape[1] // reader.ins)[:, None]
+        power = channels.T @ (channels * each) / len(channels)
+        found[reader.weight] = Seen(reader, how, (channels * each).mean(0), power, right, result, weight)
         tick((i + 1) / len(ready))
     return found
 
 
-def solve(x: np.ndarray, target: np.ndarray, start: np.ndarray, offset: bool) -> tuple[np.ndarray, np.ndarray]:
+def _counts(result: np.ndarray) -> np.ndarray:
+    """What each row counts: the inverse of its power, but for the softest."""
+    power = (result**2).sum(1, dtype=float)
+    soft = max(float(np.quantile(power, SOFT_SHARE)), 1e-9 * float(power.mean()), 1e-30)
+    weight = soft / (power + soft)
+    return weight / weight.mean()
+
+
+def solve(x: np.ndarray, target: np.ndarray, start: np.ndarray, weight: np.ndarray, offset: bool) -> tuple[np.ndarray, np.ndarray]:
     """The matrix near ``start`` [columns, results] for which ``x @ matrix + offset`` comes nearest to ``target``, and the offset."""
-    x, target = x.astype(float), target.astype(float)
-    middle = (x.mean(0), target.mean(0)) if offset else (np.zeros(x.shape[1]), np.zeros(target.shape[1]))
-    x, target = x - middle[0], target - middle[1]
+    x, target, weight = x.astype(float), target.astype(float), weight[:, None]
+    middle = ((x * weight).mean(0), (target * weight).mean(0)) if offset else (np.zeros(x.shape[1]), np.zeros(target.shape[1]))
+    x, target = (x - middle[0]) * np.sqrt(weight), (target - middle[1]) * np.sqrt(weight)
     gram = x.T @ x
     ridge = RIDGE * np.trace(gram) / len(gram) + 1e-12
     made = start + np.linalg.solve(gram + ridge * np.eye(len(gram)), x.T @ (target - x @ start))
     return made, middle[1] - middle[0] @ made
 
 
-def fold(x: np.ndarray, target: np.ndarray, start: np.ndarray, offset: bool) -> tuple[np.ndarray, np.ndarray]:
+def fold(x: np.ndarray, target: np.ndarray, start: np.ndarray, weight: np.ndarray, offset: bool) -> tuple[np.ndarray, np.ndarray]:
     """The cheaper way: weights stay as they are, only the mean of what is missing goes into the offset."""
-    return start, (target - x @ start).mean(0, dtype=float) if offset else np.zeros(start.shape[1])
+    return start, ((target - x @ start) * weight[:, None]).mean(0, dtype=float) if offset else np.zeros(start.shape[1])
 
 
 @dataclass
@@ -124,21 +136,28 @@ def refit(seen: dict[str, Seen], shapes: dict[str, tuple[int, ...]], cut: Cut, s
     ready, touched = rd.readers(listing), False
     for i, reader in enumerate(ready):
         was = seen.get(reader.weight)
+        if was is None:
+            continue
         touched = touched or cut.tensors[reader.weight].shape != shapes[reader.weight]
-        if was is None or not touched:
+        if not touched:
             continue
         _, outs = rd.survivors(was.reader, reader, shapes[reader.weight], cut.numbers[reader.weight])
         columns = (np.arange(was.right.shape[1] // was.reader.outs)[:, None] * was.reader.outs + outs).ravel()
         x, behind = gather(cut.body, reader, was.plan, signal)
         target = was.result[:, columns] if behind is None else was.result[:, columns] - behind
         start = rd.matrix(listing, reader, cut.tensors[reader.weight]).astype(float)
-        made, offset = way(x, target, start, reader.bias is not None)
+        made, offset = way(x, target, start, was.weight, reader.bias is not None)
         cut.store(reader.weight, rd.put(listing, reader, cut.tensors[reader.weight], made))
         if reader.bias is not None:
             offset = offset.reshape(-1, reader.outs).mean(0)
             cut.store(reader.bias, cut.tensors[reader.bias] + offset.reshape(cut.tensors[reader.bias].shape).astype(np.float32))
-        aim = was.result[:, columns]
         error = target - x @ made - (np.tile(offset, len(columns) // reader.outs) if reader.bias is not None else 0)
-        left[reader.weight] = float((error**2).sum() / max(((aim - aim.mean(0)) ** 2).sum(), 1e-30))
+        left[reader.weight] = _share(error, was.result[:, columns], was.weight)
         tick((i + 1) / len(ready))
     return left
+
+
+def _share(error: np.ndarray, whole: np.ndarray, weight: np.ndarray) -> float:
+    """The power of an error beside that of what moves, each row counted."""
+    moved = whole - (whole * weight[:, None]).mean(0)
+    return float((error**2).sum(1) @ weight / max((moved**2).sum(1) @ weight, 1e-30))

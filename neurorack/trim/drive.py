@@ -12,7 +12,7 @@ from ..engine import Model
 from ..errors import ModelError
 from ..importer import signals
 
-STRETCH_SECONDS = 0.5
+STRETCH_SECONDS, SHORT_SECONDS = 0.5, 0.2        # to be judged by; to be fitted with
 #: Seconds in which a random walk forgets where it was.
 WALKS = {"slow walk": 2.0, "walk": 0.3, "quick walk": 0.05}
 KINDS = ("walk", "held", "quick walk", "steps", "slow walk", "mixed", "gesture", "rest")
@@ -27,7 +27,7 @@ class Drive:
     latents of N(0, 1), or sound where there is a row for every sample.
     """
 
-    def __init__(self, model: Model, method: str):
+    def __init__(self, model: Model, method: str, stretch_seconds: float = STRETCH_SECONDS):
         spec = model.methods.get(method)
         if spec is None:
             raise ModelError(f"{model.path}: has no method {method!r}; it has {', '.join(model.methods)}")
@@ -35,7 +35,7 @@ class Drive:
         own = len(model.card.get("inputs", [])) == spec.in_channels
         self.inputs = signals.Inputs.of(spec.in_channels, spec.in_ratio, model.card if own else None)
         self.rows_a_second = self.rate_hz / spec.in_ratio
-        self.stretch_rows = max(2, round(STRETCH_SECONDS * self.rows_a_second))
+        self.stretch_rows = max(2, round(stretch_seconds * self.rows_a_second))
         self.gestures = _gestures(model) if own else []
 
     def stretches(self, count: int, seed: int) -> np.ndarray:

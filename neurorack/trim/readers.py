@@ -46,18 +46,28 @@ class Reader:
         return self.view.shape[0] if len(self.view.shape) == 3 else 1
 
 
+def products(listing: Listing) -> list[Reader]:
+    """Every product with stored weights, in the order of the program."""
+    return _found(listing, lambda call, view, used: True)
+
+
 def readers(listing: Listing) -> list[Reader]:
-    """In the order of the program. Weights that several calls share, and convolutions in groups, are left out."""
+    """Those that can be fitted: weights of one call alone, no convolutions in groups, transposed ones of whole strides."""
+    def ready(call, view, used):
+        even = call.op != "conv_transpose1d" or call.params["crop"] % call.params["stride"] == view.shape[0] % call.params["stride"] == 0
+        return used == 1 and call.params.get("groups", 1) == 1 and even and 0 not in view.strides
+
+    return _found(listing, ready)
+
+
+def _found(listing: Listing, ready) -> list[Reader]:
     used = Counter(name for call in listing.calls for name in {listing.buffers[v.buffer].tensor for v in call.views if v is not None})
     found = []
     for i, call in enumerate(listing.calls):
         for part, (_, weight, bias, residual) in enumerate(WEIGHTS.get(call.op, ())):
             view, params = call.views[weight], call.params
             name = listing.buffers[view.buffer].tensor
-            ready = name is not None and used[name] == 1 and params.get("groups", 1) == 1 and 0 not in view.strides
-            if call.op == "conv_transpose1d":
-                ready = ready and params["crop"] % params["stride"] == 0
-            if not ready:
+            if name is None or not ready(call, view, used[name]):
                 continue
             offsets = call.views[bias]
             own = offsets and listing.buffers[offsets.buffer].tensor
