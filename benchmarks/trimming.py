@@ -48,30 +48,20 @@ def trims(arch, criterion, seed=1, scope="auto", start="rewind"):
 
 
 def tasks(architectures):
-    """All tasks, what matters most first."""
-    out = [Task(arch, "full") for arch in architectures]
-    for seed in SEEDS:
-        if seed > 1:
-            out += [Task(arch, "full", seed) for arch in architectures]
-        for method in ("scratch", *FIRST):
-            out += [Task(arch, method, seed) if method == "scratch" else trims(arch, method, seed) for arch in architectures]
-        if seed == 1:
-            out += second(architectures)
-        else:
-            out += [Task(arch, "scratch-long", seed) for arch in architectures]
+    """All tasks, what matters most first; the architectures in turns at first, then one after the other."""
+    main = lambda arch, seed: [Task(arch, "full", seed), Task(arch, "scratch", seed), *(trims(arch, name, seed) for name in FIRST)]
+    out = [task for row in zip(*(main(arch, 1) for arch in architectures)) for task in row]
+    out += [trims(arch, MAIN, start="fine-tune") for arch in architectures] + [Task(arch, "mask") for arch in architectures]
+    for arch in architectures:
+        out += [Task(arch, "scratch-long"), trims(arch, MAIN, start="reinitialise")]
+        out += [trims(arch, name) for name in CRITERIA if name not in FIRST]
+        out += [trims(arch, MAIN, scope=scope) for scope in ("global", "local")] + [Task(arch, "full-long")]
+        for seed in SEEDS[1:]:
+            out += main(arch, seed) + [trims(arch, MAIN, seed, start="fine-tune")]
     for seed in SEEDS[1:]:
-        out += [Task(arch, "mask", seed) for arch in architectures]
-        out += [trims(arch, name, seed) for name in CRITERIA if name not in FIRST for arch in architectures]
+        for arch in architectures:
+            out += [Task(arch, "scratch-long", seed), Task(arch, "mask", seed), *(trims(arch, name, seed) for name in CRITERIA if name not in FIRST)]
     return out
-
-
-def second(architectures):
-    """What follows the first round of seed 1: long baselines, masks, starts, the other criteria, scopes."""
-    out = [Task(arch, "scratch-long") for arch in architectures] + [Task(arch, "mask") for arch in architectures]
-    out += [trims(arch, MAIN, start=start) for start in ("fine-tune", "reinitialise") for arch in architectures]
-    out += [trims(arch, name) for name in CRITERIA if name not in FIRST for arch in architectures]
-    out += [trims(arch, MAIN, scope=scope) for scope in ("global", "local") for arch in architectures]
-    return out + [Task(arch, "full-long") for arch in architectures]
 
 
 def rows_of(task, bench, done):

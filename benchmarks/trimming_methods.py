@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -129,20 +130,23 @@ def freed(engine, masks):
     """What could be cut out of a masked net: units whose makers, or whose readers, are all masked."""
     from neurorack.lab.trim import engine_units
 
-    groups, gone, count = engine_units.of_engine(engine), [], 0
+    groups, gone, dead = engine_units.of_engine(engine), [], 0
+    count = sum(len(group.units) for group in groups)
     for group in groups:
+        found = []
         for unit in group.units:
-            count += 1
             alive = {"out": False, "in": False}
             for member in unit.members:
                 if member.role in alive and member.tensor in masks and not alive[member.role]:
                     alive[member.role] = bool(masks[member.tensor].select(member.axis, member.index).any())
             if not all(alive.values()):
-                gone.append(unit)
+                found.append(unit)
+        dead += len(found)
+        gone += found[len(found) == len(group.units):]          # a net needs one of each
     small = copy.deepcopy(engine)
     if gone:
         engine_units.cut_engine(small, gone)
-    return {"freed_units": round(len(gone) / count, 5), "freed_parameters": round(1 - nets.parameters_of(small) / nets.parameters_of(engine), 5)}
+    return {"freed_units": round(dead / count, 5), "freed_parameters": round(1 - nets.parameters_of(small) / nets.parameters_of(engine), 5)}
 
 
 # -- trimming
@@ -154,29 +158,31 @@ def trimmed(bench, seed, done, criterion, scope, start):
     of the same shape). Every round has as many steps as one training has from the early checkpoint on, with the same learning rates.
     """
     from neurorack.lab import engines
-    from neurorack.lab.trim import engine_units
+    from neurorack.lab.trim import engine_units, rewind
 
     path = bench.path("trim", criterion, scope, start, seed)
     if path.exists():
         state = torch.load(path, weights_only=False)
     else:
         begun = full(bench, seed)
-        begin = nets.fresh(bench.arch, 1000 + seed).state_dict() if start == "reinitialise" else begun["early"]
-        state = {"at": 0, "engine": begun["engine"], "begin": begin, "units": 0}
+        state = {"at": 0, "engine": begun["engine"], "begin": begun["early"], "removed": [], "units": 0}
     for level in LEVELS[state["at"]:]:
         engine = nets.fresh(bench.arch, seed)
         engines.fit(engine, state["engine"])
         units, gone, notes = chosen(bench, engine, seed, criterion, scope, level)
         whole = state["units"] or units
         engine_units.cut_engine(engine, gone)
-        begin = engine_units.cut_state(state["begin"], gone)
-        if start != "fine-tune":
+        begin, removed = engine_units.cut_state(state["begin"], gone), [*state["removed"], gone]
+        if start == "rewind":
             engine.load_state_dict(begin)
+        elif start == "reinitialise":
+            whole_net = SimpleNamespace(engine=nets.fresh(bench.arch, seed), path=path)
+            engine.load_state_dict(rewind.fresh(whole_net, removed, 1000 * seed + len(removed)))
         first = 0 if start == "reinitialise" else bench.early
         _, loss, seconds = nets.train(engine, bench.pool, bench.arch, seed, first)
         left = units - len(gone)
         row = bench.row(engine, loss, trained_in_all(bench, level), seconds, round(1 - left / whole, 5)) | notes | {"level": level}
-        state = {"at": LEVELS.index(level) + 1, "engine": engine.state_dict(), "begin": begin, "units": whole}
+        state = {"at": LEVELS.index(level) + 1, "engine": engine.state_dict(), "begin": begin, "removed": removed, "units": whole}
         nets.store(path, state)
         nets.store(bench.path("net", criterion, scope, start, seed, level), state["engine"])
         if level not in done:
@@ -197,4 +203,16 @@ def chosen(bench, engine, seed, criterion, scope, level):
     scores = criteria.score(criterion, criteria.Context(engine, groups, batch, rng=rng, count=TRIMMED_BATCHES))
     sizes = {name: tuple(p.shape) for name, p in engine.named_parameters()}
     gone = select.select(scores, groups, sizes, level, scope, criteria.normalisation(criterion), original=bench.full_size)
-    return sum(len(group.units) for group in groups), gone, {"scoring_seconds": round(time.process_time() - began, 2)}
+    told = {"scoring_seconds": round(time.process_time() - began, 2)} | bias_of(scores)
+    return sum(len(group.units) for group in groups), gone, told
+
+
+def bias_of(scores):
+    """Of mutual information what it says itself about its bias: mean over units, nats; with other clips' targets, where the truth is 0; and
+    on as many samples of Gaussian pairs, [true, estimated] each."""
+    notes = [note for note in scores.notes.values() if isinstance(note, dict) and "shuffled" in note]
+    if not notes:
+        return {}
+    return {"information": {"samples": notes[0]["samples"], "told": round(float(np.mean(np.concatenate([*scores.values()]))), 4),
+                            "shuffled": round(float(np.mean(np.concatenate([np.ravel(note["shuffled"]) for note in notes]))), 4),
+                            "gaussian": [[round(float(v), 4) for v in pair] for pair in notes[0]["gaussian"]]}}
