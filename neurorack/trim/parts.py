@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engine import Model, store
+from ..engine import Model, store, stored
 from ..engine.model import FORMAT, program_of
 from .cut import begin, cut_listing, gone_classes
 from .labels import Labels
 from .units import Group, cut_tensors, found, masked_tensors
 
 LAB = "decoder."            # what the lab's trained tensors are named with; all others in its programs are tables
+NARROW = ("F16", "BF16", "I8")
 PRODUCTS = ("conv1d", "conv_transpose1d")
 LEAST_BANDS = 4
 MOST_LIKENESS = 0.02        # cosine of the angle between two filters of a bank
@@ -23,7 +24,7 @@ MOST_LIKENESS = 0.02        # cosine of the angle between two filters of a bank
 class Parts:
     """``card``, ``generators``, ``listings`` ((method, block) to ``Listing``) and ``tensors`` (name to array) of a model file.
 
-    Those of float16 that no program uses stay so; all else is float32. Change what you like, then ``save``.
+    The tensors are float32 here; ``save`` writes each in the kind it had in the file. Change what you like before.
     """
 
     def __init__(self, path):
@@ -33,8 +34,25 @@ class Parts:
         self.metadata = {key: text for key, text in file.metadata.items() if key != "neurorack"}
         self.methods = {name: {k: v for k, v in method.items() if k != "programs"} for name, method in data["methods"].items()}
         self.listings = {(name, block): model.listing(name, block) for name, method in model.methods.items() for block in method.blocks}
-        half = {name for name, dtype in file.dtypes.items() if dtype == "F16"} - self.played()
-        self.tensors = {name: np.array(file.array(name), np.float16 if name in half else np.float32) for name in file.shapes}
+        self.tensors = {name: np.array(file.array(name)) for name in file.shapes}
+        self.narrow = {name: file.stored(name) for name, dtype in file.dtypes.items() if dtype in NARROW}
+        self.twins = self._name_layers()
+
+    def _name_layers(self) -> dict[str, str]:
+        """A program knows equal tensors by one name. Of the lab's: tables that are a layer's tensor in another shape get its name;
+        returns the tensors that no program uses, with the one each is equal to."""
+        layers, played = {}, self.played()
+        for name in sorted(self.tensors, key=lambda name: name not in played):
+            if name.startswith(LAB):
+                layers.setdefault(self.tensors[name].tobytes(), name)
+        for one in self.listings.values():
+            for buffer in one.buffers:
+                if buffer.tensor is not None and not buffer.tensor.startswith(LAB) and np.ptp(self.tensors[buffer.tensor]) > 0:
+                    buffer.tensor = layers.get(self.tensors[buffer.tensor].tobytes(), buffer.tensor)
+        now = self.played()
+        self.tensors = {name: array for name, array in self.tensors.items() if name not in played - now}
+        return {name: layers[array.tobytes()] for name, array in self.tensors.items() if name.startswith(LAB) and name not in now
+                and self.tensors[layers[array.tobytes()]].shape == array.shape and layers[array.tobytes()] in now}
 
     def played(self) -> set[str]:
         """Names of the tensors that some program uses."""
@@ -76,6 +94,7 @@ class Parts:
         left.tensors = cut_tensors(self.tensors, removed) | begin(begun, self.tensors)
         for name in {old for old, _ in begun.values()} - left.played():
             del left.tensors[name]
+        left.tensors |= {name: left.tensors[twin] for name, twin in self.twins.items()}
         return left
 
     def program(self, method: str, block_frames: int):
@@ -88,8 +107,17 @@ class Parts:
                    for name, method in self.methods.items()}
         data = {"format": FORMAT, "card": self.card, "generators": self.generators, "methods": methods}
         text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-        store.write(path, self.tensors, {**self.metadata, "neurorack": text})
+        store.write(path, {name: self._kept(name) for name in self.tensors}, {**self.metadata, "neurorack": text})
         return Model.load(path)
+
+    def _kept(self, name):
+        """A tensor as the file had it: half precision, bfloat16, or int8 along its channel."""
+        array, was = self.tensors[name], self.narrow.get(name)
+        if was is None:
+            return array
+        if was.dtype == "I8":
+            return stored.int8(array, int(np.argmax(was.scale.shape)))
+        return stored.bf16(array) if was.dtype == "BF16" else array.astype(np.float16)
 
 
 def cut_model(model, removed, path, card=None) -> Model:

@@ -126,6 +126,24 @@ def test_taking_units_out_is_silencing_them_and_the_file_can_be_cut_like_the_eng
     assert agreement_db(sound[:len(played)], played) > 60
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("settings", SOME, ids=name_of)
+def test_the_script_of_a_trimmed_engine_plays_what_its_file_plays(tmp_path, settings):
+    from neurorack.lab.export.torchscript import export_torchscript
+
+    engine = made(settings)
+    engine_units.cut_engine(engine, half(engine_units.of_engine(engine)))
+    model, rows = written(engine, tmp_path / "x.safetensors", (engine.hop,)), rows_of(engine, 64)
+    model.card["hop_frames"] = engine.hop
+    export_torchscript(model, tmp_path / "x.ts")
+    script, given = torch.jit.load(str(tmp_path / "x.ts")).eval(), torch.from_numpy(rows.T[None].copy())
+    with torch.inference_mode():
+        sound = torch.cat([script.decode(piece) for piece in given.split([16, 32, 16], 2)], 2)[0, 0].numpy()
+    program = model.program("decode", engine.hop)
+    played = program.stream(rows)[program.delay_frames:, 0]
+    assert agreement_db(played, sound[:len(played)]) > 60
+
+
 def test_a_norm_mixes_its_channels():
     groups = engine_units.of_engine(made({"kind": "noise-band", "width": 6, "bands": 8, "sines": 4, "trunk": "recurrent"}))
     assert {group.name: group.mixed for group in groups} == {"net.entry": True, "net.gru": False, "net.around": True}

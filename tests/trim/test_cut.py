@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from neurorack.engine import Model, ModelWriter, store
+from neurorack.engine import Model, ModelWriter, store, stored
 from neurorack.trim import Parts, TrimError, cut_model
 from neurorack.trim.parts import orthogonal, verify
 from neurorack.trim.units import Unit, cut_shapes
@@ -168,6 +168,47 @@ def test_filter_banks_and_transforms_are_told_from_trained_layers(tmp_path):
     banks = orthogonal(parts.listings["decode", 32], parts.tensors)
     assert [parts.tensors[name].shape[0] for name in banks] == [16] and parts.fixed() == banks
     assert [len(group.units) for group in parts.find()] == [8]          # what the turned latents feed; no band of the bank
+
+
+@pytest.mark.parametrize("kind", ["BF16", "I8"])
+def test_a_narrow_file_stays_narrow(tmp_path, kind):
+    rng = np.random.default_rng(7)
+    tensors = {"decoder.a.weight": rng.standard_normal((6, 4, 3)).astype(np.float32), "decoder.b.weight": rng.standard_normal((1, 6, 1)).astype(np.float32)}
+    writer = ModelWriter({"name": "x"})
+    for name, array in tensors.items():
+        writer.weights.add(array, name)
+    writer.method("decode", lambda b: b.output(b.conv1d(b.conv1d(b.input(), tensors["decoder.a.weight"]), tensors["decoder.b.weight"])), blocks=[4], in_channels=4)
+    writer.weights.tensors["decoder.a.weight"] = stored.bf16(tensors["decoder.a.weight"]) if kind == "BF16" else stored.int8(tensors["decoder.a.weight"], 0)
+    model = writer.save(tmp_path / "x.safetensors")
+    parts = Parts(model.path)
+    (group,) = parts.find()
+    parts.cut(group.units[::2]).save(tmp_path / "y.safetensors")
+    cut = store.Store(tmp_path / "y.safetensors")
+    assert cut.dtypes == {"decoder.a.weight": kind, "decoder.b.weight": "F32"} and cut.shapes["decoder.a.weight"] == (3, 4, 3)
+    np.testing.assert_allclose(cut.array("decoder.a.weight"), model.tensor("decoder.a.weight")[1::2], rtol=1e-6)
+
+
+def test_layers_that_hold_the_same_numbers_lose_the_same_units(tmp_path):
+    rng = np.random.default_rng(8)
+    a, c, ones = rng.standard_normal((6, 4)).astype(np.float32), rng.standard_normal((1, 6, 1)).astype(np.float32), np.ones(6, np.float32)
+    writer = ModelWriter({"name": "x"})
+    for name, array in (("decoder.a.weight", a), ("decoder.one", ones), ("decoder.two", ones), ("decoder.c.weight", c)):
+        writer.weights.add(array, name)
+
+    def build(b):
+        x = b.linear(b.input(), a)                           # in the program with an axis more
+        b.output(b.conv1d(b.binary("mul", b.tanh(b.binary("mul", x, ones)), ones), c))
+
+    writer.method("decode", build, blocks=[4], in_channels=4)
+    writer.weights.tensors |= {"decoder.a.weight": a, "decoder.one": ones, "decoder.two": ones.copy()}
+    writer.save(tmp_path / "x.safetensors")
+    parts = Parts(tmp_path / "x.safetensors")
+    (group,) = parts.find()
+    cut = parts.cut(group.units[:2]).save(tmp_path / "y.safetensors")
+    assert {name: cut.tensor(name).shape for name in ("decoder.a.weight", "decoder.one", "decoder.two")} == {
+        "decoder.a.weight": (4, 4), "decoder.one": (4,), "decoder.two": (4,)}
+    x = rng.standard_normal((4, 4)).astype(np.float32)
+    np.testing.assert_allclose(cut.program("decode", 4).run(x), np.tanh(x @ a[2:].T) @ c[0, 2:], atol=1e-5)
 
 
 def test_tables_of_a_lab_model_are_no_units(tmp_path):

@@ -13,7 +13,7 @@ SEED = 1
 
 
 def trace(engine):
-    """The engine's decode program at its shortest block: (listing, tensors by the names of `state_dict`, names of all others).
+    """The engine's decode program of one row: (listing, tensors by the names of `state_dict`, names of all others).
 
     Of a copy with random weights: a program stores equal tensors once, and fresh norms and biases are equal.
     """
@@ -24,12 +24,14 @@ def trace(engine):
             value.copy_(torch.from_numpy(0.1 + 0.1 * numbers.standard_normal(tuple(value.shape))))
     for name, value in engine.state_dict().items():
         weights.add(value.numpy(), name)
-    own = set(weights.tensors)
-    from ..export import blocks_of
-
-    builder = ProgramBuilder(weights, blocks_of(engine.hop)[0], engine.layout.width, engine.hop)
+    layers = {array.tobytes(): name for name, array in weights.tensors.items()}
+    builder = ProgramBuilder(weights, engine.hop, engine.layout.width, engine.hop)
     engine.decode_method()(builder)
-    return builder.listing(), weights.tensors, set(weights.tensors) - own
+    listing = builder.listing()
+    for buffer in listing.buffers:                            # a matrix may stand in the program with an axis more
+        if buffer.tensor is not None:
+            buffer.tensor = layers.get(weights.tensors[buffer.tensor].tobytes(), buffer.tensor)
+    return listing, weights.tensors, set(weights.tensors) - set(layers.values())
 
 
 def of_engine(engine):
