@@ -8,7 +8,7 @@ are made up (``drive.py``). Loud moments do not outweigh soft ones, which are he
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -113,13 +113,16 @@ def fold(x: np.ndarray, target: np.ndarray, start: np.ndarray, weight: np.ndarra
 
 @dataclass
 class Cut:
-    """A trimmed program in the making: ``tensors`` by name, as they are now; ``numbers``: the places that their numbers had before."""
+    """A trimmed program in the making: ``tensors`` by name, as they are now; ``numbers``: the places that their numbers had before;
+    ``fitted``: names of those that were changed."""
 
     body: Body
     tensors: dict[str, np.ndarray]
     numbers: dict[str, np.ndarray]
+    fitted: set[str] = field(default_factory=set)
 
     def store(self, name: str, array: np.ndarray) -> None:
+        self.fitted.add(name)
         self.tensors[name] = array = np.ascontiguousarray(array, np.float32)
         for i, buffer in enumerate(self.body.listing.buffers):
             if buffer.tensor == name:

@@ -1,12 +1,13 @@
-"""A lighter model out of any that plays here, with no recording and no training: units out, what is left made to do their work.
+"""A lighter model out of any that the engine plays, with no recording and no training: units out, the others made to do their work.
 
 >>> lighter = Lighter("rave.safetensors")                                   # doctest: +SKIP
 >>> found, tried = lighter.lightest(quality_db=1.0)                         # doctest: +SKIP
 >>> lighter.write(found, "rave-light.safetensors", card)                    # doctest: +SKIP
 
-How: made-up inputs play the model (``drive.py``); what every layer gets is seen; units are put in an order by what they cost
-(``choose.py``); a keep share is shared out over the layers; units are cut out (``cut.py``) and what reads them is fitted again
-(``compensate.py``). The error is measured on other made-up inputs (``quality.py``).
+How: made-up inputs play the model (``drive.py``); what every layer gets is seen, and how much of an error there is heard
+(``hearing.py``); units are put in an order by what they cost (``choose.py``); a keep share is shared out over the layers; units are cut
+out (``cut.py``) and what reads them is fitted again (``compensate.py``). The error is measured on other made-up inputs
+(``quality.py``). After Clarke and Chowdhury, who take units out of small nets for audio effects at inference (DAFx25).
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..engine import Model
+from .. import complexity
+from ..complexity import timing
+from ..engine import Model, generate
 from . import choose, compensate, hearing, quality
 from .activations import Body
 from .cut import begin, cut_listing, gone_classes
@@ -26,18 +29,19 @@ from .parts import Parts
 from .units import Unit, cut_tensors
 
 AUDIBLE_DB = 1.0                  # mean distance that is taken as inaudible, see quality.py
-FIT_SEED, TEST_SEED = 1, 2
+FIT_SEED, PROBE_SEED, TEST_SEED = 1, 2, 3
 PROBE_STRETCHES = 16
-TEST_STRETCHES = 72               # silent ones among them; 59 are needed for the bound
+TEST_STRETCHES = 96               # silent ones among them; 59 heard ones are needed for the bound
 SEARCH_STEPS = 5
 WORTH = 0.97                      # what keeps more than this of the multiplications is no lighter model
 LEAST_KEEP, MOST_KEEP = 0.02, 1.0
+TIMED_FRAMES = 128                # of the block that is timed, or the nearest there is
 
 
 @dataclass
 class Candidate:
-    """A lighter model. ``keep``: the share of multiplications that was asked for; ``kept``: that is left; ``error``: relative error at each
-    layer, by the name of its weights, on the inputs it was fitted with."""
+    """A lighter model. ``keep``: the share of multiplications in layers that was asked for; ``kept``: that is left; ``tensors``: those that
+    were fitted, by name; ``error``: what is left of the error at each layer, beside what moves there, on the inputs it was fitted with."""
 
     keep: float
     kept: float
@@ -46,16 +50,16 @@ class Candidate:
     quality: quality.Quality
     error: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def times_lighter(self) -> float:
-        return 1 / self.kept
+    def to_json(self) -> dict:
+        return {"keep": round(self.keep, 4), "kept": round(self.kept, 4), "units": len(self.removed), **self.quality.to_json()}
 
 
 class Lighter:
-    """Prepares a model for lightening: finds its units, watches its layers, orders the units.
+    """Prepares a model for lightening: finds its units, listens to its layers, puts the units in order.
 
     path: the file that plays (native or lifted). say: called with a stage's name and the share of it that is done. way: how readers
-    are fitted, ``compensate.solve`` or ``fold``. Raises ``TrimError`` where the model has no units, or none of them can be judged.
+    are fitted, ``compensate.solve`` or ``fold``. seed: of the made-up inputs. Raises ``TrimError`` where the model has no units that can be
+    taken out and judged.
     """
 
     def __init__(self, path, say: Callable[[str, float], None] = lambda stage, share: None, way=compensate.solve, seed: int = 0):
@@ -64,72 +68,126 @@ class Lighter:
         self.say, self.way, self.card, self.shapes = say, way, self.parts.card, self.parts.shapes
         self.method = self.card.get("method") or ("decode" if "decode" in model.methods else next(iter(model.methods)))
         self.keys, self.labels = self.parts.labels()
-        self.own = self.keys.index((self.method, max(model.methods[self.method].blocks)))
         self.groups = self.parts.find()
-        listing = self.parts.listings[self.keys[self.own]]
-        self.body = Body(listing, model.arrays(listing))
-        drive = Drive(model, self.method)
-        self.rate_hz, rows = drive.rate_hz, listing.in_shape[0]
-        self.block_seconds = self.keys[self.own][1] / self.rate_hz
-        self.test_signal = _whole(drive.stretches(TEST_STRETCHES, TEST_SEED + 1000 * seed), rows)
-        short = Drive(model, self.method, SHORT_SECONDS)
-        self.fit_signal = _whole(short.stretches(round(compensate.MOST_SECONDS / SHORT_SECONDS), FIT_SEED + 1000 * seed), rows)
+        nothing = TrimError(f"{self.card.get('name', path)} has no units that can be taken out: the model stays as it is")
+        if not self.groups or self.method not in [method for method, _ in self.keys]:
+            raise nothing
+        self.generated = {name: generate.array(spec) for name, spec in self.parts.generators.items()}
+        self.blocks = model.methods[self.method].blocks
+        self.own = self.keys.index((self.method, max(self.blocks)))
+        self.body = self._body(self.parts.listings[self.keys[self.own]], self.parts.tensors)
+        self._make_inputs(model, 1000 * seed)
         names = {member.tensor for group in self.groups for member in group.units[0].members}
-        self.seen = compensate.observe(self.body, names, self.fit_signal, self.block_seconds, seed,
-                                       lambda share: say("listening to its layers", share))
-        probe = _whole(drive.stretches(PROBE_STRETCHES, FIT_SEED + 500 + 1000 * seed), rows)
-        self.heard = hearing.audibility(self.body, self.seen, probe, self.rate_hz, PROBE_STRETCHES, lambda share: say("listening to its errors", share), seed)
+        self.seen = compensate.observe(self.body, names, self.fit_signal, max(self.blocks) / self.rate_hz, seed, self._told("listening to its layers"))
+        self.heard = hearing.audibility(self.body, self.seen, self.probe_signal, self.rate_hz, PROBE_STRETCHES, self._told("listening to errors"), seed)
         self.courses = []
         for i, group in enumerate(self.groups):
             self.courses.append(choose.course(group, self.seen, self.shapes, self.heard))
             say("ordering its units", (i + 1) / len(self.groups))
         if not any(self.courses):
-            raise TrimError(f"{self.card.get('name', model.path.name)} has no units that could be taken out: the model stays as it is")
+            raise nothing
         self.costs = choose.Costs(self.body.listing, self.groups, self.shapes)
-        self.sound = self._play(self.body)
+        self.sound = self.body.program().stream(self.test_signal)
 
-    def _play(self, body: Body) -> np.ndarray:
-        return body.program().stream(self.test_signal)
+    def _told(self, stage: str) -> Callable[[float], None]:
+        return lambda share: self.say(stage, share)
 
-    def removed(self, keep: float) -> list[Unit]:
-        counts = choose.counts_for(self.courses, self.costs, keep)
+    def _make_inputs(self, model: Model, seed: int) -> None:
+        rows, long, short = self.body.listing.in_shape[0], Drive(model, self.method), Drive(model, self.method, SHORT_SECONDS)
+        self.rate_hz = long.rate_hz
+        self.fit_signal = _whole(short.stretches(round(compensate.MOST_SECONDS / SHORT_SECONDS), FIT_SEED + seed), rows)
+        self.probe_signal = _whole(long.stretches(PROBE_STRETCHES, PROBE_SEED + seed), rows)
+        self.test_signal = _whole(long.stretches(TEST_STRETCHES, TEST_SEED + seed), rows)
+
+    def _body(self, listing, tensors) -> Body:
+        """A listing with its numbers; what is generated is the same whatever was taken out."""
+        return Body(listing, {i: tensors[b.tensor] if b.tensor else self.generated[b.generator]
+                              for i, b in enumerate(listing.buffers) if b.tensor or b.generator})
+
+    # -- what goes
+
+    def counts(self, keep: float) -> list[int]:
+        """How many units of each group go."""
+        return choose.counts_for(self.courses, self.costs, keep)
+
+    def removed(self, counts: list[int]) -> list[Unit]:
         return [group.units[u] for group, course, n in zip(self.groups, self.courses, counts) for u in (course.order[:n] if course else ())]
 
-    def at(self, keep: float) -> Candidate:
-        """The model with about ``keep`` of its multiplications, fitted and measured."""
-        removed = self.removed(keep)
-        counts = [sum(unit in set(group.units) for unit in removed) for group in self.groups] if removed else [0] * len(self.groups)
-        names = {b.tensor for b in self.body.listing.buffers if b.tensor}
-        tensors = cut_tensors({name: self.parts.tensors[name] for name in names}, removed)
-        numbers = cut_tensors({name: np.arange(int(np.prod(self.shapes[name]))).reshape(self.shapes[name]) for name in self.seen}, removed)
-        begun = {}
-        listing = cut_listing(self.labels, self.own, gone_classes(self.labels, removed), begun)
-        tensors |= begin(begun, self.parts.tensors)
-        cut = compensate.Cut(Body(listing, self._arrays(listing, tensors)), tensors, numbers)
-        error = compensate.refit(self.seen, self.shapes, cut, self.fit_signal, self.way, lambda share: self.say(f"keeping {keep:.0%}", share))
-        made = quality.compare(self.sound, self._play(cut.body), self.rate_hz, TEST_STRETCHES)
-        return Candidate(keep, self.costs.left(counts) / self.costs.whole, removed, cut.tensors, made, error)
+    def _cut(self, removed: list[Unit], k: int) -> compensate.Cut:
+        begun, played = {}, {b.tensor for b in self.parts.listings[self.keys[k]].buffers if b.tensor}
+        listing = cut_listing(self.labels, k, gone_classes(self.labels, removed), begun)
+        tensors = cut_tensors({name: self.parts.tensors[name] for name in played}, removed) | begin(begun, self.parts.tensors)
+        numbers = {name: np.arange(int(np.prod(self.shapes[name]))).reshape(self.shapes[name]) for name in self.seen}
+        return compensate.Cut(self._body(listing, tensors), tensors, cut_tensors(numbers, removed))
 
-    def _arrays(self, listing, tensors) -> dict[int, np.ndarray]:
-        generated = {b.generator: self.body.arrays[i] for i, b in enumerate(self.body.listing.buffers) if b.generator}
-        return {i: tensors[b.tensor] if b.tensor else generated[b.generator] for i, b in enumerate(listing.buffers) if b.tensor or b.generator}
+    def at(self, keep: float) -> Candidate:
+        """The model with about ``keep`` of the multiplications in its layers, fitted and measured."""
+        counts = self.counts(keep)
+        removed = self.removed(counts)
+        cut = self._cut(removed, self.own)
+        error = compensate.refit(self.seen, self.shapes, cut, self.fit_signal, self.way, self._told(f"keeping {keep:.0%}"))
+        made = quality.compare(self.sound, cut.body.program().stream(self.test_signal), self.rate_hz, TEST_STRETCHES)
+        return Candidate(keep, self.costs.left(counts) / self.costs.whole, removed, {name: cut.tensors[name] for name in cut.fitted}, made, error)
+
+    # -- what is looked for
 
     def lightest(self, quality_db: float = AUDIBLE_DB) -> tuple[Candidate | None, list[Candidate]]:
         """The lightest whose mean distance is at most ``quality_db``, or None; and all that were tried."""
         low, high, tried, found = LEAST_KEEP, MOST_KEEP, [], None
         for _ in range(SEARCH_STEPS):
-            candidate = self.at((low + high) / 2)
-            tried.append(candidate)
-            if candidate.quality.distance_db <= quality_db and candidate.kept <= WORTH:
-                high, found = (low + high) / 2, candidate
+            middle = (low + high) / 2
+            tried.append(self.at(middle))
+            if tried[-1].quality.distance_db <= quality_db and tried[-1].kept <= WORTH:
+                high, found = min(middle, tried[-1].kept), tried[-1]
             else:
-                low = (low + high) / 2
+                low = middle
         return found, tried
+
+    def keep_for(self, most_share: float, board: str | None = None) -> float:
+        """The largest keep share with which a program takes at most ``most_share`` of a core: of a board (predicted, at worst), or of this
+        machine (measured). Raises ``TrimError`` where none does, or the model does so as it is."""
+        where = board or "this machine"
+        whole = self.core_share([], board)
+        if whole <= most_share:
+            raise TrimError(f"the model takes {whole:.1%} of a core of {where} as it is, and {most_share:.1%} is allowed: it stays as it is")
+        low, high = LEAST_KEEP, MOST_KEEP
+        least = self.core_share(self.removed(self.counts(low)), board)
+        if least > most_share:
+            raise TrimError(f"even with {LEAST_KEEP:.0%} of its multiplications the model takes {least:.1%} of a core of {where}; {most_share:.1%} is allowed")
+        for _ in range(2 * SEARCH_STEPS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.core_share(self.removed(self.counts(middle)), board) <= most_share else (low, middle)
+        return low
+
+    def _timed(self) -> int:
+        block = min(self.blocks, key=lambda frames: abs(frames - TIMED_FRAMES))
+        return self.keys.index((self.method, block))
+
+    def core_share(self, removed: list[Unit], board: str | None = None) -> float:
+        """The share of a core that the model without some units takes: predicted for a board at worst, or measured here at best."""
+        k = self._timed()
+        cut, frames = self._cut(removed, k), self.keys[k][1]
+        if board:
+            return complexity.predict(complexity.count_listing(cut.body.listing, frames, self.rate_hz), board).high
+        return timing.least_us([timing.excited(cut.body.program())])[0] * 1e-6 * self.rate_hz / frames
+
+    def figures(self, candidate: Candidate) -> dict:
+        """What a candidate saves, beside the whole model: shares of units, parameters and MACs removed; how much lighter and faster it is."""
+        k = self._timed()
+        frames, cut = self.keys[k][1], self._cut(candidate.removed, k)
+        whole = self._body(self.parts.listings[self.keys[k]], self.parts.tensors)
+        counts = [complexity.count_listing(body.listing, frames, self.rate_hz) for body in (whole, cut.body)]
+        times = timing.least_us([timing.excited(body.program()) for body in (whole, cut.body)])
+        units = sum(len(group.units) for group in self.groups)
+        return {"removed_units": round(len(candidate.removed) / units, 5), "removed_parameters": round(1 - counts[1].params / counts[0].params, 5),
+                "removed_macs": round(1 - counts[1].macs / counts[0].macs, 5), "times_lighter": round(counts[0].macs / counts[1].macs, 3),
+                "times_faster": round(times[0] / times[1], 3), "block_frames": frames, "block_us": [round(t, 2) for t in times]}
 
     def write(self, candidate: Candidate, path, card: dict) -> Model:
         """Write the lighter model with another card; whole or not at all."""
         left = self.parts.cut(candidate.removed)
         left.tensors |= candidate.tensors
+        left.tensors |= {name: left.tensors[twin] for name, twin in left.twins.items()}
         left.card = card
         return left.save(path)
 
