@@ -49,7 +49,8 @@ def cut_listing(labels: Labels, k: int, gone: np.ndarray, begun: dict[str, tuple
             calls.append(Call(call.op, views, _params(call, views)))
         elif not _writes_nothing(call, lost):
             raise TrimError(f"{call.op} would be left without one of its operands")
-    used = sorted({v.buffer for c in calls for v in c.views if v is not None} | {i for i, b in enumerate(listing.buffers) if b.kind in ("input", "output")})
+    ends = {i for i, b in enumerate(listing.buffers) if b.kind in ("input", "output")}
+    used = sorted({v.buffer for c in calls for v in c.views if v is not None} | ends)
     number = {old: new for new, old in enumerate(used)}
     buffers = [b if places[i] is None else _buffer(b, places[i] >= 0, begun) for i, b in enumerate(listing.buffers) if i in number]
     calls = [replace(c, views=[v and v._replace(buffer=number[v.buffer]) for v in c.views]) for c in calls]

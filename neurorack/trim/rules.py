@@ -29,7 +29,7 @@ def _conv1d(labels, key, call, x, w, bias, residual, y, y2):
     else:
         labels.join(x, np.tile(w.along(1, "in"), groups))
         _alike(labels, outs, groups)
-    _results(labels, key, outs, bias, y, y2)
+    _results(labels, outs, bias, y, y2)
     if residual is not None:
         _meet(labels, y, [residual])
 
@@ -43,7 +43,7 @@ def _conv_transpose1d(labels, key, call, x, w, bias, y, y2):
     else:
         _alike(labels, ins, groups)
         outs = np.tile(outs, groups)
-    _results(labels, key, outs, bias, y, y2)
+    _results(labels, outs, bias, y, y2)
 
 
 def _alike(labels, channels, groups):
@@ -51,7 +51,7 @@ def _alike(labels, channels, groups):
     labels.unite(channels.reshape(groups, -1), channels.reshape(groups, -1)[:1])
 
 
-def _results(labels, key, outs, bias, y, y2):
+def _results(labels, outs, bias, y, y2):
     if bias is not None:
         labels.unite(outs, bias.along(0, "out"))
     labels.join(y, outs)

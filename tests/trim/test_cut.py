@@ -54,7 +54,8 @@ def net(seed):
         x = b.conv1d(b.input(), rng.standard_normal((6, 4, 3)).astype(np.float32), rng.standard_normal(6).astype(np.float32))
         for _ in range(3):
             x = block(b, x, rng)
-        x = b.conv_transpose1d(x, (rng.standard_normal((x.channels, 5, 8)) / 4).astype(np.float32), rng.standard_normal(5).astype(np.float32), stride=4)
+        up, bias = (rng.standard_normal((x.channels, 5, 8)) / 4).astype(np.float32), rng.standard_normal(5).astype(np.float32)
+        x = b.conv_transpose1d(x, up, bias, stride=4)
         x = block(b, x, rng)
         b.output(b.conv1d(x, (rng.standard_normal((1, x.channels, 1)) / 4).astype(np.float32), act="tanh"))
 
@@ -172,13 +173,12 @@ def test_filter_banks_and_transforms_are_told_from_trained_layers(tmp_path):
 
 @pytest.mark.parametrize("kind", ["BF16", "I8"])
 def test_a_narrow_file_stays_narrow(tmp_path, kind):
-    rng = np.random.default_rng(7)
-    tensors = {"decoder.a.weight": rng.standard_normal((6, 4, 3)).astype(np.float32), "decoder.b.weight": rng.standard_normal((1, 6, 1)).astype(np.float32)}
-    writer = ModelWriter({"name": "x"})
-    for name, array in tensors.items():
-        writer.weights.add(array, name)
-    writer.method("decode", lambda b: b.output(b.conv1d(b.conv1d(b.input(), tensors["decoder.a.weight"]), tensors["decoder.b.weight"])), blocks=[4], in_channels=4)
-    writer.weights.tensors["decoder.a.weight"] = stored.bf16(tensors["decoder.a.weight"]) if kind == "BF16" else stored.int8(tensors["decoder.a.weight"], 0)
+    rng, writer = np.random.default_rng(7), ModelWriter({"name": "x"})
+    for name, shape in (("decoder.a.weight", (6, 4, 3)), ("decoder.b.weight", (1, 6, 1))):
+        writer.weights.add(rng.standard_normal(shape).astype(np.float32), name)
+    a, c = writer.weights.tensors.values()
+    writer.method("decode", lambda b: b.output(b.conv1d(b.conv1d(b.input(), a), c)), blocks=[4], in_channels=4)
+    writer.weights.tensors["decoder.a.weight"] = stored.bf16(a) if kind == "BF16" else stored.int8(a, 0)
     model = writer.save(tmp_path / "x.safetensors")
     parts = Parts(model.path)
     (group,) = parts.find()
