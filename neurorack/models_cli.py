@@ -48,6 +48,11 @@ def register(commands) -> None:
     set_ = action("set", "set attributes of an nn~ model for good; an empty value goes back to the file's own")
     set_.add_argument("name")
     set_.add_argument("attributes", nargs="+", metavar="ATTRIBUTE=VALUE")
+    weights = action("weights", "make a copy of a model with its weights kept as bfloat16 or int8: smaller, and faster where memory is slow")
+    weights.add_argument("name")
+    weights.add_argument("kind", choices=("bf16", "int8", "float32"))
+    weights.add_argument("--name", dest="new_name", metavar="NEW", help="how to call the copy (default: NAME bf16, …)")
+    weights.add_argument("--replace", action="store_true", help="in place of the model of this name, which goes to the trash")
     play = action("play", "have the running instrument change to a model")
     play.add_argument("model", metavar="FILE|NAME")
     play.add_argument("--fade-ms", type=float, default=50.0, help="length of the crossfade (default 50)")
@@ -144,6 +149,17 @@ def _add(args):
     if done["hides_factory"]:
         line += f"\nit hides the factory model {done['name']}"
     return done, line, 0
+
+
+def _weights(args):
+    from neurorack.library import describe, weights
+
+    done = weights.keep(args.name, args.kind, args.new_name, args.replace)
+    if done["name"] is None:
+        return done, f"{args.name} with {args.kind} weights was not added; {done['verdict']['line']}", 1
+    sizes = " instead of ".join(describe.size(done[f"bytes_{when}"]) for when in ("after", "before"))
+    return done, (f"added {done['name']}: {sizes}; it sounds {done['quality']['distance_db']:.2f} dB from {args.name} "
+                  f"({done['quality']['snr_db']:.0f} dB signal to noise); {done['verdict']['line']}"), 0
 
 
 def _remove(args):

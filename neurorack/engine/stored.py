@@ -69,9 +69,9 @@ def bf16(array) -> Stored:
     return Stored("BF16", np.where(np.isnan(array), np.uint16(0x7FC0), rounded))
 
 
-def int8(array, axis: int) -> Stored:
-    """Each channel along ``axis`` is divided by its largest magnitude / 127 and rounded. Raises ``ModelError`` for numbers that are
-    not finite or beyond what scales reach."""
+def int8(array, axis: int | None) -> Stored:
+    """Each channel along ``axis`` (None: all as one) is divided by its largest magnitude / 127 and rounded. Raises ``ModelError`` for
+    numbers that are not finite or beyond what scales reach."""
     array = np.ascontiguousarray(array, np.float32)
     others = tuple(a for a in range(array.ndim) if a != axis)
     peak = np.abs(array).max(axis=others, keepdims=True).astype(np.float64)

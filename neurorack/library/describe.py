@@ -71,7 +71,7 @@ def info(entry: entries.Entry) -> dict:
         "author": said.get("author") or card.get("author") or None, "notes": said.get("notes") or card.get("description") or None,
         "version": card.get("version"),
         "source_file": source.get("file") or entry.file.name, "format": source.get("format"), "sha256": entry.sha256(),
-        "channels": card.get("channels"), "delay_frames": card.get("delay_frames"), "methods": methods,
+        "weights": card.get("weights"), "channels": card.get("channels"), "delay_frames": card.get("delay_frames"), "methods": methods,
         "inputs": [put["name"] for put in card.get("inputs", [])],
         "controls": [{key: control.get(key) for key in ("name", "label", "unit", "default", "doc", "kind", "measured")} for control in card.get("controls", [])],
         "gestures": [gesture.get("name", "?") for gesture in card.get("gestures", [])] + _recorded(entry, card),
@@ -90,7 +90,7 @@ def _recorded(entry: entries.Entry, card: dict) -> list[str]:
 
 # -- for people
 
-def _size(count: int) -> str:
+def size(count: int) -> str:
     return f"{count / 1e3:.0f} kB" if count < 1e5 else f"{count / 1e6:.1f} MB" if count < 1e8 else f"{count / 1e6:.0f} MB"
 
 
@@ -98,7 +98,7 @@ def table(found: list[dict]) -> str:
     """The list as text."""
     head = ("name", "from", "kind", "rate", "hop", "size", "loudness", "verdict")
     lines = [[r["name"], r["where"], r["kind"], f"{r['sample_rate_hz']} Hz" if r["sample_rate_hz"] else "-", str(r["hop_frames"] or "-"),
-              _size(r["bytes"]), f"{r['lufs']:.0f} LUFS".replace("-", "−") if r["lufs"] is not None else "-", r["line"] or "not checked on this board"] for r in found]
+              size(r["bytes"]), f"{r['lufs']:.0f} LUFS".replace("-", "−") if r["lufs"] is not None else "-", r["line"] or "not checked on this board"] for r in found]
     widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
     return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in [head, *lines])
 
@@ -121,6 +121,12 @@ def _proven(verdict: dict | None, method: str) -> str:
     return ", " + ", ".join(parts + ([f"{found['snr_db']:.0f} dB"] if found.get("snr_db") is not None else [])) if parts else ""
 
 
+def _weights(told: dict) -> str:
+    """As what they are kept, and what that cost."""
+    parts = [str(told.get("kind"))] + ([f"of {told['parent']}"] if told.get("parent") else [])
+    return ", ".join(parts + ([f"{told['distance_db']:.2f} dB from its sound"] if isinstance(told.get("distance_db"), (int, float)) else []))
+
+
 def _values(value) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
@@ -136,8 +142,10 @@ def page(told: dict) -> str:
     lines += [f"  author    {say(told['author'])}", f"  licence   {told['licence'] or cards.NOT_STATED}"]
     if told["notes"]:
         lines.append(f"  notes     {told['notes']}")
-    lines += [f"  file      {told['file']} ({_size(told['bytes'])}{', from ' + told['source_file'] if Path(told['file']).name != told['source_file'] else ''})",
+    lines += [f"  file      {told['file']} ({size(told['bytes'])}{', from ' + told['source_file'] if Path(told['file']).name != told['source_file'] else ''})",
               f"  sha256    {told['sha256']}"]
+    if isinstance(told["weights"], dict):
+        lines.append(f"  weights   {_weights(told['weights'])}")
     if told["sample_rate_hz"]:
         lines.append(f"  sound     {told['sample_rate_hz']} Hz, hop {told['hop_frames']} frames, {say(told['channels'])} channel(s), delay {say(told['delay_frames'])} frames")
     for name, method in told["methods"].items():

@@ -14,7 +14,7 @@ from neurorack.errors import NeurorackError
 from tests import models
 
 ROW = {"name", "where", "kind", "file", "bytes", "sample_rate_hz", "hop_frames", "lufs", "verdict", "line", "licence"}
-INFO = ROW | {"aliases", "author", "notes", "version", "source_file", "format", "sha256", "channels", "delay_frames", "methods", "inputs",
+INFO = ROW | {"aliases", "author", "notes", "version", "source_file", "format", "sha256", "channels", "delay_frames", "methods", "inputs", "weights",
               "controls", "gestures", "attributes", "options", "check", "checked_at", "board"}
 
 
@@ -136,3 +136,29 @@ def test_a_broken_file_in_the_library_does_not_hide_the_others(run, own, tone):
     told = {row["name"]: row for row in as_json(run("list", "--json"))["models"]}
     assert {"broken", "empty", "fine", "impacts"} <= set(told) and "pipe" not in told
     assert told["fine"]["sample_rate_hz"] == 48000 and told["empty"]["kind"] == "unchecked"
+
+
+def test_weights_makes_a_copy_that_says_what_it_cost(run, own, monkeypatch):
+    """Checking the copy is left out here: it is what ``add`` does with any file."""
+    from neurorack.engine import Model
+    from neurorack.library import changes
+    from neurorack.trim import weights
+
+    added, whole_cost = [], weights.cost
+    monkeypatch.setattr(weights, "cost", lambda *args: whole_cost(*args, stretches=3))
+    monkeypatch.setattr(changes, "add", lambda file, name, replace: added.append((name, replace, Model.load(file))) or {
+        "name": name, "verdict": {"line": "plays"}, "same_as": [], "hides_factory": False})
+    code, out, err = run("weights", "impacts", "int8")
+    assert code == 0 and "added impacts int8: 1.6 MB instead of 2.1 MB; it sounds 0." in out and out.rstrip().endswith("plays")
+    told = as_json(run("weights", "impacts", "bf16", "--name", "thin", "--replace", "--json"))
+    assert told["name"] == "thin" and told["bytes_after"] < told["bytes_before"] and told["quality"]["snr_db"] > 40
+    (first, replace, model), second = added
+    assert (first, replace) == ("impacts int8", False) and second[:2] == ("thin", True)
+    assert model.card["weights"]["kind"] == "int8" and model.card["weights"]["parent"] == "impacts" and len(model.card["weights"]["parent_sha256"]) == 64
+    assert model.stored("decoder.net.trunk.0.weight").dtype == "I8"
+
+
+def test_weights_of_a_model_without_any(run, tone):
+    run("add", tone)
+    code, out, err = run("weights", "tone", "bf16")
+    assert code == 2 and "has no weights" in err and err.count("\n") == 1
