@@ -150,7 +150,7 @@ KEYS = {
         "steps": Key("whole", None, 1, 1e8, doc="length of all rounds in steps"),
         "rate": Key("number", None, 1e-6, 0.1, doc="learning rate of a round (a third of the training's for fine-tune, else the training's)"),
         "least": Key("whole", 4, 1, 1024, doc="units that every layer keeps"),
-        "multiple": Key("whole", 1, 1, 64, doc="layers keep a multiple of so many units"),
+        "multiple": Key("whole", 8, 1, 64, doc="layers keep a multiple of so many units, as the engine's vectors are long, unless they keep fewer"),
         "early_bird": Key("yes", False, doc="a round's training ends when what it would remove next has settled"),
     },
     "augment": {

@@ -17,7 +17,7 @@ pytest.importorskip("scipy")
 from neurorack import cli, library
 from neurorack.engine import Model, store
 from neurorack.lab import export, recipe as recipes
-from neurorack.lab.trim import kept, tuning
+from neurorack.lab.trim import family, kept, tuning
 from neurorack.library import entries
 from tests.lab import trims
 
@@ -38,10 +38,11 @@ def unmeasured(monkeypatch):
 def run(home, *more, source="tiny.safetensors"):
     """The command, in this process; returns its exit code."""
     return cli.main(["trim", str(home.folder / source), "--work", str(home.folder / "work"), "--cache", str(home.folder / "cache"), "--curves", "8",
-                     "--threads", "1", "--steps", "4", "--rounds", "2", *more])
+                     "--threads", "1", "--steps", "4", "--rounds", "2", "--multiple", "1", *more])
 
 
-def test_a_model_gets_a_lighter_one_that_takes_its_place(home, capsys):
+def test_a_model_gets_a_lighter_one_that_takes_its_place(home, capsys, monkeypatch):
+    monkeypatch.setattr(family, "CURVES", 16)
     assert run(home, "--target", "params:4000") == 0
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == "play it: neurorack play --model tiny-light" and entries.entries()["tiny-light"].where == entries.OWN
@@ -119,7 +120,12 @@ def test_sources_that_are_none(home, capsys, tmp_path):
     other = home.folder / "other.yaml"
     other.write_text(yaml.safe_dump(home.recipe | {"latent": {"size": 3}}))
     assert run(home, "--recipe", str(other), "--name", "other") == 2
-    assert "is no model of the recipe tiny" in capsys.readouterr().err
+    assert "is no model of the recipe" in capsys.readouterr().err
+    foreign, card = tmp_path / "foreign.safetensors", Model.load(home.folder / "tiny.safetensors").card
+    foreign.write_bytes((home.folder / "tiny.safetensors").read_bytes())
+    family.note(foreign, card | {"inputs": card["inputs"][1:]})
+    assert cli.main(["trim", str(foreign)]) == 2
+    assert "neurorack models lighter" in capsys.readouterr().err
 
 
 def test_the_factory_bank_lists_more_than_one_model_of_a_folder(tmp_path, monkeypatch):
@@ -139,7 +145,7 @@ def test_a_killed_trim_goes_on_and_ends_as_if_nothing_had_been(home, tmp_path):
 
     def command(name):
         return [sys.executable, "-c", code, "trim", str(home.folder / "tiny.safetensors"), "--work", str(tmp_path), "--cache", str(home.folder / "cache"),
-                "--curves", "8", "--threads", "1", "--steps", "40", "--rounds", "2", "--target", "removed:0.6", "--name", name, "--no-add",
+                "--curves", "8", "--threads", "1", "--steps", "40", "--rounds", "2", "--multiple", "1", "--target", "removed:0.6", "--name", name, "--no-add",
                 "--out", str(tmp_path / f"{name}.safetensors")]
 
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_DATA_HOME": str(tmp_path)}

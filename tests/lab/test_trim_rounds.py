@@ -32,7 +32,7 @@ def unmeasured():
 def trim(small, work, early=None, **said):
     """A trim of 2 rounds of 2 steps and 3, not begun."""
     recipe = copy.deepcopy(small.recipe)
-    recipe["trim"] |= {"steps": 5, "target": "removed:0.6", "rounds": 2, "least": 2} | said
+    recipe["trim"] |= {"steps": 5, "target": "removed:0.6", "rounds": 2, "least": 2, "multiple": 1} | said
     (work / "light").mkdir(parents=True, exist_ok=True)
     return rounds.Run(tuning.Parent(small.folder / "tiny.safetensors"), recipe, small.cache, work / "light", "light", early=early,
                       bar=table.Bar(runs.quiet))
@@ -262,6 +262,48 @@ def test_a_target_out_of_reach_is_one_line(text, words):
     with pytest.raises(RecipeError, match=words) as error:
         targets.shares(targets.read(text), ROW, 0.95, falling)
     assert "\n" not in str(error.value)
+
+
+class Screen:
+    """A terminal, or a file, that keeps what is written."""
+
+    def __init__(self, live):
+        self.live, self.written = live, ""
+
+    def isatty(self):
+        return self.live
+
+    def write(self, text):
+        self.written += text
+
+    def flush(self):
+        """Nothing to be done."""
+
+
+def test_the_bar_is_drawn_in_place_and_makes_room_for_lines(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(table.time, "monotonic", lambda: now[0])
+    for live in (True, False):
+        screen, said = Screen(live), []
+        bar = table.Bar(said.append, screen)
+        for now[0] in (now[0] + 0.6, now[0] + 0.7, now[0] + 31, now[0] + 32):
+            bar.show(0.5, 754.0, "round 1 of 2")
+        bar.say("a row")
+        if live:
+            assert screen.written.count("[###############...............] round 1 of 2, 50%, 13 min left") == 3
+            assert screen.written.endswith("\r" + " " * len("[###############...............] round 1 of 2, 50%, 13 min left") + "\r")
+            assert said == ["a row"]
+        else:
+            assert screen.written == "" and said == ["round 1 of 2, 50%, 13 min left", "a row"]
+
+
+def test_a_row_fits_below_its_head():
+    row = ROW | {"round": 12, "macs": 31.6e6, "error": 4.5, "multiplier": 1.0, "control": None, "bytes": 1340000}
+    for board in (None, "pi4"):
+        head, line = table.head(board).splitlines()[-1], table.line(row, board)
+        assert len(head) == len(line) and ("100.00%" in line) == (board == "pi4")
+        ends = lambda text: [k for k in range(len(text)) if text[k] != " " and (k + 1 == len(text) or text[k + 1] == " ")]
+        assert set(ends(head)) <= set(ends(line))
 
 
 def test_a_round_s_rate_warms_up_and_comes_down(small, tmp_path):

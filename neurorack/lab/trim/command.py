@@ -87,19 +87,25 @@ class Source:
         else:
             self.by_name = not path.is_file()
             self.path = Path(library.find(options.source))
+            layout, kind = _of_the_lab(self.path)
             found = recipe_beside(self.path, options.recipe)
             self.recipe, self.home = read_recipe(found), found.parent
+            if layout != layout_of(self.recipe) or kind != self.recipe["engine"]["kind"]:
+                raise ModelError(f"{self.path} is no model of the recipe {found}: give its own with --recipe")
 
     @property
     def name(self):
         return self.recipe["name"] if self.folder else names.tidy(self.path.stem)
 
-    def fits(self):
-        """ModelError where the recipe is another model's."""
-        model = Model.load(self.path)
-        kind = engines.settings_of(model)["kind"]
-        if engines.layout_of(model) != layout_of(self.recipe) or kind != self.recipe["engine"]["kind"]:
-            raise ModelError(f"{self.path} is no model of the recipe {self.recipe['name']}: give its own with --recipe")
+
+def _of_the_lab(path):
+    """(layout of its rows, kind of its engine) of a model file. ModelError for one that was not made here."""
+    model = Model.load(path)
+    try:
+        return engines.layout_of(model), engines.settings_of(model)["kind"]
+    except (ModelError, *engines.UNFIT):
+        raise ModelError(f"{path} is no model of the lab, which alone can be trained on; neurorack models lighter makes others smaller "
+                         "without recordings") from None
 
 
 def settings(recipe, options):
@@ -129,14 +135,14 @@ def _out(options, source, name, work):
     return work / f"{name}.safetensors"
 
 
-def _whole(source, recipe, cache, work, device, curves, say):
+def _whole(source, cache, work, device, curves, say):
     """The model that is trimmed, as a file: the one that was given, or that of the run, exported."""
     if source.path:
         return source.path
     path = work / FULL
     if not path.exists():
         say("writing the model of the run")
-        trainer = Trainer(recipe, cache, source.folder, device)
+        trainer = Trainer(source.recipe, cache, source.folder, device)
         trainer.resume(lambda line: None)
         export.export(trainer, cache, path, curves, lambda line: None)
     return path
@@ -152,15 +158,13 @@ def _trim(options, device, say, stop):
     out = _out(options, source, name, work)
     if source.path and out.resolve() == source.path.resolve():
         raise RecipeError(f"{out} is the model itself: give the new one another name with --name, or another file with --out")
-    if source.path:
-        source.fits()
     add = not options.no_add and made.may_be_added(name, out, (work / kept.NAME).exists())
     for folder in (work, out.parent):
         checkpoint.make_folder(folder)
     if options.fresh:
         kept.put_aside(work)
-    cache = data.prepare(recipe, source.home, options.cache, say)
-    parent = Parent(_whole(source, recipe, cache, work, device, min(options.curves, FULL_CURVES), say))
+    cache = data.prepare(source.recipe, source.home, options.cache, say)
+    parent = Parent(_whole(source, cache, work, device, min(options.curves, FULL_CURVES), say))
     bar = table.Bar(say)
     trim = rounds.Run(parent, recipe, cache, work, name, device, source.folder, bar)
     trim.stop = stop
@@ -177,6 +181,8 @@ def _trim(options, device, say, stop):
     except rounds.Stopped:
         say(f"stopped, and saved; to go on: {again()}")
         return STOPPED
+    except OSError as error:
+        raise checkpoint.disk_error(error, work, True) from None
     return _finish(options, source, trim, out, add, say)
 
 
@@ -191,7 +197,7 @@ def _finish(options, source, trim, out, add, say):
     except OSError as error:
         raise checkpoint.disk_error(error, out.parent, True) from None
     if out.parent.resolve() != source.home.resolve():
-        write_recipe(trim.recipe, out.with_suffix(".recipe.yaml"))
+        write_recipe(trim.recipe | {"seed": source.recipe["seed"]}, out.with_suffix(".recipe.yaml"))
     if not add:
         say(f"play it: neurorack play --model {shlex.quote(str(out))}")
         return 0
