@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from neurorack.errors import NeurorackError
@@ -48,6 +49,14 @@ def register(commands) -> None:
     set_ = action("set", "set attributes of an nn~ model for good; an empty value goes back to the file's own")
     set_.add_argument("name")
     set_.add_argument("attributes", nargs="+", metavar="ATTRIBUTE=VALUE")
+    lighter = action("lighter", "make a lighter model out of one, with nothing but its file; the original stays (docs/lighter.md)")
+    lighter.add_argument("model", metavar="NAME")
+    how = lighter.add_mutually_exclusive_group()
+    how.add_argument("--quality", type=float, metavar="DB", help="the lightest whose sound is so near at most (default 1 dB)")
+    how.add_argument("--keep", type=float, metavar="SHARE", help="the share of multiplications to keep, such as 0.5")
+    how.add_argument("--target", metavar="TARGET", help="fast enough for board:NAME, such as board:pi4, or rtf:X, a share of a core here")
+    lighter.add_argument("--name", help="how to call it (default: NAME-light)")
+    lighter.add_argument("--replace", action="store_true", help="in place of the model of this name, which goes to the trash")
     weights = action("weights", "make a copy of a model with its weights kept as bfloat16 or int8: smaller, and faster where memory is slow")
     weights.add_argument("name")
     weights.add_argument("kind", choices=("bf16", "int8", "float32"))
@@ -222,6 +231,26 @@ def _gesture(args):
         told["picked_up"] = pick_up(path)
         line += "; the running instrument has it" * told["picked_up"]
     return told, line, 0
+
+
+def _lighter(args):
+    from neurorack.library import lighter
+
+    told = lighter.make(args.model, keep=args.keep, target=args.target, quality_db=args.quality, say=_progress(args.json))
+    done = lighter.keep(args.model, args.name, args.replace)
+    both = {"made": told, **done}
+    if done["name"] is None:
+        return both, f"{args.model}: {told['line']}, but it was not added; {done['verdict']['line']}", 1
+    return both, f"{done['name']}: {told['line']} from {told['model']}, {told['times_faster']:.1f}x as fast here; {done['verdict']['line']}", 0
+
+
+def _progress(quiet: bool):
+    """Says on a terminal how far the work is."""
+    def say(stage: str, share: float) -> None:
+        if not quiet and sys.stderr.isatty():
+            print(f"\r\033[K{stage}: {share:.0%}" if share < 1 else "\r\033[K", end="", file=sys.stderr, flush=True)
+
+    return say
 
 
 def _play(args):

@@ -46,7 +46,7 @@ def add(file: Path, *, name: str | None = None, author: str | None = None, licen
     if file.is_dir():
         raise ModelError(f"{file} is a folder: give a model file")
     name = names.check(name) if name else names.tidy(file.stem)
-    if files.inside(file, files.own()):
+    if files.inside(file, files.own()) and file.parent != files.own() / files.LIGHTER:
         raise ModelError(f"{file} lies in the library already; see: neurorack models list")
     sha256 = files.sha256_of(file)
     _free(name, sha256, replace)

@@ -1,7 +1,7 @@
 """The library's folder on disk: whole files or none, one writer at a time, never a full disk by surprise.
 
 Everything beside the models themselves is hidden: ``.names`` (what is known of each name), ``.lifted`` (verdicts and lifted
-files by content), ``.trash`` (the last removed models), ``.aliases.json``, and ``.lock`` and ``.checking``, which whoever writes or checks holds.
+files by content), ``.trash`` (the last removed models), ``.lighter`` (lighter ones that wait), ``.aliases.json``, and ``.lock`` and ``.checking``, which whoever writes or checks holds.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from neurorack.errors import ModelError, NeurorackError
 PART = ".neurorack-part"                # ours alone: uploads in progress end otherwise
 KEEP_FREE_BYTES = 32 << 20              # what an add leaves for recordings and the system
 NAMES, LIFTED, TRASH, ALIASES, LOCK, CHECKING = ".names", ".lifted", ".trash", ".aliases.json", ".lock", ".checking"
+LIGHTER = ".lighter"                    # lighter models that are not kept yet (lighter.py)
 _CHUNK = 1 << 20
 
 
