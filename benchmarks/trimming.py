@@ -29,7 +29,8 @@ SEEDS = (1, 2, 3)
 
 @dataclass(frozen=True)
 class Task:
-    """One chain of trainings. method: full, full-long, scratch, scratch-long, mask or trim; the last three are of trim alone."""
+    """One chain of trainings. method: full, full-long, full-fast, scratch, scratch-long, mask or trim; criterion, scope and start are of
+    trim alone; rate: learning rate over the recipe's."""
 
     architecture: str
     method: str
@@ -37,21 +38,29 @@ class Task:
     criterion: str = ""
     scope: str = ""
     start: str = ""
+    rate: float = 1.0
 
     @property
     def name(self):
-        return "-".join(str(part) for part in asdict(self).values() if part != "")
+        said = [str(part) for key, part in asdict(self).items() if key != "rate" and part != ""]
+        return "-".join(said + ([f"rate{self.rate:g}"] if self.rate != 1 else []))
 
 
-def trims(arch, criterion, seed=1, scope="auto", start="rewind"):
-    return Task(arch, "trim", seed, criterion, scope, start)
+def trims(arch, criterion, seed=1, scope="auto", start="rewind", rate=1.0):
+    return Task(arch, "trim", seed, criterion, scope, start, rate)
+
+
+def faster(arch, seed=1):
+    """The reference, the small net from scratch, and trimming, at twice the learning rate."""
+    return [Task(arch, "full-fast", seed, rate=2.0), Task(arch, "scratch", seed, rate=2.0), trims(arch, MAIN, seed, rate=2.0)]
 
 
 def tasks(architectures):
     """All tasks, what matters most first; the architectures in turns at first, then one after the other."""
     main = lambda arch, seed: [Task(arch, "full", seed), Task(arch, "scratch", seed), *(trims(arch, name, seed) for name in FIRST)]
     out = [task for row in zip(*(main(arch, 1) for arch in architectures)) for task in row]
-    out += [trims(arch, MAIN, start="fine-tune") for arch in architectures] + [Task(arch, "mask") for arch in architectures]
+    out += [trims(arch, MAIN, start="fine-tune") for arch in architectures] + [task for arch in architectures for task in faster(arch)]
+    out += [Task(arch, "mask") for arch in architectures]
     for arch in architectures:
         out += [Task(arch, "scratch-long"), trims(arch, MAIN, start="reinitialise")]
         out += [trims(arch, name) for name in CRITERIA if name not in FIRST]
@@ -69,14 +78,15 @@ def rows_of(task, bench, done):
     import trimming_methods as methods
 
     if task.method == "trim":
-        return methods.trimmed(bench, task.seed, done, task.criterion, task.scope, task.start)
-    if task.method == "scratch-long":
-        return methods.scratch(bench, task.seed, done, long=True)
-    return {"full": methods.full_rows, "full-long": methods.full_long, "scratch": methods.scratch, "mask": methods.masked}[task.method](
-        bench, task.seed, done)
+        return methods.trimmed(bench, task.seed, done, task.criterion, task.scope, task.start, task.rate)
+    if task.method in ("scratch", "scratch-long"):
+        return methods.scratch(bench, task.seed, done, task.method == "scratch-long", task.rate)
+    if task.method == "full-fast":
+        return methods.full_fast(bench, task.seed, done, task.rate)
+    return {"full": methods.full_rows, "full-long": methods.full_long, "mask": methods.masked}[task.method](bench, task.seed, done)
 
 
-LEVELS_OF = {"full": 1, "full-long": 2, "scratch-long": 3}
+LEVELS_OF = {"full": 1, "full-fast": 1, "full-long": 2, "scratch-long": 3}
 
 
 class Kept:

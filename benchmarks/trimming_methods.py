@@ -77,17 +77,23 @@ def full_long(bench, seed, done):
             yield {"level": level} | _plain(bench, seed, None, trained_in_all(bench, level))
 
 
-def scratch(bench, seed, done, long=False):
+def full_fast(bench, seed, done, rate):
+    """The full net at another learning rate."""
+    if 0.0 not in done:
+        yield {"level": 0.0} | _plain(bench, seed, None, None, rate)
+
+
+def scratch(bench, seed, done, long=False, rate=1.0):
     """A narrower net of the same size from fresh weights; `long`: with all the steps that trimming has had."""
     for level in LONG if long else LEVELS:
         if level not in done:
             width = nets.width_for(bench.arch, (1 - level) * bench.full_size)
-            yield {"level": level} | _plain(bench, seed, width, trained_in_all(bench, level) if long else None)
+            yield {"level": level} | _plain(bench, seed, width, trained_in_all(bench, level) if long else None, rate)
 
 
-def _plain(bench, seed, width, steps):
+def _plain(bench, seed, width, steps, rate=1.0):
     engine = nets.fresh(bench.arch, seed, width)
-    _, loss, seconds = nets.train(engine, bench.pool, bench.arch, seed, steps=steps)
+    _, loss, seconds = nets.train(engine, bench.pool, bench.arch, seed, steps=steps, rate=rate)
     return bench.row(engine, loss, steps or bench.arch.steps, seconds) | {"width": width}
 
 
@@ -151,7 +157,7 @@ def freed(engine, masks):
 
 # -- trimming
 
-def trimmed(bench, seed, done, criterion, scope, start):
+def trimmed(bench, seed, done, criterion, scope, start, rate=1.0):
     """Rounds of trimming: score the trained net, cut units out, begin anew as `start` says, train, and so on.
 
     start: "rewind" (the early checkpoint of the full net, cut), "fine-tune" (the trained weights, cut) or "reinitialise" (fresh weights
@@ -160,7 +166,8 @@ def trimmed(bench, seed, done, criterion, scope, start):
     from neurorack.lab import engines
     from neurorack.lab.trim import engine_units, rewind
 
-    path = bench.path("trim", criterion, scope, start, seed)
+    words = (criterion, scope, start, *([f"rate{rate:g}"] if rate != 1 else []), seed)
+    path = bench.path("trim", *words)
     if path.exists():
         state = torch.load(path, weights_only=False)
     else:
@@ -179,12 +186,12 @@ def trimmed(bench, seed, done, criterion, scope, start):
             whole_net = SimpleNamespace(engine=nets.fresh(bench.arch, seed), path=path)
             engine.load_state_dict(rewind.fresh(whole_net, removed, 1000 * seed + len(removed)))
         first = 0 if start == "reinitialise" else bench.early
-        _, loss, seconds = nets.train(engine, bench.pool, bench.arch, seed, first)
+        _, loss, seconds = nets.train(engine, bench.pool, bench.arch, seed, first, rate=rate)
         left = units - len(gone)
         row = bench.row(engine, loss, trained_in_all(bench, level), seconds, round(1 - left / whole, 5)) | notes | {"level": level}
         state = {"at": LEVELS.index(level) + 1, "engine": engine.state_dict(), "begin": begin, "removed": removed, "units": whole}
         nets.store(path, state)
-        nets.store(bench.path("net", criterion, scope, start, seed, level), state["engine"])
+        nets.store(bench.path("net", *words, level), state["engine"])
         if level not in done:
             yield row
 

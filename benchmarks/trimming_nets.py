@@ -141,10 +141,10 @@ def store(path, what):
     os.replace(path.with_suffix(".part"), path)
 
 
-def train(engine, pool, arch, seed, first=0, steps=None, keep_at=None, masks=None):
+def train(engine, pool, arch, seed, first=0, steps=None, keep_at=None, masks=None, rate=1.0):
     """Train from step `first` to `steps` (the architecture's budget unless given).
 
-    Crops of a step are those of the seed and the step, whoever trains. masks: parameter name → 0/1 tensor, held throughout. Returns
+    Crops of a step are those of the seed and the step, whoever trains. masks: parameter name → 0/1 tensor, held throughout. rate: over the recipe's. Returns
     (state at step `keep_at` or None, mean loss of the last tenth, seconds of processor time).
     """
     s, steps = arch.recipe["train"], steps or arch.steps
@@ -156,7 +156,7 @@ def train(engine, pool, arch, seed, first=0, steps=None, keep_at=None, masks=Non
             kept = copy.deepcopy(engine.state_dict())
         rng = np.random.default_rng([seed, step])
         torch.manual_seed(int(rng.integers(2 ** 31)))
-        optimizer.param_groups[0]["lr"] = s["rate"] * rate_factor(step / steps, step)
+        optimizer.param_groups[0]["lr"] = rate * s["rate"] * rate_factor(step / steps, step)
         some = torch.from_numpy(rng.integers(len(pool.rows), size=s["batch"]))
         loss = spectral_loss(engine.play(pool.rows[some], rng), pool.target[some])
         optimizer.zero_grad()

@@ -29,19 +29,24 @@ POWER = 0.7
 PUBLISHED = {0.8: "0.912", 0.95: "1.0", 0.99: "≈ 1.2"}
 _MARKED = re.compile(r"(<!-- table (\S+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
-_trim = lambda criterion, scope="auto", start="rewind": ("trim", criterion, scope, start)
+_plain = lambda method, rate=1.0: (method, "", "", "", rate)
+_trim = lambda criterion, scope="auto", start="rewind", rate=1.0: ("trim", criterion, scope, start, rate)
 #: Title of a line of the tables → which rows of the results.
 LINES = {
-    "narrower, from scratch": ("scratch", "", "", ""),
-    "narrower, from scratch, as long as all rounds": ("scratch-long", "", "", ""),
-    "full, as long as all rounds": ("full-long", "", "", ""),
-    "masks (nothing is removed)": ("mask", "", "", ""),
+    "narrower, from scratch": _plain("scratch"),
+    "narrower, from scratch, twice the learning rate": _plain("scratch", 2.0),
+    "narrower, from scratch, as long as all rounds": _plain("scratch-long"),
+    "full, as long as all rounds": _plain("full-long"),
+    "masks (nothing is removed)": _plain("mask"),
     **{f"trim, {name}": _trim(name) for name in CRITERIA},
     f"trim, {MAIN}, fine-tuned": _trim(MAIN, start="fine-tune"),
     f"trim, {MAIN}, reinitialised": _trim(MAIN, start="reinitialise"),
+    f"trim, {MAIN}, twice the learning rate": _trim(MAIN, rate=2.0),
     f"trim, {MAIN}, global": _trim(MAIN, scope="global"),
     f"trim, {MAIN}, local": _trim(MAIN, scope="local"),
 }
+#: Trimmed and from scratch with the same steps: of each training, of all together.
+AGAINST = ((f"trim, {MAIN}", "narrower, from scratch"), (f"trim, {MAIN}, fine-tuned", "narrower, from scratch, as long as all rounds"))
 #: Drawing → lines in it.
 DRAWN = {
     "": ("narrower, from scratch", "narrower, from scratch, as long as all rounds", "masks (nothing is removed)", f"trim, {MAIN}", "trim, magnitude",
@@ -64,7 +69,7 @@ class Figures:
         self.full = {(row["architecture"], row["seed"]): row for row in rows if row["method"] == "full"}
         self.by = {}
         for row in rows:
-            key = row["architecture"], (row["method"], row["criterion"], row["scope"], row["start"]), row["level"]
+            key = row["architecture"], (row["method"], row["criterion"], row["scope"], row["start"], row.get("rate", 1.0)), row["level"]
             if (row["architecture"], row["seed"]) in self.full:
                 self.by.setdefault(key, []).append(row)
 
@@ -181,7 +186,8 @@ def goal_table(figures, times):
                 cells.append(verdict(statistics.mean(got), limit) if got else "not measured")
             rows.append([f"{ARCHITECTURES[arch]}: {line}", *cells])
     for arch in figures.architectures():
-        rows.append([f"{ARCHITECTURES[arch]}: trim, {MAIN}, less from scratch", *(_against(figures, arch, level) for level in LIMITS)])
+        for ours, theirs in AGAINST:
+            rows.append([f"{ARCHITECTURES[arch]}: {ours}, less {theirs}", *(_against(figures, arch, level, ours, theirs) for level in LIMITS)])
     for arch, found in exponents(times).items():
         least = {level: power for level, power in found}
         rows.append([f"{ARCHITECTURES[arch]}: time against operations, exponent",
@@ -189,9 +195,9 @@ def goal_table(figures, times):
     return table(["", *(f"{level:.0%} removed" for level in LIMITS)], rows)
 
 
-def _against(figures, arch, level):
+def _against(figures, arch, level, *lines):
     """Trimmed less from scratch, and whether that is more than the spread between seeds."""
-    ours, theirs = (figures.multipliers(arch, line, level) for line in (f"trim, {MAIN}", "narrower, from scratch"))
+    ours, theirs = (figures.multipliers(arch, line, level) for line in lines)
     if not ours or not theirs:
         return "not measured"
     apart = statistics.mean(ours) - statistics.mean(theirs)
