@@ -151,6 +151,7 @@ KEYS = {
         "rate": Key("number", None, 1e-6, 0.1, doc="learning rate of a round (a third of the training's for fine-tune, else the training's)"),
         "least": Key("whole", 4, 1, 1024, doc="units that every layer keeps"),
         "multiple": Key("whole", 8, 1, 64, doc="layers keep a multiple of so many units, as the engine's vectors are long, unless they keep fewer"),
+        "weights": Key("choice", "float32", choices=("float32", "bf16", "int8"), doc="how the new model's file and the engine keep its weights"),
         "early_bird": Key("yes", False, doc="a round's training ends when what it would remove next has settled"),
     },
     "augment": {

@@ -85,7 +85,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(home, capsys, monkeypatch):
         return told
 
     monkeypatch.setattr(tuning.RoundTrainer, "train_step", stopping)
-    again = ("--target", "removed:0.5", "--name", "stopped", "--no-add", "--criterion", "magnitude")
+    again = ("--target", "removed:0.5", "--name", "stopped", "--no-add", "--criterion", "magnitude", "--weights", "bf16")
     assert run(home, *again, source="run") == 130
     said = capsys.readouterr().out
     assert "stopped, and saved; to go on: neurorack" in said and "  1 " in said and "  2 " not in said
@@ -95,6 +95,8 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(home, capsys, monkeypatch):
     assert "goes on after round 1" in said
     made = home.folder / "work" / "stopped" / "stopped.safetensors"
     assert Model.load(made).card["trim"]["criterion"] == "magnitude"
+    assert "weights as bf16: error 1.000" in said and Model.load(made).card["weights"] == {"kind": "bf16", "error_multiplier": 1.0}
+    assert "BF16" in store.Store(made).dtypes.values()
     assert recipes.read_recipe(made.with_suffix(".recipe.yaml"))["trim"]["criterion"] == "magnitude"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...engine import ModelWriter
+from ...engine import Model, ModelWriter
 from ...errors import ModelError
 from ...voice.card import drone_card
 from .. import data
@@ -97,11 +97,11 @@ def export(trainer, cache, path, count=512, log=print):
     return engine, encoder
 
 
-def finish(path, card, nets, tensors, cache, count=512, log=print):
+def finish(path, card, nets, tensors, cache, count=512, log=print, narrow=None):
     """Write a model file, measure it through the engine on the held-out clips, write it with the figures; changes the card.
 
-    nets: engine, encoder, normaliser; tensors: of gestures and what belongs to them; count: curves a protocol.
-    ModelError where the engine plays something else than torch.
+    nets: engine, encoder, normaliser; tensors: of gestures and what belongs to them; count: curves a protocol; narrow(path): writes the
+    file once more with narrower weights, before it is measured. ModelError where the engine plays something else than torch.
     """
     from .. import evaluate
 
@@ -109,6 +109,9 @@ def finish(path, card, nets, tensors, cache, count=512, log=print):
     agreement = min(agreement_db(model).values())
     if agreement < LEAST_AGREEMENT_DB:
         raise ModelError(f"{path}: the engine agrees with training only to {agreement:.0f} dB, {LEAST_AGREEMENT_DB} are needed")
+    if narrow:
+        narrow(path)
+        model = Model.load(path)
     card["delay_frames"] = model.methods["decode"].delay_frames
     card["loudness_lufs"] = demo_loudness(model, [tensors[gesture["tensor"]] for gesture in card["gestures"]])
     log(f"measuring: {count} curves a protocol")
@@ -118,6 +121,8 @@ def finish(path, card, nets, tensors, cache, count=512, log=print):
     if side is not held_out:
         card["measured"]["judged_on"] = "training clips: there were too few to hold any out"
     write(path, card, *nets, tensors)
+    if narrow:
+        narrow(path)
     log(evaluate.summary(card["measured"]))
     size = path.stat().st_size
     large = f"; a model of the factory has at most {MOST_BYTES / 1e6:g}: take fewer or shorter gestures" if size > MOST_BYTES else ""

@@ -12,6 +12,7 @@ from ... import library
 from ...errors import ModelError, NeurorackError
 from ...engine import Model
 from ...library import files, names
+from ...trim.weights import with_weights
 from .. import data, engines, export
 from ..recipe import KEYS, RecipeError, complete, layout_of, nearest, read_recipe, recipe_beside, write_recipe
 from ..train import checkpoint, made
@@ -23,7 +24,7 @@ from .tuning import Parent
 LIGHT = "-light"
 FULL = "full.safetensors"
 CURVES, FULL_CURVES = 512, 8
-_SETTINGS = ("target", "criterion", "scope", "start", "rewind_to", "rounds", "minutes", "steps", "rate", "least", "multiple", "early_bird")
+_SETTINGS = ("target", "criterion", "scope", "start", "rewind_to", "rounds", "minutes", "steps", "rate", "least", "multiple", "weights", "early_bird")
 
 
 def arguments(parser):
@@ -33,7 +34,7 @@ def arguments(parser):
     parser.add_argument("--recipe", type=Path, help="its recipe (default: MODEL.recipe.yaml, else recipe.yaml, beside it)")
     parser.add_argument("--target", help=f"{keys['target'].doc} (default {keys['target'].default}, or what the recipe says, as for all of these)")
     parser.add_argument("--criterion", help=f"{keys['criterion'].doc}: {', '.join(criteria.NAMES)} (default {keys['criterion'].default})")
-    for name in ("scope", "start"):
+    for name in ("scope", "start", "weights"):
         parser.add_argument(f"--{name}", choices=keys[name].choices, help=f"{keys[name].doc} (default {keys[name].default})")
     parser.add_argument("--rewind-to", metavar="PART", help=f"{keys['rewind_to'].doc} (default auto)")
     parser.add_argument("--rounds", type=int, help=keys["rounds"].doc)
@@ -189,11 +190,14 @@ def _trim(options, device, say, stop):
 def _finish(options, source, trim, out, add, say):
     """Write the model that suits the target, with everything measured; into the library."""
     row, file = trim.picked()
-    model = Model.load(file)
+    model, kind = Model.load(file), trim.trim["weights"]
+    narrow = None if kind == "float32" else lambda path: with_weights(path, path, kind)
     say(f"round {row['round']} suits {trim.target}: {row['params']} of {trim.state['rows'][0]['params']} parameters, "
         f"error {row['multiplier']:.3f} times the whole model's")
     try:
-        export.finish(out, model.card, export.read(model), trim.parent.tensors, trim.cache, options.curves, say)
+        export.finish(out, model.card, export.read(model), trim.parent.tensors, trim.cache, options.curves, say, narrow)
+        if narrow:
+            say(f"weights as {kind}: error {trim.noted(out)['error_multiplier']:.3f} times the whole model's")
     except OSError as error:
         raise checkpoint.disk_error(error, out.parent, True) from None
     if out.parent.resolve() != source.home.resolve():

@@ -8,6 +8,7 @@ broken off goes on as if nothing had been, bit by bit where the budget is in ste
 import copy
 from pathlib import Path
 
+from ...engine import Model
 from .. import data, engines
 from ..recipe import RecipeError
 from ..train import checkpoint
@@ -278,6 +279,13 @@ class Run:
         family.write_json(self.work / family.NAME, {"parent": self.parent.card["name"], "target": str(self.target), "criterion": self.trim["criterion"],
                                                     "scope": self.trim["scope"], "start": self.trim["start"],
                                                     "picked": picked and picked["round"], "rows": self.state["rows"]})
+
+    def noted(self, path):
+        """Measure a file of narrower weights as the family is, put that on its card beside their kind, and return what stands there."""
+        card = Model.load(path).card
+        card["weights"] |= {"error_multiplier": round(self._judged(path)["error"] / self.state["rows"][0]["error"], 4)}
+        family.note(path, card)
+        return card["weights"]
 
     def picked(self):
         """(the row that suits the target, its model's card and file). RecipeError where none does."""
