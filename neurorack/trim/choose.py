@@ -33,12 +33,14 @@ class Course:
 
     def gone(self, price: float) -> int:
         """How many go when a unit's saving is worth ``price``: least of error minus price times units gone."""
+        allowed = self.allowed()
+        return int(allowed[np.argmin(self.errors[allowed] - price * allowed)])
+
+    def allowed(self) -> np.ndarray:
+        """How many may go, ascending from 0."""
         count = len(self.order)
         allowed = np.arange(count - self.least + 1)
-        if count >= 4 * MULTIPLE:
-            allowed = allowed[(count - allowed) % MULTIPLE == 0]
-        worth = self.errors[allowed] - price * allowed
-        return int(allowed[np.argmin(worth)]) if len(allowed) else 0
+        return allowed[(count - allowed) % MULTIPLE == 0] if count >= 4 * MULTIPLE and count % MULTIPLE == 0 else allowed
 
 
 class _Layer:
@@ -147,4 +149,17 @@ def counts_for(courses: list[Course | None], costs: Costs, keep: float) -> list[
     for _ in range(48):
         middle = (low + high) / 2
         low, high = (low, middle) if costs.left(at(10.0**middle)) <= keep * costs.whole else (middle, high)
-    return at(10.0**high)
+    return _given_back(at(10.0**high), at(10.0**low), courses, costs, keep * costs.whole)
+
+
+def _given_back(counts: list[int], fewer: list[int], courses, costs: Costs, most: float) -> list[int]:
+    """A price may take many units of a group at once: as many of those go back as may, where an error is most dear first."""
+    counts = list(counts)
+    dear = [0.0 if c is None or n == m else (c.errors[n] - c.errors[m]) / (n - m) for c, n, m in zip(courses, counts, fewer)]
+    for g in sorted(range(len(counts)), key=lambda g: -dear[g]):
+        for less in [] if courses[g] is None else courses[g].allowed()[::-1]:
+            if fewer[g] <= less < counts[g]:
+                if costs.left([*counts[:g], int(less), *counts[g + 1:]]) > most:
+                    break
+                counts[g] = int(less)
+    return counts
