@@ -159,6 +159,8 @@ def _trim(options, device, say, stop):
     out = _out(options, source, name, work)
     if source.path and out.resolve() == source.path.resolve():
         raise RecipeError(f"{out} is the model itself: give the new one another name with --name, or another file with --out")
+    if recipe["trim"]["start"] == "rewind":
+        rewind.kept_of(source.folder)                # before anything long
     add = not options.no_add and made.may_be_added(name, out, (work / kept.NAME).exists())
     for folder in (work, out.parent):
         checkpoint.make_folder(folder)

@@ -34,14 +34,19 @@ def in_basis_of(parent, state, recipe, clips):
     return engine.state_dict()
 
 
-def states_of(parent, folder, recipe, clips):
-    """The early states of a run as engines' state dicts for `parent`, first to last: dicts with part, step, engine. RecipeError where there are none."""
+def kept_of(folder):
+    """The early states of a run (``train.early``), first to last. RecipeError where there are none. folder: of the run, or None."""
     found = early.read(folder) if folder else []
     if not found:
         what = f"{folder} has none: its run is of before they were kept" if folder else "a model file has none"
         raise RecipeError(f"start rewind needs the weights of the run's beginning, and {what}; give the work folder of a run trained anew "
                           "(neurorack train, .out/NAME), or take --start fine-tune")
-    return [{"part": state["part"], "step": state["step"], "engine": in_basis_of(parent, state, recipe, clips)} for state in found]
+    return found
+
+
+def states_of(parent, folder, recipe, clips):
+    """The early states of a run as engines' state dicts for `parent`, first to last: dicts with part, step, engine."""
+    return [{"part": state["part"], "step": state["step"], "engine": in_basis_of(parent, state, recipe, clips)} for state in kept_of(folder)]
 
 
 def part_of(text):
