@@ -10,10 +10,8 @@
             store(y + i, EXPR);                                                                                      \
         }                                                                                                            \
         if (i < n) {                                                                                                 \
-            vec x = {};                                                                                              \
-            memcpy(&x, in + i, (size_t)(n - i) * 4);                                                                 \
-            x = EXPR;                                                                                                \
-            memcpy(y + i, &x, (size_t)(n - i) * 4);                                                                  \
+            vec x = load_part(in + i, n - i);                                                                        \
+            store_part(y + i, EXPR, n - i);                                                                          \
         }                                                                                                            \
     } while (0)
 
@@ -94,11 +92,7 @@ static void unary(int fn, float *y, const float *in, int64_t n, float a, float b
 }
 
 INLINE vec operand(const float *p, int step, int64_t i) { return step ? load(p + i) : splat(*p); }
-INLINE vec operand_rest(const float *p, int step, int64_t i, int64_t n) {
-    vec v = splat(*p);
-    if (step) memcpy(&v, p + i, (size_t)(n - i) * 4);
-    return v;
-}
+INLINE vec operand_rest(const float *p, int step, int64_t i, int64_t n) { return step ? load_part(p + i, n - i) : splat(*p); }
 
 /* The steps are tested once, outside the loops. */
 #define PAIRS_(A, B, EXPR)                                                                                           \
@@ -110,8 +104,7 @@ INLINE vec operand_rest(const float *p, int step, int64_t i, int64_t n) {
         }                                                                                                            \
         if (i < n) {                                                                                                 \
             vec p = operand_rest(a, A, i, n), q = operand_rest(b, B, i, n);                                          \
-            p = EXPR;                                                                                                \
-            memcpy(y + i, &p, (size_t)(n - i) * 4);                                                                  \
+            store_part(y + i, EXPR, n - i);                                                                          \
         }                                                                                                            \
     }
 #define PAIRS(EXPR)                                                                                                  \
@@ -145,7 +138,7 @@ static void wrapped(float *y, const float *a, int64_t n, int up) {
             r = x - as_float(as_int(x));
             if (up) r = pick(r < 0.0f, r + 1.0f, r);
         }
-        memcpy(y + i, &r, 4 * (size_t)(n - i < VL ? n - i : VL));
+        store_part(y + i, r, n - i < VL ? n - i : VL);
     }
 }
 
@@ -196,7 +189,7 @@ static void ternary(int fn, float *y, const float *a, int a_step, const float *b
         default: r = splat(NAN);
         }
         if (i + VL <= n) store(y + i, r);
-        else memcpy(y + i, &r, (size_t)(n - i) * 4);
+        else store_part(y + i, r, n - i);
     }
 }
 
@@ -224,18 +217,11 @@ static void multiply_add(float *y, float a, const float *x, int64_t n) {
 
 static void gru_gates(float *h, const float *gx, const float *gh, int64_t hidden) {
     for (int64_t i = 0; i < hidden; i += VL) {
-        int64_t left = hidden - i;
-        size_t bytes = 4 * (size_t)(left < VL ? left : VL);
-        vec g[6], old = {};
-        for (int k = 0; k < 3; k++) {
-            g[k] = g[k + 3] = (vec){};
-            memcpy(&g[k], gx + k * hidden + i, bytes);
-            memcpy(&g[k + 3], gh + k * hidden + i, bytes);
-        }
-        memcpy(&old, h + i, bytes);
+        const int64_t left = hidden - i < VL ? hidden - i : VL;
+        vec g[6], old = load_part(h + i, left);
+        for (int k = 0; k < 3; k++) g[k] = load_part(gx + k * hidden + i, left), g[k + 3] = load_part(gh + k * hidden + i, left);
         vec reset = vsigmoid(g[0] + g[3]), update = vsigmoid(g[1] + g[4]), fresh = vtanh(g[2] + reset * g[5]);
-        old = fresh + update * (old - fresh);
-        memcpy(h + i, &old, bytes);
+        store_part(h + i, fresh + update * (old - fresh), left);
     }
 }
 

@@ -77,16 +77,11 @@ INLINE vec widen(int form, const float *w, int k) {
     return (vec)word;
 }
 
-INLINE vec load_some(const float *from, int64_t left) {
-    vec v = {};
-    if (left >= VL) return load(from);
-    memcpy(&v, from, (size_t)left * 4);
-    return v;
-}
+INLINE vec load_some(const float *from, int64_t left) { return left >= VL ? load(from) : load_part(from, left); }
 
 INLINE void store_some(float *to, vec v, int64_t left) {
     if (left >= VL) store(to, v);
-    else memcpy(to, &v, (size_t)left * 4);
+    else store_part(to, v, left);
 }
 
 INLINE void finish(const nr_product *p, int64_t row, int64_t col, vec v) {
@@ -196,16 +191,9 @@ void ISA_NAME(nr_depthwise)(const nr_product *p, const float *bias) {
     for (int32_t r = 0; r < p->rows; r++) {
         const float *x = p->x + r * p->x_row;
         for (int64_t c = 0; c < p->cols; c += VL) {
-            int64_t left = p->cols - c;
-            size_t bytes = 4 * (size_t)(left < VL ? left : VL);
-            vec sum = {};
-            if (bias) memcpy(&sum, bias + c, bytes);
-            for (int32_t t = 0; t < p->taps; t++) {
-                vec a = {}, w = {};
-                memcpy(&a, x + t * p->x_tap + c, bytes);
-                memcpy(&w, p->w + t * p->cols + c, bytes);
-                sum += a * w;
-            }
+            const int64_t left = p->cols - c;
+            vec sum = bias ? load_some(bias + c, left) : (vec){};
+            for (int32_t t = 0; t < p->taps; t++) sum += load_some(x + t * p->x_tap + c, left) * load_some(p->w + t * p->cols + c, left);
             finish(p, r, c, sum);
         }
     }

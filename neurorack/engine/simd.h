@@ -11,6 +11,9 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__AVX__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 #define VL 16
@@ -36,6 +39,37 @@ typedef float loose_vec __attribute__((vector_size(4 * VL), aligned(4), may_alia
 INLINE vec load(const float *p) { return *(const loose_vec *)p; }
 INLINE void store(float *p, vec v) { *(loose_vec *)p = v; }
 INLINE vec splat(float x) { return x - (vec){}; }
+
+/* The n numbers (1 to VL) at p, zeros after them; and the first n of a vector stored. No number beyond is touched. Through
+ * memory of a size known only then, a vector would wait for what was just stored in parts. */
+INLINE vec load_part(const float *p, int64_t n) {
+#if VL == 16
+    return (vec)_mm512_maskz_loadu_ps((__mmask16)(0xffffu >> (16 - n)), p);
+#elif VL == 8
+    const ivec at = {0, 1, 2, 3, 4, 5, 6, 7};
+    return (vec)_mm256_maskload_ps(p, (__m256i)(at < (int32_t)n));
+#else
+    vec v = {p[0]};
+    if (n > 1) v[1] = p[1];
+    if (n > 2) v[2] = p[2];
+    if (n > 3) v[3] = p[3];
+    return v;
+#endif
+}
+
+INLINE void store_part(float *p, vec v, int64_t n) {
+#if VL == 16
+    _mm512_mask_storeu_ps(p, (__mmask16)(0xffffu >> (16 - n)), (__m512)v);
+#elif VL == 8
+    const ivec at = {0, 1, 2, 3, 4, 5, 6, 7};
+    _mm256_maskstore_ps(p, (__m256i)(at < (int32_t)n), (__m256)v);
+#else
+    p[0] = v[0];
+    if (n > 1) p[1] = v[1];
+    if (n > 2) p[2] = v[2];
+    if (n > 3) p[3] = v[3];
+#endif
+}
 INLINE ivec isplat(int32_t x) { return x - (ivec){}; }
 INLINE vec pick(ivec mask, vec yes, vec no) { return (vec)((mask & (ivec)yes) | (~mask & (ivec)no)); }
 INLINE vec as_float(ivec v) { return __builtin_convertvector(v, vec); }

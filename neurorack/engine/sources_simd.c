@@ -131,6 +131,6 @@ void ISA_NAME(nr_random_run)(int normal, float *y, uint32_t key, uint32_t first,
             v = radius * phase_sine((ivec)turn);
         } else v = as_float((ivec)(mix(mix(at ^ key) + key) >> 8)) * 5.9604644775390625e-8f;
         if (i + VL <= n) store(y + i, v);
-        else memcpy(y + i, &v, (size_t)(n - i) * 4);
+        else store_part(y + i, v, n - i);
     }
 }
