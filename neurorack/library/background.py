@@ -15,7 +15,7 @@ from pathlib import Path
 
 from neurorack.errors import ModelError, NeurorackError
 
-_PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG = 1
 
 
 def start(*arguments: str) -> subprocess.Popen:
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     name_process("neurorack: library")
     parent = os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))     # so that scratch is cleared up
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         return 3
     from neurorack.library import check, entries, files

@@ -1,0 +1,122 @@
+"""Makes a lighter model in a process of its own: ``python -m neurorack.library.lightening NAME [--quality DB | --keep SHARE]``.
+
+Beside an instrument that plays it takes only computing time that nobody wants. It prints a line of JSON for every step,
+``{"stage", "share"}``, at last ``{"made": {…}}`` or ``{"error": "one line"}``; ``Work`` reads them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from neurorack.errors import NeurorackError
+from neurorack.library import lighter
+from neurorack.library.background import PR_SET_PDEATHSIG
+
+TOLD_SECONDS = 0.25          # between two steps that are told
+
+
+class Work:
+    """Lightens one model at a time. ``changed(state)`` is called from a thread of its own whenever ``state`` has changed.
+
+    state: ``model``; ``phase``: "working" (with ``stage`` and ``share``), "made" (with ``line``: how much lighter, how far from the
+    original), "failed" (with ``line``: why) or "cancelled".
+    """
+
+    def __init__(self, changed: Callable[[dict], None] = lambda state: None):
+        self.changed, self.state = changed, {}
+        self._child: subprocess.Popen | None = None
+        self._lock = threading.Lock()
+
+    def start(self, name: str, **options: float) -> None:
+        """Begin; ``quality`` in dB or ``keep``, a share, as ``neurorack models lighter`` has them. Raises ``NeurorackError`` while another
+        is being made."""
+        with self._lock:
+            if self.state.get("phase") == "working":
+                raise NeurorackError(f"{self.state['model']} is being made lighter; wait for it, or cancel it")
+            self.state = {"model": name, "phase": "working", "stage": "starting", "share": 0.0}
+        arguments = [name, *(word for key, value in options.items() for word in (f"--{key}", f"{value:g}"))]
+        threading.Thread(target=self._work, args=(arguments,), daemon=True, name="lightening").start()
+
+    def cancel(self) -> bool:
+        """Stop it; False where nothing is being made."""
+        with self._lock:
+            working = self.state.get("phase") == "working"
+            if working:
+                self._to({"phase": "cancelled", "line": f"{self.state['model']} stays as it is"})
+            if self._child:
+                self._child.terminate()
+        return working
+
+    def _to(self, told: dict) -> None:
+        self.state = {"model": self.state["model"], **told}
+
+    def _work(self, arguments: list[str]) -> None:
+        """In the thread that starts the child: the child ends when this one does."""
+        self.changed(dict(self.state))
+        child = subprocess.Popen([sys.executable, "-m", "neurorack.library.lightening", *arguments], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        with self._lock:
+            self._child = child
+            if self.state["phase"] != "working":
+                child.terminate()
+        last = {"error": "the work broke off; try again"}
+        for text in child.stdout:
+            with contextlib.suppress(ValueError):
+                last = json.loads(text)
+            if "stage" in last:
+                with self._lock:
+                    if self.state["phase"] == "working":
+                        self._to({"phase": "working", **last})
+                self.changed(dict(self.state))
+        child.wait()
+        with self._lock:
+            self._child = None
+            if self.state["phase"] == "working":
+                made = last.get("made")
+                self._to({"phase": "made", "line": made["line"]} if made else {"phase": "failed", "line": last.get("error", "the work broke off; try again")})
+        self.changed(dict(self.state))
+
+
+def main(arguments: list[str]) -> int:
+    from neurorack.process import name_process
+
+    name_process("neurorack: lighter")
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        return 3
+    os.nice(19)
+    with contextlib.suppress(OSError, AttributeError):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    name, options = arguments[0], dict(zip((word.removeprefix("--") for word in arguments[1::2]), map(float, arguments[2::2])))
+    try:
+        made = lighter.make(name, quality_db=options.get("quality"), keep=options.get("keep"), say=_teller())
+    except NeurorackError as error:
+        print(json.dumps({"error": " ".join(str(error).split())}), flush=True)
+        return 2
+    print(json.dumps({"made": made}), flush=True)
+    return 0
+
+
+def _teller():
+    told = ["", 0.0]
+
+    def say(stage: str, share: float) -> None:
+        if stage != told[0] or time.monotonic() - told[1] > TOLD_SECONDS:
+            told[:] = stage, time.monotonic()
+            print(json.dumps({"stage": stage, "share": round(share, 3)}), flush=True)
+
+    return say
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
