@@ -63,7 +63,7 @@ def load(name: str) -> Board:
     except yaml.YAMLError:
         raise BoardError(f"{path}: not YAML; neurorack complexity --calibrate writes it anew") from None
     try:
-        return _board(path.stem, data)
+        return of_data(path.stem, data)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BoardError(f"{path}: not a speed file of this version ({type(error).__name__} at {error}); neurorack complexity --calibrate writes it anew") from None
 
@@ -74,7 +74,8 @@ def _data(path: Path, mtime_ns: int) -> dict:
     return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def _board(name: str, data: dict) -> Board:
+def of_data(name: str, data: dict) -> Board:
+    """The board that a file's content tells of. Raises ``KeyError`` and the like where it is not whole."""
     common = (data.get("name", name), data.get("description", ""), bool(data["measured"]))
     bounds = {key: float(value) for key, value in (data.get("bounds") or {}).items()}
     if bounds and "macs_cycle" in data:

@@ -14,12 +14,14 @@ import subprocess
 import time
 from pathlib import Path
 
+from ..errors import NeurorackError
+
 NOTHING = "this board reports no energy"
 SAMPLE_SECONDS = 0.05
 TOTAL_RAILS = ("VDD_IN", "POM_5V_IN", "VDD_5V_IN", "5V_IN")          # what comes into a Jetson; other rails are parts of it
 
 
-class Refused(Exception):
+class Refused(NeurorackError):
     """There is a meter that may not be read; the text says what to do."""
 
 

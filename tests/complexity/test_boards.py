@@ -130,6 +130,6 @@ def test_predictions_hold_for_the_bank():
             programs.append(timing.excited(model.program("decode", block)))
     data = calibrate.calibrate("here")
     least = timing.least_us(programs)
-    board = boards._board("here", data)
+    board = boards.of_data("here", data)
     ratios = np.array([predict(each, board).mid * 1e6 / each.runs / us for each, us in zip(found, least)])
     assert np.median(np.abs(np.log(ratios))) < np.log(1.25)
