@@ -61,7 +61,7 @@ bench: ## this machine's speed: make bench ARGS="--json"
 figures: ## every figure of the README anew, into benchmarks/results (an hour, on a quiet machine)
 	$(SETUP) play test bench
 	for run in shared_memory.py kernel_choice.py engine_vs_torch.py "lifted_vs_torchscript.py --full" "lifted_vs_torchscript.py --isa sse" \
-	    admission.py inputs.py panel.py face.py swap.py realtime.py; do "$(VENV)/bin/python" benchmarks/$$run || exit 1; done
+	    admission.py complexity.py inputs.py panel.py face.py swap.py realtime.py; do "$(VENV)/bin/python" benchmarks/$$run || exit 1; done
 
 wheels: ## which packages have wheels for ARM boards; to keep them: make wheels ARGS="--python 3.11 --into FOLDER"
 	$(SETUP) play

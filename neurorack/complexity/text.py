@@ -83,7 +83,10 @@ def _boards(boards: list[dict]) -> list[str]:
 
 
 def _yes(bound: dict) -> str:
-    return "-" if bound["fits"] is None else f"{'yes' if bound['fits'] else 'no'} {bound['ratio']:.3g}"
+    """Whether it fits, and what is asked for over what there is."""
+    if bound["fits"] is None:
+        return "-"
+    return f"{'yes' if bound['fits'] else 'no'} {bound['ratio']:,.0f}" if bound["ratio"] >= 1000 else f"{'yes' if bound['fits'] else 'no'} {bound['ratio']:.4g}"
 
 
 def _bounds(bounds: list[dict]) -> list[str]:
