@@ -3,4 +3,4 @@
 The folders tell the signal's story, from jack to jack; ``docs/architecture.md`` explains how they meet.
 """
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
