@@ -101,7 +101,8 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(home, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("more, words", [
-    (("--target", "board:pi44"), "did you mean 'pi4'"), (("--target", "params:7281"), "is met already"), (("--target", "params:3"), "the smallest cut has"),
+    (("--target", "board:pi44"), "did you mean 'pi4'"), (("--target", "params:7281"), "is met already"),
+    (("--target", "params:3"), "the smallest cut has"),
     (("--criterion", "tailor"), "did you mean 'taylor'"), (("--rounds", "0"), "trim.rounds is 0"), (("--rate", "9"), "trim.rate is 9"),
     (("--rewind-to", "2"), "between 0 and 1"), (("--start", "rewind"), "a model file has none"), (("--recipe", "nowhere.yaml"), "there is no recipe"),
     (("--curves", "0"), "--curves is 0"), (("--name", "tiny"), "is the model itself"), (("--name", "a/b"), "cannot be called"),
@@ -146,9 +147,9 @@ def test_a_killed_trim_goes_on_and_ends_as_if_nothing_had_been(home, tmp_path):
             "evaluate.evaluate, evaluate.summary = (lambda *_: {}), (lambda *_: '')\nsys.exit(main(sys.argv[1:]))")
 
     def command(name):
-        return [sys.executable, "-c", code, "trim", str(home.folder / "tiny.safetensors"), "--work", str(tmp_path), "--cache", str(home.folder / "cache"),
-                "--curves", "8", "--threads", "1", "--steps", "40", "--rounds", "2", "--multiple", "1", "--target", "removed:0.6", "--name", name, "--no-add",
-                "--out", str(tmp_path / f"{name}.safetensors")]
+        return [sys.executable, "-c", code, "trim", str(home.folder / "tiny.safetensors"), "--work", str(tmp_path),
+                "--cache", str(home.folder / "cache"), "--curves", "8", "--threads", "1", "--steps", "40", "--rounds", "2", "--multiple", "1",
+                "--target", "removed:0.6", "--name", name, "--no-add", "--out", str(tmp_path / f"{name}.safetensors")]
 
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_DATA_HOME": str(tmp_path)}
     assert subprocess.run(command("whole"), env=environment, stdout=subprocess.DEVNULL).returncode == 0

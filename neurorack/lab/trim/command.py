@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from ... import library
-from ...errors import ModelError, NeurorackError
 from ...engine import Model
+from ...errors import ModelError
 from ...library import files, names
 from ...trim.weights import with_weights
 from .. import data, engines, export
@@ -30,7 +30,8 @@ _SETTINGS = ("target", "criterion", "scope", "start", "rewind_to", "rounds", "mi
 def arguments(parser):
     """Declare the options of the command on an argparse parser."""
     keys = {name: dataclasses.replace(key, doc=key.doc.replace("%", "%%")) for name, key in KEYS["trim"].items()}
-    parser.add_argument("source", metavar="MODEL|CHECKPOINT", help="a model of the library, a .safetensors file of the lab, or the work folder of a run")
+    parser.add_argument("source", metavar="MODEL|CHECKPOINT",
+                        help="a model of the library, a .safetensors file of the lab, or the work folder of a run")
     parser.add_argument("--recipe", type=Path, help="its recipe (default: MODEL.recipe.yaml, else recipe.yaml, beside it)")
     parser.add_argument("--target", help=f"{keys['target'].doc} (default {keys['target'].default}, or what the recipe says, as for all of these)")
     parser.add_argument("--criterion", help=f"{keys['criterion'].doc}: {', '.join(criteria.NAMES)} (default {keys['criterion'].default})")
@@ -51,7 +52,8 @@ def arguments(parser):
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to train (default auto: cuda where there is one)")
     parser.add_argument("--work", type=Path, default=Path(".out"), metavar="DIR", help="folder of the family, checkpoints and logs (default .out)")
     parser.add_argument("--cache", type=Path, default=Path(".data"), metavar="DIR", help="folder of prepared recordings (default .data)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="the new model (default: beside a model that was given by its file, else in the work folder)")
+    parser.add_argument("--out", type=Path, metavar="FILE",
+                        help="the new model (default: beside a model that was given by its file, else in the work folder)")
     parser.add_argument("--curves", type=int, default=CURVES, help=f"curves a protocol when the result is measured (default {CURVES})")
     parser.add_argument("--fresh", action="store_true", help="begin again")
     parser.add_argument("--no-add", action="store_true", help="leave the library as it is")

@@ -27,7 +27,8 @@ def read(work, fixed):
         raise RecipeError(f"{path} is of version {version}, this program goes on from {VERSION}: --fresh begins again")
     for key, value in fixed.items():
         if theirs.get(key) != value:
-            raise RecipeError(f"{path} is of another trim, {key} {theirs.get(key)} and not {value}: --fresh begins again, --name gives this one another place")
+            raise RecipeError(f"{path} is of another trim, {key} {theirs.get(key)} and not {value}: --fresh begins again, "
+                              "--name gives this one another place")
     return state
 
 

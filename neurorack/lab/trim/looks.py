@@ -3,7 +3,6 @@
 import torch
 
 from .early_bird import EarlyBird, keep
-from .scoring import Scorer
 
 LOOKS, BATCHES = 12, 4      # of the early bird in a round; batches that it judges by
 

@@ -249,8 +249,8 @@ class Run:
         """What is going to be done, in a line."""
         trim, count = self.trim, len(self.state["plan"])
         length = f"{trim['steps']} steps" if "steps" in trim else f"{trim.get('minutes', MINUTES):g} minutes"
-        return (f"trimming {self.parent.card['name']}: {self.parent.engine.kind}, to {self.target} in {count} round{'s' if count > 1 else ''}, {length} of training "
-                f"in all; criterion {trim['criterion']}, scope {trim['scope']}, {trim['start']}; everything in {self.work}")
+        return (f"trimming {self.parent.card['name']}: {self.parent.engine.kind}, to {self.target} in {count} round{'s' if count > 1 else ''}, "
+                f"{length} of training in all; criterion {trim['criterion']}, scope {trim['scope']}, {trim['start']}; everything in {self.work}")
 
     def over(self):
         """Are there no more rounds to come?"""
@@ -276,9 +276,9 @@ class Run:
 
     def _tell(self, picked=None):
         """The family as JSON beside its files."""
-        family.write_json(self.work / family.NAME, {"parent": self.parent.card["name"], "target": str(self.target), "criterion": self.trim["criterion"],
-                                                    "scope": self.trim["scope"], "start": self.trim["start"],
-                                                    "picked": picked and picked["round"], "rows": self.state["rows"]})
+        family.write_json(self.work / family.NAME, {
+            "parent": self.parent.card["name"], "target": str(self.target), **{key: self.trim[key] for key in ("criterion", "scope", "start")},
+            "picked": picked and picked["round"], "rows": self.state["rows"]})
 
     def noted(self, path):
         """Measure a file of narrower weights as the family is, put that on its card beside their kind, and return what stands there."""

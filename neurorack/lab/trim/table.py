@@ -5,7 +5,8 @@ import time
 
 from ..train.progress import clock
 
-COLUMNS = (("round", 5), ("removed", 8), ("parameters", 11), ("MACs/s", 8), ("time", 8), ("error", 7), ("multiplier", 11), ("control", 8), ("file", 8))
+COLUMNS = (("round", 5), ("removed", 8), ("parameters", 11), ("MACs/s", 8), ("time", 8), ("error", 7), ("multiplier", 11), ("control", 8),
+           ("file", 8))
 BAR, BAR_SECONDS, LINE_SECONDS = 30, 0.5, 30.0
 
 
