@@ -35,8 +35,8 @@ _trim = lambda criterion, scope="auto", start="rewind", rate=1.0: ("trim", crite
 LINES = {
     "narrower, from scratch": _plain("scratch"),
     "narrower, from scratch, twice the learning rate": _plain("scratch", 2.0),
-    "narrower, from scratch, as long as all rounds": _plain("scratch-long"),
-    "full, as long as all rounds": _plain("full-long"),
+    "narrower, from scratch, all rounds' steps": _plain("scratch-long"),
+    "full, all rounds' steps": _plain("full-long"),
     "masks (nothing is removed)": _plain("mask"),
     **{f"trim, {name}": _trim(name) for name in CRITERIA},
     f"trim, {MAIN}, fine-tuned": _trim(MAIN, start="fine-tune"),
@@ -46,10 +46,10 @@ LINES = {
     f"trim, {MAIN}, local": _trim(MAIN, scope="local"),
 }
 #: Trimmed and from scratch with the same steps: of each training, of all together.
-AGAINST = ((f"trim, {MAIN}", "narrower, from scratch"), (f"trim, {MAIN}, fine-tuned", "narrower, from scratch, as long as all rounds"))
+AGAINST = ((f"trim, {MAIN}", "narrower, from scratch"), (f"trim, {MAIN}, fine-tuned", "narrower, from scratch, all rounds' steps"))
 #: Drawing → lines in it.
 DRAWN = {
-    "": ("narrower, from scratch", "narrower, from scratch, as long as all rounds", "masks (nothing is removed)", f"trim, {MAIN}", "trim, magnitude",
+    "": ("narrower, from scratch", "narrower, from scratch, all rounds' steps", "masks (nothing is removed)", f"trim, {MAIN}", "trim, magnitude",
          "trim, random", f"trim, {MAIN}, fine-tuned"),
     "-criteria": tuple(f"trim, {name}" for name in CRITERIA),
 }

@@ -48,7 +48,7 @@ def multipliers(series, title, top=2.0, ticks=(0.5, 0.2, 0.1, 0.05, 0.02, 0.01))
             if highest > lowest:
                 shapes.append(polyline((x, x), (y_at(lowest), y_at(highest)), colour, 1))
     shapes += _legend(series, LEFT + WIDTH + 16, 18)
-    return svg(LEFT + WIDTH + 210, TOP + HEIGHT + 42, title, shapes, background=True)
+    return svg(LEFT + WIDTH + 290, TOP + HEIGHT + 42, title, shapes, background=True)
 
 
 def times(series, title, slope=0.7):
@@ -67,4 +67,4 @@ def times(series, title, slope=0.7):
         shapes.append(polyline([x_at(p[0]) for p in line], [y_at(p[1]) for p in line], COLOURS[k % len(COLOURS)], 1.8))
         shapes += [f'<circle cx="{x_at(p[0]):.1f}" cy="{y_at(p[1]):.1f}" r="2.6" fill="{COLOURS[k % len(COLOURS)]}"/>' for p in line]
     shapes += _legend(series, LEFT + WIDTH + 16, 18)
-    return svg(LEFT + WIDTH + 210, TOP + HEIGHT + 42, title, shapes, background=True)
+    return svg(LEFT + WIDTH + 290, TOP + HEIGHT + 42, title, shapes, background=True)
