@@ -140,6 +140,7 @@ def loop(kind: str, result: View, operands: list[View], fold: bool = False) -> L
     if not dims:
         return Loop(kind, 1, 1)
     n, to, *steps = dims[-1]
+    kind = "plain" if fold and to else kind          # many rows onto one, each number by itself
     return Loop(kind, prod(dim[0] for dim in dims[:-1]), n, any(step not in (0, 1) for step in steps) or to != 1 and not (fold and to == 0))
 
 
