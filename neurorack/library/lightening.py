@@ -1,6 +1,6 @@
 """Makes a lighter model in a process of its own: ``python -m neurorack.library.lightening NAME [--quality DB | --keep SHARE]``.
 
-Beside an instrument that plays it takes only computing time that nobody wants. It prints a line of JSON for every step,
+It runs at a low priority, beside an instrument that plays on. It prints a line of JSON for every step,
 ``{"stage", "share"}``, at last ``{"made": {…}}`` or ``{"error": "one line"}``; ``Work`` reads them.
 """
 
@@ -22,6 +22,7 @@ from neurorack.library import lighter
 from neurorack.library.background import PR_SET_PDEATHSIG
 
 TOLD_SECONDS = 0.25          # between two steps that are told
+NICE = 15                    # the sound's threads have real-time priority; this is for all the others
 
 
 class Work:
@@ -94,9 +95,7 @@ def main(arguments: list[str]) -> int:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
         return 3
-    os.nice(19)
-    with contextlib.suppress(OSError, AttributeError):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    os.nice(NICE)
     name, options = arguments[0], dict(zip((word.removeprefix("--") for word in arguments[1::2]), map(float, arguments[2::2])))
     try:
         made = lighter.make(name, quality_db=options.get("quality"), keep=options.get("keep"), say=_teller())

@@ -131,6 +131,17 @@ def waiting(name: str) -> dict | None:
         return None
 
 
+def all_waiting() -> dict[str, str]:
+    """Model -> the line about its lighter one, of all that wait."""
+    found = ((path.stem, waiting(path.stem)) for path in sorted((files.own() / files.LIGHTER).glob("*.json")))
+    return {name: told["line"] for name, told in found if told}
+
+
+def named(name: str) -> str:
+    """The present name of a model, also by a name it had before. Raises ``ModelError``."""
+    return entries.entry(name).name
+
+
 def discard(name: str) -> None:
     """Forget what was made of a model."""
     file, note = _places(name)

@@ -133,15 +133,16 @@ class Lighter:
 
     def lightest(self, quality_db: float = AUDIBLE_DB) -> tuple[Candidate | None, list[Candidate]]:
         """The lightest whose mean distance is at most ``quality_db``, or None; and all that were tried."""
-        low, high, tried, found = LEAST_KEEP, MOST_KEEP, [], None
+        low, high, tried, found = LEAST_KEEP, MOST_KEEP, {}, None
         for _ in range(SEARCH_STEPS):
             middle = (low + high) / 2
-            tried.append(self.at(middle))
-            if tried[-1].quality.distance_db <= quality_db and tried[-1].kept <= WORTH:
-                high, found = min(middle, tried[-1].kept), tried[-1]
+            same = tuple(self.counts(middle))
+            made = tried[same] = tried.get(same) or self.at(middle)
+            if made.quality.distance_db <= quality_db and made.kept <= WORTH:
+                high, found = min(middle, made.kept), made
             else:
                 low = middle
-        return found, tried
+        return found, list(tried.values())
 
     def keep_for(self, most_share: float, board: str | None = None) -> float:
         """The largest keep share with which a program takes at most ``most_share`` of a core: of a board (predicted, at worst), or of this

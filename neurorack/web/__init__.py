@@ -18,7 +18,8 @@ may make is listed in ``messages.ALLOWED``. Each gets one answer::
 ``state``   ``part`` and ``value``: the whole of one part whenever it changed, and every part after ``hello``. The parts are the answers
             to requests without fields: ``status`` (without what moves by itself, which ``now`` carries; a slot's ``controls`` are the
             names in the order of ``now``), ``scenes``, ``sources``, ``takes``, ``cables``, ``notices``, ``preferences``, ``midi``,
-            ``statistics``, ``panel``; and ``models``: the library as ``GET /api/models`` gives it. A part that this instrument does not
+            ``statistics``, ``panel``; ``models``: the library as ``GET /api/models`` gives it; and ``lighter``: of which models a lighter one is
+            being made or waits (``lighter.py``). A part that this instrument does not
             have never comes. What a page's request may have changed is looked at at once.
 ``now``     30 times a second, only what changed since the last one (the first has everything):
             ``cv`` [volts], ``mods`` [volts of mod1..mod8], ``gates`` [bool], ``hits`` [count of rising edges; a trigger may be over before the next ``now``],

@@ -14,6 +14,7 @@ from neurorack.web import limits, messages
 from neurorack.web.asking import Control
 from neurorack.web.guard import Guard, body, loopback, open_to_all, refuse
 from neurorack.web.live import Hub
+from neurorack.web.lighter import Lighter
 from neurorack.web.models import Library
 from neurorack.web.outbox import dumps
 from neurorack.web.pages import OPEN, Files
@@ -43,6 +44,7 @@ class Server:
         self.guard = Guard(address, port, Paired() if self.network else None)
         self.hub = Hub(child, self.control, self.network, self.guard)
         self.library = self.hub.library = Library(self.hub.tell)
+        self.lighter = Lighter(self.hub.part)
         self.takes, self.scenes = Takes(self.control), Scenes(self.control, self.hub.soon)
         self.quiet_since: dict = {}
 
@@ -61,6 +63,9 @@ class Server:
         add.add_post("/api/models", self.library.upload)
         add.add_get("/api/models/{name}", self.library.info)
         add.add_delete("/api/models/{name}", self.library.remove)
+        add.add_post("/api/models/{name}/lighter", self.lighter.start)
+        add.add_delete("/api/models/{name}/lighter", self.lighter.discard)
+        add.add_post("/api/models/{name}/lighter/keep", self.lighter.keep)
         add.add_get("/api/takes", self.takes.list)
         add.add_get("/api/takes/{name}", self.takes.download)
         add.add_delete("/api/takes/{name}", self.takes.delete)
@@ -134,6 +139,7 @@ class Server:
         runner = web.AppRunner(self.application(), handle_signals=False, access_log=None, keepalive_timeout=limits.IDLE_SECONDS, shutdown_timeout=0.1)
         await runner.setup()
         self.http = runner.server
+        await self.lighter.begin()
         listening = await loop.create_server(self._connection, sock=door)
         tasks = [asyncio.create_task(work()) for work in (self.hub.tick, self.hub.look, self.hub.models, self._reap)]
         try:

@@ -3,6 +3,7 @@
 import { h, $, say, put, size } from "./dom.js";
 import { wish, watch, state } from "./live.js";
 import { toast } from "./toasts.js";
+import { followed, lighter } from "./lighter.js";
 
 const KINDS = ".ts,.safetensors";
 
@@ -34,6 +35,7 @@ export class Models {
     watch("models", (models) => this.#show(models));
     watch("status", () => this.#playing());
     watch("upload", (message) => this.#verdict(message));
+    followed(this.list);
   }
 
   // -- bringing one
@@ -96,7 +98,7 @@ export class Models {
         h("small", { class: "soft", text: facts(model) }), h("small", { class: refused ? "verdict bad" : "verdict", text: line })),
       refused ? null : h("div", { class: "buttons" }, act("Play", "Crossfade to", { do: "swap", model: name }, { class: "strong" }),
         act("into A", "Load into slot A:", { do: "load", slot: "A", model: name }), act("into B", "Load into slot B:", { do: "load", slot: "B", model: name })),
-      model.where === "own" ? this.#remover(name) : null);
+      lighter(model), model.where === "own" ? this.#remover(name) : null);
   }
 
   #remover(name) {
