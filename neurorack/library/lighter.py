@@ -90,7 +90,7 @@ def make(name: str, *, keep: float | None = None, target: str | None = None, qua
         raise ModelError(f"no unit of {entry.name} can go within {limit:g} dB (with {nearest.kept:.0%} kept it is {nearest.quality.distance_db:.1f} dB): "
                          "the model stays as it is")
     say("writing it", 0.0)
-    trim = {"parent": entry.name, "parent_sha256": entry.sha256(), "method": METHOD, **lighter.figures(found), **found.quality.to_json()}
+    trim = {"parent": entry.name, "parent_sha256": entry.sha256(), "method": METHOD, **lighter.figures(found), **lighter.confirmed(found).to_json()}
     card = {key: value for key, value in lighter.card.items() if key not in ("measured", "trim")}
     return _leave(entry, playing, lighter, found, card | {"trim": trim},
                   {"tried": [c.to_json() for c in tried], "layers": {k: round(v, 6) for k, v in found.error.items()},

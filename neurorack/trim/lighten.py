@@ -29,7 +29,7 @@ from .parts import Parts
 from .units import Unit, cut_tensors
 
 AUDIBLE_DB = 1.0                  # mean distance that is taken as inaudible, see quality.py
-FIT_SEED, PROBE_SEED, TEST_SEED = 1, 2, 3
+FIT_SEED, PROBE_SEED, TEST_SEED, CONFIRM_SEED = 1, 2, 3, 4
 PROBE_STRETCHES = 16
 TEST_STRETCHES = 96               # silent ones among them; 59 heard ones are needed for the bound
 SEARCH_STEPS = 5
@@ -97,7 +97,7 @@ class Lighter:
         self.rate_hz = long.rate_hz
         self.fit_signal = _whole(short.stretches(round(compensate.MOST_SECONDS / SHORT_SECONDS), FIT_SEED + seed), rows)
         self.probe_signal = _whole(long.stretches(PROBE_STRETCHES, PROBE_SEED + seed), rows)
-        self.test_signal = _whole(long.stretches(TEST_STRETCHES, TEST_SEED + seed), rows)
+        self.test_signal, self.confirm_signal = (_whole(long.stretches(TEST_STRETCHES, own + seed), rows) for own in (TEST_SEED, CONFIRM_SEED))
 
     def _body(self, listing, tensors) -> Body:
         """A listing with its numbers; what is generated is the same whatever was taken out."""
@@ -128,6 +128,14 @@ class Lighter:
         error = compensate.refit(self.seen, self.shapes, cut, self.fit_signal, self.way, self._told(f"keeping {keep:.0%}"))
         made = quality.compare(self.sound, cut.body.program().stream(self.test_signal), self.rate_hz, TEST_STRETCHES)
         return Candidate(keep, self.costs.left(counts) / self.costs.whole, removed, {name: cut.tensors[name] for name in cut.fitted}, made, error)
+
+    def confirmed(self, candidate: Candidate) -> quality.Quality:
+        """Its quality on inputs that no choice was made with."""
+        cut = self._cut(candidate.removed, self.own)
+        for name, tensor in candidate.tensors.items():
+            cut.store(name, tensor)
+        sounds = [body.program().stream(self.confirm_signal) for body in (self.body, cut.body)]
+        return quality.compare(*sounds, self.rate_hz, TEST_STRETCHES)
 
     # -- what is looked for
 
