@@ -4,9 +4,9 @@
 
 The three take turns in one thread. "in cache": a model's blocks follow one another, as when nothing else runs; "after a neighbour":
 64 MB of other memory are read and written before each block, so that every weight comes from memory, as where other work of an
-instrument shares the caches. Times are the thread's own (what other work takes meanwhile does not count), lower quartiles of them. Nets: the decoders of
-engine_nets.py (random weights; a block of 128 with ratio 128, of 2048 with ratio 2048) and the factory bank. Sound: the bank's models
-play their own gestures, the nets normal latents. Writes benchmarks/results/quantisation.json and prints its tables.
+instrument shares the caches. Times are lower quartiles of the thread's own time. Nets: the decoders of engine_nets.py
+(random weights; a block of 128 with ratio 128, of 2048 with ratio 2048) and the factory bank. Sound: the bank's models play their own
+gestures, the nets normal latents. Writes benchmarks/results/quantisation.json and prints its tables.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ def bank_sound(model) -> tuple[np.ndarray, int]:
     stretch = int(STRETCH_SECONDS * rows_a_second) // (block // method.in_ratio) * (block // method.in_ratio)
     each = int(GESTURE_SECONDS / STRETCH_SECONDS) * stretch
     rest = np.array([entry["rest"] for entry in model.card["inputs"]], np.float32)
-    curves = [np.concatenate([curve[:each], np.tile(rest, (max(0, each - len(curve)), 1))]) for curve in file_gestures(model)[:MOST_GESTURES]]
+    curves = [np.concatenate([curve[:each], np.tile(rest, (max(0, each - len(curve)), 1))])
+              for curve in file_gestures(model)[:MOST_GESTURES]]
     return model.program("decode", block).stream(np.concatenate(curves)), len(curves) * each // stretch
 
 
@@ -164,8 +165,9 @@ def tables(found: dict) -> str:
             cells = [f"{row['float32']['in_cache_us']:.0f} / {row['float32']['after_neighbour_us']:.0f}"]
             for kind in KINDS[1:]:
                 k = row[kind]
-                cells.append(f"{k['in_cache_us']:.0f} ({k['in_cache_times_faster']:.2f}) / {k['after_neighbour_us']:.0f} ({k['after_neighbour_times_faster']:.2f})")
-            lines.append(f"| {row['case']} | {row['block_frames']} | {' | '.join(cells)} | {' / '.join(format(row[k]['weights_mb'], '.1f') for k in KINDS)} |")
+                cells.append(" / ".join(f"{k[f'{key}_us']:.0f} ({k[f'{key}_times_faster']:.2f})" for key in ("in_cache", "after_neighbour")))
+            sizes = " / ".join(format(row[k]["weights_mb"], ".1f") for k in KINDS)
+            lines.append(f"| {row['case']} | {row['block_frames']} | {' | '.join(cells)} | {sizes} |")
     lines += ["\n| model | bf16 SNR, dB | distance, dB | int8 SNR, dB | distance, dB |", "|---|---|---|---|---|"]
     for row in found["sound"]:
         lines.append(f"| {row['case']} | " + " | ".join(f"{row[k]['snr_db']:.1f} | {row[k]['distance_db']:.3f}" for k in KINDS[1:]) + " |")

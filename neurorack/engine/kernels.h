@@ -27,6 +27,7 @@ typedef struct {
 /* How a number of the file or of packed weights is kept: float32; bfloat16, the upper half of one; int8, times a float32 that all
  * weights of an output share. */
 enum nr_form { NR_F32, NR_BF16, NR_I8, NR_FORM_COUNT };
+#define NR_ROWS_IN(form) ((form) == NR_I8 ? 4 : (form) == NR_BF16 ? 2 : 1) /* rows of packed weights in the 32 bits of a lane */
 
 /* y[r][n] = epilogue(bias[n] + sum over t, c of x[r * x_row + t * x_tap + c] * w[t][c][n]).
  * The epilogue adds the residual (before the activation if residual_first), stores to y, and stores a second

@@ -81,7 +81,7 @@ static int push_product(nr_program *p, const nr_product *product) {
     ready *op = nr_append(p, run_product);
     if (!op) return -1;
     op->u.product = *product;
-    if (product->taps > 1 && product->x_tap == product->depth && product->depth % (product->form == NR_I8 ? 4 : product->form == NR_BF16 ? 2 : 1) == 0) {
+    if (product->taps > 1 && product->x_tap == product->depth && product->depth % NR_ROWS_IN(product->form) == 0) {
         /* windows without gaps are one row */
         op->u.product.depth *= product->taps;
         op->u.product.taps = 1;

@@ -24,12 +24,11 @@ static int panel_width(int64_t cols, int i, int n) {
     return (int)(total * (i + 1) / n - total * i / n);
 }
 
-/* Rows of weights in the 32 bits of a lane, and rows of float32 in front of each panel. */
-#define ROWS_IN(form) ((form) == NR_I8 ? 4 : (form) == NR_BF16 ? 2 : 1)
+/* Rows of float32 in front of each panel: bias, and scales of int8. */
 #define HEAD_ROWS(form) ((form) == NR_I8 ? 2 : 1)
 
 static int64_t panel_rows(int form, int64_t taps, int64_t depth) {
-    return HEAD_ROWS(form) + taps * ((depth + ROWS_IN(form) - 1) / ROWS_IN(form));
+    return HEAD_ROWS(form) + taps * ((depth + NR_ROWS_IN(form) - 1) / NR_ROWS_IN(form));
 }
 
 size_t ISA_NAME(nr_packed_floats)(int form, int64_t taps, int64_t depth, int64_t cols) {
@@ -44,7 +43,7 @@ INLINE uint32_t bits_of(int form, float x) {
 
 INLINE void pack(int form, float *packed, const float *w, const float *bias, const float *scale, int64_t taps,
                  int64_t depth, int64_t cols, int64_t w_tap, int64_t w_depth, int64_t w_col) {
-    const int n = panel_count(cols), rows = ROWS_IN(form), width = 32 / rows;
+    const int n = panel_count(cols), rows = NR_ROWS_IN(form), width = 32 / rows;
     for (int i = 0, at = 0; i < n; i++) {
         int wide = panel_width(cols, i, n) * VL;
         for (int j = 0; j < wide; j++) *packed++ = bias && at + j < cols ? bias[at + j] : 0.0f;
@@ -105,7 +104,7 @@ static __attribute__((noinline)) void finish_tile(const nr_product *p, const vec
  * each output. */
 #define TILE(F, MR, NV, U)                                                                                            \
     static void tile_##F##_##MR##_##NV(const nr_product *p, const float *w, int64_t row, int64_t col) {               \
-        enum { G = ROWS_IN(F), S = U > G ? U : G };                                                                   \
+        enum { G = NR_ROWS_IN(F), S = U > G ? U : G };                                                                \
         vec sum[U][MR][NV], done[MR * NV];                                                                            \
         const int64_t x_row = p->x_row, depth = p->depth;                                                             \
         const float *head = w;                                                                                        \
