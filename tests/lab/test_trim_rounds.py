@@ -1,4 +1,4 @@
-"""The rounds of a trim: targets, plans, starts, and going on after whatever has happened."""
+"""The rounds of a trim: from the first to the last, starts, and going on after whatever has happened."""
 
 import copy
 import json
@@ -11,8 +11,8 @@ pytest.importorskip("scipy")
 from neurorack.engine import Model
 from neurorack.lab import data, export
 from neurorack.lab.recipe import RecipeError
-from neurorack.lab.train import checkpoint, early
-from neurorack.lab.trim import family, kept, looks, rewind, rounds, table, targets, tuning
+from neurorack.lab.train import checkpoint, command, early
+from neurorack.lab.trim import family, kept, looks, rewind, rounds, table, tuning
 from neurorack.lab.trim.engine_units import cut_state
 from tests.lab import runs, trims
 
@@ -133,6 +133,28 @@ def test_broken_off_at_every_place(small, whole, tmp_path, monkeypatch, place, t
     assert len(left) < 3 and same_run(run, whole)
 
 
+def test_a_stop_behind_a_rounds_last_step_is_not_forgotten(small, tmp_path, monkeypatch):
+    run, genuine = trim(small, tmp_path), tuning.RoundTrainer.run
+    run.stop = command.Stop()
+    monkeypatch.setattr(tuning.RoundTrainer, "run", lambda trainer, log: (genuine(trainer, log), run.stop())[0])
+    with pytest.raises(rounds.Stopped):
+        gone(run)
+    assert len(run.state["rows"]) == 1 and checkpoint.read(run.work / "round-01")["step"] == 2
+
+
+def test_a_round_that_lost_its_weights_is_told(small, tmp_path):
+    with pytest.raises(RecipeError, match="has lost its checkpoint.pt") as error:
+        trim(small, tmp_path)._engine_of(1, trained=True)
+    assert "\n" not in str(error.value)
+
+
+def test_what_a_card_tells_of_its_own_file_is_not_passed_on(small):
+    parent = tuning.Parent(small.folder / "tiny.safetensors")
+    parent.card |= {"weights": {"kind": "int8"}, "trim": {"parent": "another"}}
+    card = family.card_of(parent, "light", parent.engine, {"parent": "tiny"})
+    assert card["trim"] == {"parent": "tiny"} and not {"weights", "measured"} & set(card) and card["inputs"] == parent.card["inputs"]
+
+
 def test_another_trim_is_not_gone_on_with(small, whole, tmp_path):
     run = trim(small, whole[0].work.parent, criterion="magnitude")
     with pytest.raises(RecipeError, match="criterion taylor and not magnitude: --fresh"):
@@ -143,8 +165,10 @@ def test_another_trim_is_not_gone_on_with(small, whole, tmp_path):
         with pytest.raises(RecipeError, match="--fresh") as error:
             trim(small, tmp_path).load()
         assert "\n" not in str(error.value)
+    (tmp_path / "light" / kept.FULL).touch()
     kept.put_aside(tmp_path / "light")
-    assert not trim(small, tmp_path).load() and (tmp_path / "light" / "before" / kept.NAME).exists()
+    assert not trim(small, tmp_path).load() and all((tmp_path / "light" / "before" / name).exists() for name in (kept.NAME, kept.FULL))
+    assert not (tmp_path / "light" / kept.FULL).exists()           # the run may have been trained on since
 
 
 def test_early_weights_read_the_latent_that_the_model_has(small):
@@ -157,8 +181,8 @@ def test_early_weights_read_the_latent_that_the_model_has(small):
     assert all(torch.allclose(found[name], own[name], atol=2e-3) for name in own)
 
 
-@pytest.mark.parametrize("said", [{"start": "rewind", "rewind_to": "auto"}, {"start": "reinitialise"},
-                                  pytest.param({"start": "rewind", "rewind_to": "0.2"}, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("said", [{"start": "rewind", "rewind_to": "0.2"}, {"start": "reinitialise"},
+                                  pytest.param({"start": "rewind", "rewind_to": "auto"}, marks=pytest.mark.soak)])
 def test_other_starts(small, whole, tmp_path, said):
     """Cut in the same way, trained from other weights."""
     run = trim(small, tmp_path, small.run, rounds=1, steps=1, rate=1e-6, **said)
@@ -222,93 +246,6 @@ def test_an_early_bird_s_round_is_shorter(small, tmp_path):
     run = gone(trim(small, tmp_path, steps=60, early_bird=True, criterion="magnitude", rate=1e-5))
     steps = [row["steps"] for row in run.state["rows"]]
     assert 1 <= steps[1] < 20 and steps[2] == 40               # of 20; the last is never cut short
-
-
-ROW = {"params": 1000, "removed_parameters": 0.0, "rtf": 0.5, "boards": {"pi4": [0.2, 0.6, 1.0]}}
-
-
-@pytest.mark.parametrize("text, words", [
-    ("half", "one of removed:"), ("removed:2", "a share from"), ("removed:", "a share from"), ("params:0", "whole number"),
-    ("params:2.5", "whole number"),
-    ("rtf:nan", "above 0"), ("rtf:-1", "above 0"), ("rtf:1e999", "above 0"), ("board:pi44", "did you mean 'pi4'"),
-    ("bord:pi4", "did you mean 'board'"),
-    ("board:atmega2560", "does not run on atmega2560"),
-])
-def test_a_target_that_is_none_is_one_line(text, words):
-    with pytest.raises(RecipeError, match=words) as error:
-        targets.read(text)
-    assert "\n" not in str(error.value)
-
-
-def falling(share):
-    """What an even cut of ROW has."""
-    left = 1 - share
-    return {"params": round(1000 * left), "removed_parameters": share, "rtf": 0.1 + 0.4 * left,
-            "boards": {"pi4": [0.1 * left, 0.3 * left, 0.2 + 0.8 * left]}}
-
-
-@pytest.mark.parametrize("text, last, count", [("removed:0.9", 0.9, 6), ("params:300", 0.7, 3), ("rtf:0.3", 0.5, 2), ("board:pi4", 0.625, 3)])
-def test_a_plan_ends_at_the_target(text, last, count):
-    target = targets.read(text)
-    plan = targets.shares(target, ROW, 0.95, falling)
-    assert len(plan) == count and plan == sorted(plan) and plan[-1] == pytest.approx(last, abs=0.01) and target.met(falling(plan[-1]))
-    lefts = [1.0] + [1 - share for share in plan]
-    assert all(b / a == pytest.approx(lefts[1]) for a, b in zip(lefts, lefts[1:]))        # the same share of what is left each time
-    assert len(targets.shares(target, ROW, 0.95, falling, 9)) == 9
-    family = [ROW] + [falling(share) for share in plan]
-    assert targets.picked(target, family) is family[-1] and targets.picked(target, family[:-1]) is None
-
-
-@pytest.mark.parametrize("text, words", [
-    ("params:1000", "is met already, the model has 1000 parameters"), ("rtf:0.5", "is met already"), ("removed:0.96", "95.0% removed"),
-    ("params:49", "the smallest cut has 50 parameters"), ("rtf:0.11", "cannot be reached"),
-])
-def test_a_target_out_of_reach_is_one_line(text, words):
-    with pytest.raises(RecipeError, match=words) as error:
-        targets.shares(targets.read(text), ROW, 0.95, falling)
-    assert "\n" not in str(error.value)
-
-
-class Screen:
-    """A terminal, or a file, that keeps what is written."""
-
-    def __init__(self, live):
-        self.live, self.written = live, ""
-
-    def isatty(self):
-        return self.live
-
-    def write(self, text):
-        self.written += text
-
-    def flush(self):
-        """Nothing to be done."""
-
-
-def test_the_bar_is_drawn_in_place_and_makes_room_for_lines(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(table.time, "monotonic", lambda: now[0])
-    for live in (True, False):
-        screen, said = Screen(live), []
-        bar = table.Bar(said.append, screen)
-        for now[0] in (now[0] + 0.6, now[0] + 0.7, now[0] + 31, now[0] + 32):
-            bar.show(0.5, 754.0, "round 1 of 2")
-        bar.say("a row")
-        if live:
-            assert screen.written.count("[###############...............] round 1 of 2, 50%, 13 min left") == 3
-            assert screen.written.endswith("\r" + " " * len("[###############...............] round 1 of 2, 50%, 13 min left") + "\r")
-            assert said == ["a row"]
-        else:
-            assert screen.written == "" and said == ["round 1 of 2, 50%, 13 min left", "a row"]
-
-
-def test_a_row_fits_below_its_head():
-    row = ROW | {"round": 12, "macs": 31.6e6, "error": 4.5, "multiplier": 1.0, "control": None, "bytes": 1340000}
-    for board in (None, "pi4"):
-        head, line = table.head(board).splitlines()[-1], table.line(row, board)
-        assert len(head) == len(line) and ("100.00%" in line) == (board == "pi4")
-        ends = lambda text: [k for k in range(len(text)) if text[k] != " " and (k + 1 == len(text) or text[k + 1] == " ")]
-        assert set(ends(head)) <= set(ends(line))
 
 
 def test_a_round_s_rate_warms_up_and_comes_down(small, tmp_path):

@@ -6,7 +6,6 @@ distances are taken over what chance gives, where their 0.1 is 0.2.
 """
 
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -49,23 +48,3 @@ class EarlyBird:
         """Note a keep (bool, one a unit); True where it is near all others of a full queue."""
         self.keeps.append(np.asarray(kept, bool))
         return self.farthest < self.near
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What `draw` found. epochs: trained; settled: or is it the last of too many? distances: `farthest` after each; keep: the last."""
-
-    epochs: int
-    settled: bool
-    distances: tuple
-    keep: np.ndarray
-
-
-def draw(train, kept, most, length=LENGTH, near=NEAR):
-    """Train epoch by epoch, `train(number)`, until `kept()` (bool, one a unit) has settled, `most` epochs at most."""
-    bird, distances, settled = EarlyBird(length, near), [], False
-    while len(distances) < most and not settled:
-        train(len(distances))
-        settled = bird.add(kept())
-        distances.append(bird.farthest)
-    return Drawn(len(distances), settled, tuple(distances), bird.keeps[-1])

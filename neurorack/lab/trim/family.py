@@ -17,6 +17,7 @@ NAME = "family.json"
 CURVES, SEED = 96, 11       # of the quick look at control: all five descriptors at once
 CHUNK = 32
 CHECKED_BLOCK = 128
+OF_THE_FILE = ("measured", "trim", "weights")      # keys of a card that tell of its own file alone
 
 
 def write_json(path, told):
@@ -56,7 +57,7 @@ class Judge:
 
 def card_of(parent, name, engine, trim):
     """The card of a trimmed model without what is measured on it: its parent's, with what was done to it."""
-    card = {key: copy.deepcopy(value) for key, value in parent.card.items() if key not in ("measured", "trim")}
+    card = {key: copy.deepcopy(value) for key, value in parent.card.items() if key not in OF_THE_FILE}
     return card | {"name": name, "engine": engine.settings, "trim": trim}
 
 

@@ -10,7 +10,7 @@ from ...trim.units import Member, Unit
 from ..recipe import RecipeError
 from . import family
 
-NAME, FAMILY, VERSION = "run.json", "family", 1
+NAME, FAMILY, FULL, VERSION = "run.json", "family", "full.safetensors", 1
 
 
 def read(work, fixed):
@@ -38,16 +38,24 @@ def write(work, state):
 
 
 def put_aside(work):
-    """Begin again: all that an earlier trim left in its work folder goes into `before`, in place of what was there."""
+    """Begin again: all that an earlier trim left in its work folder goes into `before`, in place of what was there.
+
+    RecipeError where it cannot be moved.
+    """
     work = Path(work)
-    left = [path for path in [*work.glob("round-*"), *work.glob("child-*"), work / FAMILY, work / family.NAME, work / NAME] if path.exists()]
+    first = [work / name for name in (NAME, family.NAME, FULL, FAMILY)]      # without its state, what is left of a trim is of none
+    left = [path for path in [*first, *work.glob("round-*"), *work.glob("child-*")] if path.exists()]
     if not left:
         return
     before = work / "before"
-    shutil.rmtree(before, ignore_errors=True)
-    before.mkdir()
-    for path in left:
-        os.replace(path, before / path.name)
+    try:
+        shutil.rmtree(before, ignore_errors=True)
+        before.mkdir(exist_ok=True)
+        for path in left:
+            os.replace(path, before / path.name)
+    except OSError as error:
+        raise RecipeError(f"{before} cannot be written, {error.strerror or error}: take what is in {work} away yourself, or choose another "
+                          "--name") from None
 
 
 def sha256_of(path):

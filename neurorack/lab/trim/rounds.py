@@ -42,14 +42,14 @@ class Run:
         self.target, self.trainer, self.stop = targets.read(self.trim["target"]), None, None
         self.board = self.target.value if self.target.kind == "board" else None
         self.whole = sum(len(group.units) for group in of_engine(parent.engine))
-        self.judge, self.state, self._rewound = None, {}, None
+        self.judge, self.state, self._rewound, self.sha256 = None, {}, None, kept.sha256_of(parent.path)
 
     # -- state
 
     def _fixed(self):
         """What a run cannot change on its way."""
         keys = ("criterion", "scope", "start", "rewind_to", "rounds", "rate", "least", "multiple", "early_bird")
-        return {"parent": kept.sha256_of(self.parent.path), "clips": Path(self.cache).name, "target": str(self.target), "seed": self.recipe["seed"],
+        return {"parent": self.sha256, "clips": Path(self.cache).name, "target": str(self.target), "seed": self.recipe["seed"],
                 "early": self.trim["start"] == "rewind"} | {key: self.trim.get(key) for key in keys}
 
     def load(self):
@@ -65,7 +65,6 @@ class Run:
 
     def begin(self):
         """Measure the whole model, plan the rounds. RecipeError where the target is met already or out of reach."""
-        self.state = {}
         if self.trim["start"] == "rewind":
             self._early()
         elif self.trim["start"] == "reinitialise":
@@ -87,8 +86,7 @@ class Run:
         most = row_at(1 - 1e-6)["removed_parameters"]
         plan = targets.shares(self.target, first, most, row_at, self.trim.get("rounds"))
         (self.work / kept.FAMILY / "trial.safetensors").unlink(missing_ok=True)
-        first |= self._judged(self.parent.path)
-        first |= {"multiplier": 1.0, "removed_units": 0.0, "steps": 0, "seconds": 0.0}
+        first |= self._judged(self.parent.path) | {"multiplier": 1.0, "removed_units": 0.0, "steps": 0, "seconds": 0.0}
         self.state |= {"version": kept.VERSION, "fixed": self._fixed(), "most": most, "plan": plan, "rows": [first], "removed": [], "current": None}
         self._save()
 
@@ -130,7 +128,10 @@ class Run:
         if number == 0:
             return engine
         if trained:
-            return engines.fit(engine, checkpoint.read(self._folder(number))["engine"])
+            state = checkpoint.read(self._folder(number))
+            if state is None:
+                raise RecipeError(f"{self._folder(number)} has lost its {checkpoint.NAME}, which the next round begins with: --fresh begins again")
+            return engines.fit(engine, state["engine"])
         removed = [kept.untold(one["removed"]) for one in [*self.state["removed"], self.state["current"]][:number]]
         if self.trim["start"] == "fine-tune":
             state = cut_state(self._engine_of(number - 1, True).state_dict(), removed[-1])
@@ -163,7 +164,7 @@ class Run:
         """The weights after a short training of the whole engine from early ones; goes on where it was stopped."""
         kind, length = self._length()
         budget = (kind, max(1, round(CHILD_SHARE * length)) if kind == "steps" else CHILD_SHARE * length)
-        folder = self.work / f"child-{place}-{seed}"
+        folder = self.work / f"child-{self.sha256[:8]}-{place}-{seed}"
         trainer = self._trainer(800 + seed, engines.fit(copy.deepcopy(self.parent.engine), state), budget, folder)
         self._go(trainer, lambda trainer, told: self.bar.show(0.0, None, f"how far to rewind: child {seed} of early weights {place + 1}"))
         return trainer.engine.state_dict()
@@ -185,7 +186,7 @@ class Run:
             if self.stop:
                 self.stop.trainer = None
             self.bar.clear()
-        if not done:
+        if not done or self.stop and self.stop.wanted:               # it may have been stopped behind its last step
             raise Stopped
 
     def _length(self):

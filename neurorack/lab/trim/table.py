@@ -1,13 +1,14 @@
 """What a trim says: the rows of its family as they come, and a bar with the time left."""
 
+import shutil
 import sys
 import time
 
 from ..train.progress import clock
 
-COLUMNS = (("round", 5), ("removed", 8), ("parameters", 11), ("MACs/s", 8), ("time", 8), ("error", 7), ("multiplier", 11), ("control", 8),
-           ("file", 8))
-BAR, BAR_SECONDS, LINE_SECONDS = 30, 0.5, 30.0
+COLUMNS = (("round", 5), ("removed", 8), ("parameters", 10), ("MACs/s", 8), ("time", 7), ("error", 6), ("multiplier", 10), ("control", 7),
+           ("file", 8))     # 77 characters: a row is a line of a terminal
+BAR, SHORTEST_BAR, BAR_SECONDS, LINE_SECONDS = 30, 4, 0.5, 30.0
 
 
 def head(board=None):
@@ -41,7 +42,7 @@ class Bar:
     def clear(self):
         """Take the bar away."""
         if self.drawn:
-            self.stream.write("\r" + " " * self.drawn + "\r")
+            self.stream.write("\r" + " " * min(self.drawn, shutil.get_terminal_size().columns - 1) + "\r")
             self.stream.flush()
             self.drawn = 0
 
@@ -55,8 +56,12 @@ class Bar:
         if not self.live:
             self._say(text)
             return
-        full = round(BAR * min(1.0, part))
-        text = f"[{'#' * full}{'.' * (BAR - full)}] {text}"[:118]
-        self.stream.write("\r" + text.ljust(self.drawn))
+        room = shutil.get_terminal_size().columns - 1         # a line that is wrapped could not be drawn over
+        length = min(BAR, room - len(text) - len("[] "))
+        if length >= SHORTEST_BAR:
+            full = round(length * min(1.0, part))
+            text = f"[{'#' * full}{'.' * (length - full)}] {text}"
+        text = text[:room]
+        self.stream.write("\r" + text.ljust(min(self.drawn, room)))
         self.stream.flush()
-        self.drawn = max(self.drawn, len(text))
+        self.drawn = len(text)
