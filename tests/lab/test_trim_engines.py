@@ -35,7 +35,7 @@ def tiny(kind):
 
 
 ALL = [settings for kind in ENGINES for settings in tiny(kind)]
-SOME = [settings for kind in ENGINES for settings in (*tiny(kind),)[::-2][:2]]
+SOME = [pytest.param(settings, marks=[pytest.mark.soak] * k) for kind in ENGINES for k, settings in enumerate((*tiny(kind),)[::-2][:2])]
 
 
 def name_of(settings):
