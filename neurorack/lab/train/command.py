@@ -95,7 +95,7 @@ def _recipe(options, say):
         raise RecipeError(f"{source} is neither a folder nor a recipe: give the folder that holds it, or a .yaml file")
     else:
         raise RecipeError(f"{source} does not exist: give a folder of audio files or a recipe")
-    return recipe, home, options.out or home / f"{recipe['name']}.safetensors"
+    return recipe, home, made.checked_out(options.out or home / f"{recipe['name']}.safetensors")
 
 
 def _train(options, device, team, say, stop):

@@ -64,6 +64,15 @@ def _drafted(name, source, options, home, say):
     return complete(draft)
 
 
+def checked_out(path):
+    """The path of a model to be written. RecipeError for a folder, or a name that is no model file's."""
+    if path.is_dir():
+        raise RecipeError(f"{path} is a folder: give --out a file in it, as {path / 'NAME.safetensors'}")
+    if path.suffix != ".safetensors":
+        raise RecipeError(f"--out is {path}; the name of a model file ends in .safetensors")
+    return path
+
+
 def may_be_added(name, out, began):
     """Is the model to go into the library? Not where it lies there already, nor where it is of the factory bank.
 
