@@ -1,5 +1,6 @@
 """`neurorack trim` as a user gives it: from a model to a lighter one in the library, and one line for all that can be wrong."""
 
+import argparse
 import json
 import os
 import signal
@@ -17,7 +18,8 @@ pytest.importorskip("scipy")
 from neurorack import cli, library
 from neurorack.engine import Model, store
 from neurorack.lab import export, recipe as recipes
-from neurorack.lab.trim import family, kept, tuning
+from neurorack.lab.train import checkpoint
+from neurorack.lab.trim import command, family, kept, tuning
 from neurorack.library import entries
 from tests.lab import trims
 
@@ -73,6 +75,7 @@ def test_a_finished_trim_is_not_trained_again_and_another_needs_to_be_fresh(home
     assert "target params:4000 and not params:3000: --fresh" in capsys.readouterr().err
 
 
+@pytest.mark.soak
 def test_ctrl_c_saves_and_the_same_command_goes_on(home, capsys, monkeypatch):
     """In the middle of the second round's training, of a run's folder instead of a model."""
     trims.unjudged(monkeypatch)
@@ -106,9 +109,12 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(home, capsys, monkeypatch):
     (("--criterion", "tailor"), "did you mean 'taylor'"), (("--rounds", "0"), "trim.rounds is 0"), (("--rate", "9"), "trim.rate is 9"),
     (("--rewind-to", "2"), "between 0 and 1"), (("--start", "rewind"), "a model file has none"), (("--recipe", "nowhere.yaml"), "there is no recipe"),
     (("--curves", "0"), "--curves is 0"), (("--name", "tiny"), "is the model itself"), (("--name", "a/b"), "cannot be called"),
-    (("--threads", "0"), "--threads is 0"),
+    (("--threads", "0"), "--threads is 0"), (("--out", "."), "is a folder"), (("--out", "light.ts"), "ends in .safetensors"),
+    (("--name", "taken"), "is another model, and no trimmed one"),
 ])
 def test_what_is_wrong_is_said_in_one_line(home, capsys, more, words):
+    if "taken" in more:
+        (home.folder / "taken.safetensors").write_bytes((home.folder / "tiny.safetensors").read_bytes())
     assert run(home, "--fresh", "--no-add", *(() if "--name" in more else ("--name", "wrong")), *more) == 2
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
@@ -124,11 +130,25 @@ def test_sources_that_are_none(home, capsys, tmp_path):
     other.write_text(yaml.safe_dump(home.recipe | {"latent": {"size": 3}}))
     assert run(home, "--recipe", str(other), "--name", "other") == 2
     assert "is no model of the recipe" in capsys.readouterr().err
+    cut = checkpoint.read(home.run)
+    cut["engine"] = {name: value[:-1] for name, value in cut["engine"].items()}
+    checkpoint.write(tmp_path, cut)
+    assert cli.main(["trim", str(tmp_path), "--cache", str(home.folder / "cache"), "--work", str(tmp_path), "--threads", "1", "--no-add"]) == 2
+    assert "as a round of a trim does" in capsys.readouterr().err
     foreign, card = tmp_path / "foreign.safetensors", Model.load(home.folder / "tiny.safetensors").card
     foreign.write_bytes((home.folder / "tiny.safetensors").read_bytes())
     family.note(foreign, card | {"inputs": card["inputs"][1:]})
     assert cli.main(["trim", str(foreign)]) == 2
     assert "neurorack models lighter" in capsys.readouterr().err
+
+
+def test_a_recipe_of_one_model_alone_is_written_for_the_new_one_too(home):
+    """recipe.yaml serves all models beside it, MODEL.recipe.yaml its own."""
+    given = lambda recipe: argparse.Namespace(source=str(home.folder / "tiny.safetensors"), recipe=recipe)
+    own = home.folder / "given.yaml"
+    own.write_bytes((home.folder / "recipe.yaml").read_bytes())
+    for recipe, out, serves in ((None, home.folder, True), (None, home.folder / "work", False), (own, home.folder, False)):
+        assert command.Source(given(recipe)).serves(out / "light.safetensors") == serves
 
 
 def test_the_factory_bank_lists_more_than_one_model_of_a_folder(tmp_path, monkeypatch):
@@ -146,21 +166,21 @@ def test_a_killed_trim_goes_on_and_ends_as_if_nothing_had_been(home, tmp_path):
     code = ("import sys\nfrom neurorack.lab import evaluate\nfrom neurorack.cli import main\n"
             "evaluate.evaluate, evaluate.summary = (lambda *_: {}), (lambda *_: '')\nsys.exit(main(sys.argv[1:]))")
 
-    def command(name):
+    def words(name):
         return [sys.executable, "-c", code, "trim", str(home.folder / "tiny.safetensors"), "--work", str(tmp_path),
                 "--cache", str(home.folder / "cache"), "--curves", "8", "--threads", "1", "--steps", "40", "--rounds", "2", "--multiple", "1",
                 "--target", "removed:0.6", "--name", name, "--no-add", "--out", str(tmp_path / f"{name}.safetensors")]
 
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "XDG_DATA_HOME": str(tmp_path)}
-    assert subprocess.run(command("whole"), env=environment, stdout=subprocess.DEVNULL).returncode == 0
+    assert subprocess.run(words("whole"), env=environment, stdout=subprocess.DEVNULL).returncode == 0
     for place in ("run.json", "round-01/checkpoint.pt", "round-02/checkpoint.pt"):
-        child = subprocess.Popen(command("killed"), env=environment, stdout=subprocess.DEVNULL)
+        child = subprocess.Popen(words("killed"), env=environment, stdout=subprocess.DEVNULL)
         path, until = tmp_path / "killed" / place, time.monotonic() + 120
         while not path.exists() and time.monotonic() < until and child.poll() is None:
             time.sleep(0.02)
         child.send_signal(signal.SIGKILL)
         assert child.wait() == -signal.SIGKILL
-    assert subprocess.run(command("killed"), env=environment, stdout=subprocess.DEVNULL).returncode == 0
+    assert subprocess.run(words("killed"), env=environment, stdout=subprocess.DEVNULL).returncode == 0
     one, other = (export.read(Model.load(tmp_path / f"{name}.safetensors"))[0].state_dict() for name in ("whole", "killed"))
     assert all(torch.equal(one[name], other[name]) for name in one | other)
     assert kept.read(tmp_path / "killed", {})["current"] is None

@@ -1,5 +1,6 @@
 """`neurorack trim MODEL|CHECKPOINT`: a family of smaller models, and the right one of them in the library."""
 
+import contextlib
 import copy
 import dataclasses
 import os
@@ -10,7 +11,7 @@ import torch
 
 from ... import library
 from ...engine import Model
-from ...errors import ModelError
+from ...errors import ModelError, NeurorackError
 from ...library import files, names
 from ...trim.weights import with_weights
 from .. import data, engines, export
@@ -22,7 +23,6 @@ from . import criteria, kept, rewind, rounds, table, targets
 from .tuning import Parent
 
 LIGHT = "-light"
-FULL = "full.safetensors"
 CURVES, FULL_CURVES = 512, 8
 _SETTINGS = ("target", "criterion", "scope", "start", "rewind_to", "rounds", "minutes", "steps", "rate", "least", "multiple", "weights", "early_bird")
 
@@ -73,10 +73,11 @@ def run(options):
 
 
 class Source:
-    """What the command line names: path of a model file, or folder of a run; recipe, complete; home, the recipe's folder."""
+    """What the command line names: path of a model file, or folder of a run; recipe, complete; home, the folder that the recipe lies in;
+    file, the recipe's of a model, else None."""
 
     def __init__(self, options):
-        path, self.folder, self.path, self.by_name = Path(options.source), None, None, False
+        path, self.folder, self.path, self.by_name, self.file = Path(options.source), None, None, False, None
         if path.is_dir() or path.suffix == ".pt":
             self.folder = path if path.is_dir() else path.parent
             state = checkpoint.read(self.folder)
@@ -91,14 +92,19 @@ class Source:
             self.by_name = not path.is_file()
             self.path = Path(library.find(options.source))
             layout, kind = _of_the_lab(self.path)
-            found = recipe_beside(self.path, options.recipe)
+            found = self.file = recipe_beside(self.path, options.recipe)
             self.recipe, self.home = read_recipe(found), found.parent
             if layout != layout_of(self.recipe) or kind != self.recipe["engine"]["kind"]:
                 raise ModelError(f"{self.path} is no model of the recipe {found}: give its own with --recipe")
 
     @property
     def name(self):
+        """What the model is called."""
         return self.recipe["name"] if self.folder else names.tidy(self.path.stem)
+
+    def serves(self, out):
+        """Is the recipe found by a model file at `out` as it lies there?"""
+        return self.file is not None and self.file.resolve() == out.with_name(made.RECIPE).resolve()
 
 
 def _of_the_lab(path):
@@ -129,25 +135,38 @@ def settings(recipe, options):
 
 
 def _out(options, source, name, work):
-    """Where the new model goes."""
-    if options.out:
-        return options.out
+    """Where the new model goes. RecipeError where it would take the place of a model that is no trimmed one."""
     beside = source.path.parent if source.path and not source.by_name else None
-    if beside and not files.inside(beside, files.own()) and os.access(beside, os.W_OK):
-        return beside / f"{name}.safetensors"
-    return work / f"{name}.safetensors"
+    if not beside or files.inside(beside, files.own()) or not os.access(beside, os.W_OK):
+        beside = work
+    out = made.checked_out(options.out or beside / f"{name}.safetensors")
+    if source.path and out.resolve() == source.path.resolve():
+        raise RecipeError(f"{out} is the model itself: give the new one another name with --name, or another file with --out")
+    with contextlib.suppress(ModelError):            # what is no model may be of a trim that was broken off
+        if out.is_file() and "trim" not in Model.load(out).card:
+            raise RecipeError(f"{out} is another model, and no trimmed one: give the new one another name with --name, or another file with --out")
+    return out
 
 
 def _whole(source, cache, work, device, curves, say):
     """The model that is trimmed, as a file: the one that was given, or that of the run, exported."""
     if source.path:
         return source.path
-    path = work / FULL
+    path = work / kept.FULL
     if not path.exists():
         say("writing the model of the run")
         trainer = Trainer(source.recipe, cache, source.folder, device)
-        trainer.resume(lambda line: None)
-        export.export(trainer, cache, path, curves, lambda line: None)
+        try:
+            trainer.resume(lambda line: None)
+        except RuntimeError:                         # torch's word for other shapes
+            raise RecipeError(f"{source.folder} holds a net of other shapes than its recipe's, as a round of a trim does: give the model of it, "
+                              f"as .out/NAME-light/{kept.FAMILY}/NAME-light-01.safetensors, with --recipe") from None
+        partial = path.with_name(path.stem + ".part" + path.suffix)
+        try:
+            export.export(trainer, cache, partial, curves, lambda line: None)
+            os.replace(partial, path)
+        except OSError as error:
+            raise checkpoint.disk_error(error, work, True) from None
     return path
 
 
@@ -159,8 +178,6 @@ def _trim(options, device, say, stop):
     name = names.check(options.name or source.name + LIGHT)
     work = options.work / name
     out = _out(options, source, name, work)
-    if source.path and out.resolve() == source.path.resolve():
-        raise RecipeError(f"{out} is the model itself: give the new one another name with --name, or another file with --out")
     if recipe["trim"]["start"] == "rewind":
         rewind.kept_of(source.folder)                # before anything long
     add = not options.no_add and made.may_be_added(name, out, (work / kept.NAME).exists())
@@ -186,6 +203,8 @@ def _trim(options, device, say, stop):
     except rounds.Stopped:
         say(f"stopped, and saved; to go on: {again()}")
         return STOPPED
+    except NeurorackError:                           # some of them are OSErrors too
+        raise
     except OSError as error:
         raise checkpoint.disk_error(error, work, True) from None
     return _finish(options, source, trim, out, add, say)
@@ -204,7 +223,7 @@ def _finish(options, source, trim, out, add, say):
             say(f"weights as {kind}: error {trim.noted(out)['error_multiplier']:.3f} times the whole model's")
     except OSError as error:
         raise checkpoint.disk_error(error, out.parent, True) from None
-    if out.parent.resolve() != source.home.resolve():
+    if not source.serves(out):
         write_recipe(trim.recipe | {"seed": source.recipe["seed"]}, out.with_suffix(".recipe.yaml"))
     if not add:
         say(f"play it: neurorack play --model {shlex.quote(str(out))}")
