@@ -159,7 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=30.0, help="of measuring, about (default 30)")
     parser.add_argument("--isa", help="limit the engine's kernels: sse, avx2, avx512, neon")
-    parser.add_argument("--no-lifted", action="store_true", help="leave out what torch is needed for")
+    parser.add_argument("--no-lifted", action="store_true", help="leave out what torch is needed for; what an earlier run found of it stays")
     args = parser.parse_args()
     if args.isa:
         os.environ["NEURORACK_ISA"] = args.isa
@@ -178,11 +178,13 @@ def main() -> None:
         predicted = predict(row["count"], here).mid * 1e6 / row["count"].runs
         rows.append({"kind": row["kind"], "name": row["name"], "method": row["method"], "block_frames": row["count"].block_frames,
                      "measured_us": round(float(us), 2), "predicted_us": round(predicted, 2), "ratio": round(predicted / float(us), 3)})
+    out = HERE / "results" / f"complexity{'-' + args.isa if args.isa else ''}.json"
+    if args.no_lifted and out.exists():
+        rows += [row for row in json.loads(out.read_text())["programs"] if row["kind"] == "lifted"]
     kinds = list(dict.fromkeys(row["kind"] for row in rows))
     told = {"processor": calibration["processor"], "isa": calibration["isa"], "calibration_seconds": calibration["seconds"], "rounds": rounds,
             "errors": {"all": summary(rows), **{kind: summary([row for row in rows if row["kind"] == kind]) for kind in kinds}},
             "boards": on_boards(found), "paced": paced(args.seconds / 10), "programs": rows}
-    out = HERE / "results" / f"complexity{'-' + args.isa if args.isa else ''}.json"
     out.write_text(json.dumps(told, indent=1) + "\n")
     print(tables(told))
 
