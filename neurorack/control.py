@@ -9,6 +9,8 @@ The socket ``PID.sock`` lies in the folder of the run files, for its owner alone
     {"do": "load", "slot": "B", "model": "name"}   beside what plays
     {"do": "gestures", "generate": 4, "like": "kick", "distance": 0.5}   new gestures of the model that is heard; "remove" takes one away, or all
     {"do": "unload", "slot": "A"}
+    {"do": "lighter"}                              lighter models that are being made or wait; {"do": "lighter_make", "model": "name", "quality": 1.0} (or "keep": 0.5)
+                                                   begins, lighter_keep (model) takes it into the library, lighter_discard (model) cancels or throws away
     {"do": "mix", "value": 0.5}                    0 is slot A, 1 slot B
     {"do": "set", "control": "brightness", "value": 0.7, "drive": null}
     {"do": "route", "jack": "cv2", "control": "brightness", "amount_per_volt": 0.1, ...}   the fields of a Route; control "mix" too, jack "mod1" too

@@ -7,13 +7,14 @@ import json
 
 from neurorack import control, takes_cli, upkeep_cli
 from neurorack.inputs import sources_cli
+from neurorack.library import lighter_cli
 from neurorack.panel import cli as panel_cli
 from neurorack.patches import cli as patches_cli
 from neurorack.remote import cli as midi_cli
 from neurorack.web import cli as web_cli
 
 #: Each registers its requests, reads its arguments and shows its answers; ``None`` is for another.
-PARTS = (midi_cli, upkeep_cli, web_cli, takes_cli, sources_cli, panel_cli, patches_cli)
+PARTS = (midi_cli, upkeep_cli, web_cli, takes_cli, sources_cli, panel_cli, patches_cli, lighter_cli)
 
 
 def register(commands) -> None:

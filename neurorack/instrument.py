@@ -28,6 +28,7 @@ from neurorack.drivers import board as boards
 from neurorack.errors import NeurorackError
 from neurorack.gate_actions import GateActions
 from neurorack.inputs.sources_hand import Sources
+from neurorack.library.lighter_hand import Lightening
 from neurorack.library.watch import Watcher
 from neurorack.notify import Notifier
 from neurorack.panel.hand import PanelHand
@@ -114,7 +115,7 @@ class Instrument:
         self.patch = patch_of(document) if document else default_patch(self.card, listens=settings.input_channels > 0)
         if score:
             score.patched(self.patch)
-        self.upkeep = Upkeep(self)
+        self.upkeep, self.lightening = Upkeep(self), Lightening(self)
         self.slots = Slots(self.rack, settings, self.patch, self.say, self.note_children)
         self.slots.begin(self.model_path, self.card, self.beginning.encoder)
         self.posted: queue.SimpleQueue = queue.SimpleQueue()

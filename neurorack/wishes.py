@@ -46,7 +46,8 @@ class Wishes:
         does = {"status": self._status, "swap": self._swap, "next": self._next, "load": self._load, "unload": self._unload,
                 "mix": self._mix, "set": self._set, "route": self._route, "unroute": self._unroute, "level": self._level, "tap": self._tap, "gestures": self._gestures,
                 **self.run.remote.requests, **self.run.sources.requests, **self.run.scenes.requests,
-                **self.run.takes.requests, **self.run.gate_actions.requests, **self.run.upkeep.requests, **self.run.web.requests, **self.run.panel.requests, **self.run.cable_requests.requests}
+                **self.run.takes.requests, **self.run.gate_actions.requests, **self.run.upkeep.requests, **self.run.web.requests, **self.run.lightening.requests,
+                **self.run.panel.requests, **self.run.cable_requests.requests}
         if request["do"] not in does:
             raise NeurorackError(f"there is no request {request['do']!r}; there are {', '.join(sorted(does))}")
         return does[request["do"]](request)

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from neurorack.errors import ModelError
 from neurorack.importer import players
-from neurorack.importer.lift import rewrite_card
 from neurorack.library import cards, changes, check, describe, entries, files, names
 
 SUFFIX = "light"
@@ -29,6 +28,8 @@ BOARD_SHARE = 0.5              # of a core that playing may take on a board: the
 
 def _places(name: str) -> tuple[Path, Path]:
     folder = files.own() / files.LIGHTER
+    if not name or name != Path(name).name:
+        raise ModelError(f"{name[:80]!r} is no model's name; see: neurorack models list")
     return folder / f"{name}.safetensors", folder / f"{name}.json"
 
 
@@ -152,6 +153,8 @@ def discard(name: str) -> None:
 def keep(name: str, as_name: str | None = None, replace: bool = False) -> dict:
     """Take what was made into the library, checked like any file; returns what ``changes.add`` tells. Author, licence and recorded
     gestures go with it. Raises ``NeurorackError``."""
+    from neurorack.importer.lift import rewrite_card
+
     told = waiting(name)
     if told is None:
         raise ModelError(f"nothing was made of {name} that could be kept: neurorack models lighter {name!r}")

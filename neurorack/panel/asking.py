@@ -22,7 +22,7 @@ ALWAYS = {"card A": ({"do": "card", "slot": "A"}, 2.0), "card B": ({"do": "card"
           "scenes": ({"do": "scenes"}, 2.0), "notices": ({"do": "notices"}, 1.0)}
 FRESH_SECONDS = 0.5           # what the shown screen needs
 UNKNOWN_SECONDS = 10.0        # before a request is tried again that the supervisor does not know
-SLOW = {"swap", "load", "next", "gestures", "program", "learn", "models", "bench", "check", "detect", "calibrate", "scene_recall", "scene_next", "undo", "redo", "power", "release"}
+SLOW = {"swap", "load", "next", "gestures", "program", "learn", "models", "bench", "check", "detect", "calibrate", "scene_recall", "scene_next", "undo", "redo", "power", "release", "lighter_keep"}
 MOST_SLOW = 4
 ANSWER_SECONDS = 5.0
 

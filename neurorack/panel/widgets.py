@@ -104,6 +104,18 @@ class Choice(ListScreen):
         self._take(item.what)
 
 
+def buttons(canvas: Canvas, y: int, words: tuple[str, ...], index: int) -> None:
+    """At most two answers beside each other, in a row at ``y``; the second one takes something away."""
+    lay, wide = canvas.layout, canvas.width // max(1, len(words))
+    for number, word in enumerate(words):
+        x, selected = number * wide, number == index
+        if selected:
+            canvas.fill(x + 1, y, wide - 2, lay.row, ("accent", "bad")[number])
+        else:
+            canvas.frame(x + 1, y, wide - 2, lay.row, "dim")
+        canvas.text(x + 1, canvas.middle(y, lay.row), word, colour="bg" if selected else "fg", width=wide - 2, align="centre")
+
+
 class Confirm(Screen):
     """A question before something that cannot be undone. It begins at "no"; a press on "yes" does it."""
 
@@ -127,14 +139,7 @@ class Confirm(Screen):
         face = canvas.font("regular")
         room = max(1, (bottom - y - lay.gap) // (face.height + 2))
         canvas.lines(lay.margin, y + lay.gap, self.detail, colour="dim", most=room)
-        half = canvas.width // 2
-        for number, word in enumerate(self.words):
-            x, selected = number * half, number == self.index
-            if selected:
-                canvas.fill(x + 1, bottom, half - 2, lay.row, ("accent", "bad")[number])
-            else:
-                canvas.frame(x + 1, bottom, half - 2, lay.row, "dim")
-            canvas.text(x + 1, canvas.middle(bottom, lay.row), word, colour="bg" if selected else "fg", width=half - 2, align="centre")
+        buttons(canvas, bottom, self.words, self.index)
 
 
 class Value(Screen):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from operator import itemgetter
 from socket import SO_SNDBUF, SOL_SOCKET
 
 from aiohttp import WSMsgType, web
@@ -18,10 +19,11 @@ from neurorack.web.outbox import Page
 TICK_SECONDS = 1 / 30
 #: Parts of the state, and how often each is looked at while a page is open; at once after a wish.
 PARTS = {"status": 0.5, "scenes": 1.0, "sources": 1.0, "takes": 1.0, "cables": 1.0, "notices": 1.0, "panel": 1.0, "midi": 3.0, "preferences": 2.0,
-         "statistics": 2.0, "log": 0.5}
+         "statistics": 2.0, "log": 0.5, "lighter": 1.0}
 #: What a wish may have changed, looked at at once; "status" and "scenes" (what can be undone) where nothing is said.
 AFTER = {"gate": (), "hit": (), "tap": (), "key": ("cables",), "cable": ("cables",), "volts": ("cables",), "panel": ("panel",), "notice_seen": ("notices",),
          "record": ("takes", "status"), "take_delete": ("takes",), "preference": ("preferences",), "midi": ("midi",), "learn": ("midi",), "unlearn": ("midi",),
+         "lighter_make": ("lighter",), "lighter_keep": ("lighter",), "lighter_discard": ("lighter",),
          "source": ("sources", "scenes"), "undo": ("status", "scenes", "sources"), "redo": ("status", "scenes", "sources"),
          "scene_recall": ("status", "scenes", "sources"), "scene_next": ("status", "scenes", "sources"), "program": ("status", "scenes", "sources")}
 SOON_SECONDS, AGAIN_SECONDS, ABSENT_SECONDS = 0.05, 0.25, 15.0     # after a wish; since the last look at least; for a part there is none of
@@ -259,4 +261,4 @@ def still_panel(answer: dict) -> dict:
     return {key: value for key, value in answer.items() if key not in ("frame", "led", "light")}
 
 
-STILL = {"status": still, "panel": still_panel, "sources": still_sources, "takes": still_takes}
+STILL = {"lighter": itemgetter("lighter"), "status": still, "panel": still_panel, "sources": still_sources, "takes": still_takes}

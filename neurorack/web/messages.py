@@ -12,9 +12,9 @@ ALLOWED = frozenset((
     "scenes", "scene_save", "scene_recall", "scene_next", "scene_rename", "scene_copy", "scene_delete", "undo", "redo", "morph",
     "sources", "source", "record", "takes", "take_delete", "gate_action", "panel", "card", "preferences", "preference", "notices",
     "notice_seen", "statistics", "cables", "cable", "volts", "gate", "key", "log", "hit", "monitor",
-    "jacks", "jack", "calibrate", "detect"))
+    "jacks", "jack", "calibrate", "detect", "lighter", "lighter_make", "lighter_keep", "lighter_discard"))
 #: These wait for a model or a person; others are not kept waiting by them.
-SLOW = frozenset(("swap", "next", "load", "gestures", "learn", "program", "scene_recall", "scene_next", "undo", "redo"))
+SLOW = frozenset(("swap", "next", "load", "gestures", "learn", "program", "scene_recall", "scene_next", "undo", "redo", "lighter_keep"))
 #: These wait for the disk or another process; they are done one after the other, beside those that are quick.
 PATIENT = frozenset(("record", "take_delete", "scene_save", "scene_rename", "scene_copy", "scene_delete", "preference", "midi", "unlearn", "jack", "calibrate", "detect"))
 #: Fields that name a file of the library or of the takes' folder: names only, never paths.

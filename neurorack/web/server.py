@@ -44,7 +44,7 @@ class Server:
         self.guard = Guard(address, port, Paired() if self.network else None)
         self.hub = Hub(child, self.control, self.network, self.guard)
         self.library = self.hub.library = Library(self.hub.tell)
-        self.lighter = Lighter(self.hub.part)
+        self.lighter = Lighter(self.hub.do)
         self.takes, self.scenes = Takes(self.control), Scenes(self.control, self.hub.soon)
         self.quiet_since: dict = {}
 
@@ -139,7 +139,6 @@ class Server:
         runner = web.AppRunner(self.application(), handle_signals=False, access_log=None, keepalive_timeout=limits.IDLE_SECONDS, shutdown_timeout=0.1)
         await runner.setup()
         self.http = runner.server
-        await self.lighter.begin()
         listening = await loop.create_server(self._connection, sock=door)
         tasks = [asyncio.create_task(work()) for work in (self.hub.tick, self.hub.look, self.hub.models, self._reap)]
         try:

@@ -2,11 +2,14 @@
 
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from neurorack.errors import ModelError, NeurorackError
 from neurorack.library import cards, changes, check, describe, entries, files, lighter, lightening
+from neurorack.library.lighter_hand import Lightening
+from neurorack.notices import Notices
 from tests.trim.test_lighten import quick, write  # noqa: F401
 
 
@@ -77,3 +80,59 @@ def test_in_the_background_with_progress_an_error_and_a_way_out(empty):
     assert until(lambda: any(state.get("stage") == "finding its units" for state in told))
     assert work.cancel() and work.state["phase"] == "cancelled" and not work.cancel()
     assert until(lambda: work._child is None) and lighter.waiting("twice") is None
+
+
+class Said(SimpleNamespace):
+    """An instrument as far as the supervisor's end of lighter models needs one."""
+
+    def __init__(self):
+        super().__init__(lines=[], upkeep=SimpleNamespace(notices=Notices(None)))
+        self.say = self.lines.append
+
+
+def answered(hand, request):
+    """As the control socket answers."""
+    try:
+        return {"ok": True, **hand.requests[request["do"]](request)}
+    except NeurorackError as error:
+        return {"ok": False, "error": str(error)}
+
+
+def refused(hand, do, **fields):
+    return answered(hand, {"do": do, **fields})["error"]
+
+
+def test_the_instrument_tells_everybody_the_same(twice):
+    hand, beside = Lightening(Said()), twice.file.read_bytes()
+    assert answered(hand, {"do": "lighter"}) == {"ok": True, "lighter": {}}
+    for wrong, words in (({"model": "nobody"}, "no model 'nobody'"), ({}, "model is None"), ({"model": "twice", "quality": "2"}, "from 0.05 to 40"),
+                         ({"model": "twice", "keep": float("nan")}, "from 0.02"), ({"model": "twice", "keep": 0.5, "quality": 1}, "not both")):
+        assert words in refused(hand, "lighter_make", **wrong)
+    for wrong in ("nobody", "../twice", "twice"):
+        assert "nothing waits" in refused(hand, "lighter_discard", model=wrong)
+    with pytest.raises(ModelError, match="no model's name"):
+        lighter.discard("../twice")
+    assert twice.file.read_bytes() == beside
+    lighter.make("twice", keep=0.8)                # by the command line's library, say
+    assert hand.told()["twice"]["phase"] == "made"
+    assert answered(hand, {"do": "lighter_discard", "model": "twice"})["ok"] and hand.told() == {} and lighter.waiting("twice") is None
+
+
+def test_begun_by_one_and_cancelled_by_another(twice):
+    hand = Lightening(Said())
+    assert answered(hand, {"do": "lighter_make", "model": "twice", "quality": 1.0})["name"] == "twice"
+    assert "twice is being made lighter" in refused(hand, "lighter_make", model="twice")
+    assert until(lambda: hand.told()["twice"].get("stage") not in (None, "starting")) and hand.told()["twice"]["phase"] == "working"
+    assert answered(hand, {"do": "lighter_discard", "model": "twice"})["ok"]
+    assert until(lambda: hand.work._child is None) and hand.told() == {} and not hand.run.lines
+
+
+def test_why_not_is_told_and_noted(twice, monkeypatch):
+    hand = Lightening(Said())
+    monkeypatch.setattr(lightening.subprocess, "Popen", lambda *_, **__: SimpleNamespace(stdout=['{"error": "no unit can go: it stays as it is"}\n'], wait=int, terminate=int))
+    hand.requests["lighter_make"]({"model": "twice"})
+    assert until(lambda: hand.told().get("twice", {}).get("phase") == "failed")
+    until(lambda: hand.run.upkeep.notices.told())
+    assert hand.run.lines == ["twice: no unit can go: it stays as it is"] and hand.run.upkeep.notices.told()[0]["level"] == "info"
+    hand.requests["lighter_discard"]({"model": "twice"})
+    assert hand.told() == {} and not hand.run.upkeep.notices.told()

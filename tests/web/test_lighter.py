@@ -13,8 +13,10 @@ from aiohttp import web  # noqa: E402
 from neurorack import web as web_package  # noqa: E402
 from neurorack.errors import NeurorackError  # noqa: E402
 from neurorack.library import entries, files, lighter  # noqa: E402
+from neurorack.library.lighter_hand import Lightening  # noqa: E402
 from neurorack.web.guard import refuse  # noqa: E402
 from neurorack.web.lighter import Lighter  # noqa: E402
+from tests.library.test_lighter import Said, answered  # noqa: E402
 from tests import models  # noqa: E402
 from tests.trim.test_lighten import quick, write  # noqa: E402, F401
 from tests.web import browser as browsers  # noqa: E402
@@ -39,10 +41,9 @@ async def in_one_line(request, handler):
         return refuse(400, str(error))
 
 
-async def serving(part):
-    """The addresses of the page's server that make models lighter, and the page's files, without an instrument."""
-    own = Lighter(part)
-    await own.begin()
+async def serving(hand):
+    """The addresses of the page's server that make models lighter, and the page's files, before a supervisor's end alone."""
+    own = Lighter(lambda request: asyncio.to_thread(answered, hand, request))
     application = web.Application(middlewares=[in_one_line])
     application.router.add_post("/api/models/{name}/lighter", own.start)
     application.router.add_delete("/api/models/{name}/lighter", own.discard)
@@ -57,30 +58,30 @@ async def serving(part):
 
 def test_what_was_made_waits_is_kept_and_what_cannot_be_is_said(library, quick):  # noqa: F811
     lighter.make("twice", keep=0.8)
-    parts = []
+    hand = Lightening(Said())
 
     async def run():
-        runner, base = await serving(lambda name, value: parts.append(value))
+        runner, base = await serving(hand)
         try:
             async with aiohttp.ClientSession(base) as session:
                 async def ask(method, path, body=None):
                     async with session.request(method, f"/api/models/{path}", data=body) as answer:
                         return answer.status, await answer.json()
 
-                assert parts[0]["twice"]["phase"] == "made" and "x lighter, " in parts[0]["twice"]["line"]
+                assert hand.told()["twice"]["phase"] == "made" and "x lighter, " in hand.told()["twice"]["line"]
                 for body in ('{"size": 2}', "[]", "{", '{"quality": 1, "keep": 0.5}'):
                     assert (await ask("POST", "single/lighter", body))[1]["error"].startswith(("send", "the body"))
                 assert (await ask("POST", "nobody/lighter"))[0] == 400 and (await ask("POST", "single/lighter/keep"))[0] == 400
                 assert (await ask("POST", "single/lighter", '{"keep": 0.5}'))[0] == 202
                 assert "is being made lighter" in (await ask("POST", "twice/lighter"))[1]["error"]
                 for _ in range(int(PATIENCE / 0.1)):
-                    if parts[-1].get("single", {}).get("phase") == "failed":
+                    if hand.told().get("single", {}).get("phase") == "failed":
                         break
                     await asyncio.sleep(0.1)
-                assert "stays as it is" in parts[-1]["single"]["line"]
-                assert (await ask("DELETE", "single/lighter"))[0] == 200 and "single" not in parts[-1]
+                assert "stays as it is" in hand.told()["single"]["line"]
+                assert (await ask("DELETE", "single/lighter"))[0] == 200 and "single" not in hand.told()
                 status, kept = await ask("POST", "twice/lighter/keep")
-                assert (status, kept["name"]) == (200, "twice-light") and "plays" in kept["line"] and parts[-1] == {}
+                assert (status, kept["name"]) == (200, "twice-light") and "plays" in kept["line"] and hand.told() == {}
         finally:
             await runner.cleanup()
 
@@ -95,7 +96,7 @@ def test_the_button_follows_what_is_told(library, tmp_path):
              {"phase": "failed", "line": "no unit can go: it stays as it is"}]
 
     async def run():
-        runner, base = await serving(lambda name, value: None)
+        runner, base = await serving(None)
         browser = await asyncio.to_thread(browsers.Browser, tmp_path)
         try:
             return await asyncio.to_thread(browser.driver.get, f"{base}/icon.svg") or await asyncio.to_thread(browser.driver.execute_async_script, """

@@ -31,7 +31,7 @@ MODEL = {"name": "birds", "notes": "a field recording of one morning", "line": "
 #: What is answered to a request, by its ``do``; SCREENS of others add theirs.
 ANSWERS = {"model": {"model": MODEL}, "bench": {"bench": {"blocks": [{"block_frames": 64, "median_us": 31.2, "load_p99": 0.0251},
                                                                       {"block_frames": 128, "median_us": 55.2, "load_p99": 0.0221}]}},
-           "scene_save": {"number": 3}, **panel_shots.ANSWERS}
+           "scene_save": {"number": 3}, "lighter_keep": {"name": "birds-light", "line": "plays"}, **panel_shots.ANSWERS}
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,9 @@ class Shot:
 _NOTICE = {"notices": [{"id": "1", "text": "birds is new in the library", "remedy": "play it from Models", "level": "info", "at_ns": 1}]}
 _STATUS = {"job": {"model": "birds", "phase": "loading"}}
 _MAP = with_answers(waypoints=PLACES)
+_LIGHTER = {phase: with_answers(lighter={"lighter": {"birds": {"phase": phase, **more}}}) for phase, more in (
+    ("working", {"stage": "listening to its layers", "share": 0.42}), ("made", {"line": "1.9x lighter, 0.9 dB"}),
+    ("failed", {"line": "no unit of birds can go within 1 dB (with 97% kept it is 2.3 dB): the model stays as it is"}))}
 SHOTS: list[Shot] = [
     Shot("home", "", VIEW, "Home: the wave, the meter, four CVs with the names of what they move, gates, clock, load"),
     Shot("home-spectrum", "1", BOTH, "Two models at once, and the spectrum; the mark on the line is the crossfade"),
@@ -71,6 +74,12 @@ SHOTS: list[Shot] = [
     Shot("model", "p 1 p 3 p", VIEW, "A model that was refused still says why"),
     Shot("model-why", "p 1 p 3 p p", VIEW, "Why not"),
     Shot("model-info", "p 1 p 2 p 3 p", VIEW, "Its card"),
+    Shot("model-menu", "p 1 p 2 p 5", _LIGHTER["made"], "What can be done with a model: a lighter one waits to be kept"),
+    Shot("models-lighter", "p 1 p 2", _LIGHTER["working"], ""),
+    Shot("lighter", "p 1 p 2 p 5 p", _LIGHTER["working"], "A lighter one is made while the sound goes on"),
+    Shot("lighter-made", "p 1 p 2 p 5 p", _LIGHTER["made"], "Its figure: kept as a model of its own, or discarded"),
+    Shot("lighter-failed", "p 1 p 2 p 5 p", _LIGHTER["failed"], "Why there is none"),
+    Shot("lighter-kept", "p 1 p 2 p 5 p p", _LIGHTER["made"], ""),
     Shot("audition", "p 1 p 2 p 1 p", VIEW, "Audition: a press keeps it, holding brings back what played"),
     Shot("measure", "p 1 p 2 p 4 p", VIEW, "Measured on this very board, while the sound goes on"),
     Shot("slot", "p 1 p p", BOTH, "What can be done with a model in a slot"),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from neurorack.panel.canvas import Canvas
 from neurorack.panel.screen import Screen
+from neurorack.panel.screens import lighter
 from neurorack.panel.screens.gestures import Gestures
 from neurorack.panel.screens.pictures import meter, spectrum
 from neurorack.panel.view import Slot, View
@@ -30,11 +31,11 @@ def other(view: View) -> Slot:
 
 class Models(ListScreen):
     name, title = "models", "Models"
-    needs = ("status", "models")
+    needs = ("status", "models", "lighter")
 
     def right(self, view: View) -> str:
         job = view.answer("status").get("job")
-        return f"{job['model']}: {job['phase']}" if job else ""
+        return f"{job['model']}: {job['phase']}" if job else lighter.going(view)
 
     def items(self, view: View) -> list[Item]:
         a, b = view.slots
@@ -46,7 +47,7 @@ class Models(ListScreen):
         playing = {slot.model: slot.name for slot in view.slots if slot.model}
         for row in told.get("models", []):
             value, colour = verdict(row)
-            items.append(Item(row["name"], value, ("model", row["name"]), "♪" if row["name"] in playing else "·", colour))
+            items.append(Item(row["name"], value, ("model", row["name"]), "♪" if row["name"] in playing else "○" if lighter.known(view, row["name"]) else "·", colour))
         if not told:
             items.append(Item("reading the library…"))
         if told.get("error"):
@@ -112,6 +113,8 @@ class SlotMenu(Menu):
 class ModelMenu(Menu):
     """What can be done with a model of the library. ``row``: as ``neurorack models list`` has it."""
 
+    needs = ("lighter",)
+
     def __init__(self, row: Mapping):
         super().__init__(row["name"], self._items_of, "model")
         self.row = row
@@ -127,7 +130,8 @@ class ModelMenu(Menu):
             Item("Audition", what=lambda: self.panel.push(Audition(name))),
             Item("Load beside", f"→ {slot}", lambda: load(self.panel, slot, name)),
             Item("Info", what=lambda: show_info(self.panel, name)),
-            Item("Measure", what=lambda: self.panel.push(Measure(name, name)))]
+            Item("Measure", what=lambda: self.panel.push(Measure(name, name))),
+            *lighter.entry(self.panel, view, self.row)]
 
 
 def play(panel, model: str, title: str) -> None:
