@@ -59,7 +59,7 @@ def tasks(architectures):
     """All tasks, what matters most first."""
     main = lambda arch, seed: [Task(arch, "full", seed), Task(arch, "scratch", seed), *(trims(arch, name, seed) for name in FIRST)]
     others = lambda arch, seed: [trims(arch, name, seed) for name in CRITERIA if name not in FIRST]
-    ways = lambda arch: [*(trims(arch, MAIN, scope=scope) for scope in ("global", "local")), Task(arch, "full-long")]
+    scopes = lambda arch: [trims(arch, MAIN, scope=scope) for scope in ("local", "global")]
     out = [task for row in zip(*(main(arch, 1) for arch in architectures)) for task in row]
     out += [trims(arch, MAIN, start="fine-tune") for arch in architectures] + [task for arch in architectures for task in faster(arch)]
     out += [Task(arch, "mask") for arch in architectures]
@@ -68,10 +68,11 @@ def tasks(architectures):
         out += [Task(arch, "scratch-long"), trims(arch, MAIN, start="reinitialise"), *others(arch, 1)]
     out += [Task(arch, "scratch-long") for arch in rest]
     for seed in SEEDS[1:]:
-        out += [task for arch in architectures for task in [*main(arch, seed), trims(arch, MAIN, seed, start="fine-tune")]]
-        out += [task for arch in first for task in ways(arch) if seed == 2]
+        for arch in architectures:
+            out += [*main(arch, seed)[:-1], trims(arch, MAIN, seed, start="fine-tune"), *(scopes(arch) if seed == 2 and arch in first else [])]
+        out += [main(arch, seed)[-1] for arch in architectures] + [Task(arch, "full-long") for arch in first if seed == 2]
     for arch in rest:
-        out += [trims(arch, MAIN, start="reinitialise"), *others(arch, 1), *ways(arch)]
+        out += [trims(arch, MAIN, start="reinitialise"), *others(arch, 1), *scopes(arch), Task(arch, "full-long")]
     return out + [task for seed in SEEDS[1:] for arch in architectures for task in [Task(arch, "scratch-long", seed), Task(arch, "mask", seed), *others(arch, seed)]]
 
 

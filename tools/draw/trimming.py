@@ -1,6 +1,6 @@
 """``python -m tools.draw.trimming``: make the tables and drawings of docs/trimming.md anew from benchmarks/results.
 
-``--measure`` first measures the factory models that have a trimmed one beside them, and keeps the figures as
+``--measure`` first measures the light models of the bank (of a folder, with its name) beside their parents, and keeps the figures as
 benchmarks/results/trimming-bank.json; ``--check`` changes nothing and fails where the document is behind the figures.
 """
 
@@ -131,6 +131,18 @@ def mask_table(figures):
     return table(["masked", *(f"{level:.0%}" for level in LEVELS)], [row for row in rows if any(row[1:])])
 
 
+def information_table(figures):
+    """What mutual information told of units in each round, and what the estimate itself says about its bias."""
+    rows = []
+    for arch in figures.architectures():
+        for level in LEVELS:
+            for row in figures.by.get((arch, LINES["trim, mutual-information"], level), [])[:1]:
+                told = row["information"]
+                pairs = ", ".join(f"{true:.3f} → {got:.3f}" for true, got in told["gaussian"])
+                rows.append([f"{ARCHITECTURES[arch]}, before {level:.0%}", told["samples"], f"{told['told']:.4f}", f"{told['shuffled']:.4f}", pairs])
+    return table(["nats", "samples", "told, mean over units", "with other clips' targets, taken off", "Gaussian pairs, true → estimated"], rows)
+
+
 def size_table(figures):
     """Units and parameters that trimming really removed."""
     rows = []
@@ -217,7 +229,7 @@ def bank_table(models):
 def fresh():
     """File → what it should hold."""
     figures, times, bank = Figures(read("trimming.json", [])), read("trimming-time.json", {}), read("trimming-bank.json", {})
-    known = {"setup": setup_table(figures), "masks": mask_table(figures), "sizes": size_table(figures), "anchors": anchor_table(figures),
+    known = {"setup": setup_table(figures), "masks": mask_table(figures), "information": information_table(figures), "sizes": size_table(figures), "anchors": anchor_table(figures),
              "times": time_table(times), "goals": goal_table(figures, times), "bank": bank_table(bank)}
     known |= {arch: arch_table(figures, arch) for arch in ARCHITECTURES}
     made = {DOCUMENT: _MARKED.sub(lambda mark: mark[1] + known[mark[2]] + mark[3], DOCUMENT.read_text(encoding="utf-8"))}
@@ -237,13 +249,13 @@ def outdated():
     return {path: text for path, text in fresh().items() if not path.is_file() or path.read_text(encoding="utf-8") != text}
 
 
-def measure():
-    """Measure the trimmed models of the bank and their parents."""
+def measure(folder):
+    """Measure the trimmed models in the folders of a folder, and their parents in the bank."""
     from neurorack.engine import Model
     from neurorack.lab.evaluate.opened import cost
 
     found = {}
-    for path in sorted((ROOT / "models").glob("*/*.safetensors")):
+    for path in sorted(folder.glob("*/*.safetensors")):
         model = Model.load(path)
         trim = model.card.get("trim")
         if trim:
@@ -257,11 +269,11 @@ def measure():
 
 def main():
     parser = argparse.ArgumentParser(prog="python -m tools.draw.trimming", description=__doc__.split("\n")[0])
-    parser.add_argument("--measure", action="store_true", help="measure the light models of the bank first")
+    parser.add_argument("--measure", nargs="?", type=Path, const=ROOT / "models", metavar="FOLDER", help="measure light models first (default models)")
     parser.add_argument("--check", action="store_true", help="change nothing; fail where the document is behind")
     options = parser.parse_args()
     if options.measure:
-        measure()
+        measure(options.measure)
     stale = outdated()
     for path, text in stale.items():
         print(("stale: " if options.check else "made: ") + str(path.relative_to(ROOT)))
