@@ -186,3 +186,15 @@ class _Fake:
 
     def tensor(self, name):
         return self._parts.tensors[name]
+
+
+@pytest.mark.parametrize("settings", [settings for settings in ALL if settings["kind"] == "noise-band"], ids=name_of)
+def test_layers_that_keep_a_single_unit_still_run(settings):
+    """A weight with one input left is a plain convolution of one channel, not one of many groups."""
+    engine = made(settings)
+    removed = [unit for group in engine_units.of_engine(engine) for unit in group.units[1:]]
+    engine_units.cut_engine(engine, removed)
+    rows = torch.from_numpy(rows_of(engine))[None]
+    assert torch.isfinite(engine.render(rows)).all()
+    again = engines.fit(engines.make(settings, engine.layout), engine.state_dict()).eval()
+    assert torch.equal(again.render(rows), engine.render(rows))

@@ -89,7 +89,8 @@ def _replace(module, name, value):
     if name != "weight":
         return
     if isinstance(module, nn.Conv1d):
-        module.groups = module.groups if value.shape[1] > 1 else value.shape[0] * module.groups // module.out_channels
+        if module.groups > 1 and value.shape[1] == 1:        # depthwise: its groups go with its channels
+            module.groups = value.shape[0] * module.groups // module.out_channels
         module.out_channels, module.in_channels = value.shape[0], value.shape[1] * module.groups
     elif isinstance(module, nn.ConvTranspose1d):
         module.in_channels, module.out_channels = value.shape[0], value.shape[1] * module.groups
