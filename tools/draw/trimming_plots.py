@@ -25,8 +25,9 @@ def _legend(names, x, width):
         polyline((x, x + 18), (TOP + 8 + 17 * k,) * 2, COLOURS[k % len(COLOURS)], 2.2), words(x + 24, TOP + 12 + 17 * k, name))]
 
 
-def multipliers(series, title, top=2.0, ticks=(0.5, 0.2, 0.1, 0.05, 0.02, 0.01)):
-    """series: name → [(share removed, mean, lowest, highest), …]. The share that is left goes down to the right, on a logarithmic scale."""
+def multipliers(series, title, top=1.3, ticks=(0.5, 0.2, 0.1, 0.05, 0.02, 0.01)):
+    """series: name → [(share removed, mean, lowest, highest), …]. The share that is left goes down to the right, on a logarithmic scale;
+    what lies above `top` is drawn at its edge."""
     points = [p for line in series.values() for p in line]
     low = min([0.9, *(p[2] for p in points)])
     high = min(top, max([1.2, *(p[3] for p in points)]))
