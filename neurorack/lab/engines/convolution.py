@@ -18,7 +18,7 @@ from ..recipe import RecipeError
 from . import base
 from .excitation import Excitation
 from .pqmf import BANDS, Bank
-from .streams import Causal, Glide, Noise, Upsample
+from .streams import Causal, Glide, Noise, Streamed, Upsample
 
 STRIDES = {128: (2, 2, 2), 256: (4, 2, 2), 512: (4, 4, 2), 1024: (4, 4, 4), 2048: (4, 4, 4, 2)}
 TRUNK = {128: (1, 2, 4, 8), 256: (1, 2, 4), 512: (1, 2), 1024: (1,), 2048: ()}      # dilations at the rate of rows: some 45 to 90 ms of past
@@ -79,7 +79,7 @@ class Stage(nn.Module):
         return x
 
 
-class Net(nn.Module):
+class Net(Streamed):
     """All layers. forward: rows [batch, layout.width, frames] → audio [batch, 1, frames·ratio], scriptable (see `streams`)."""
 
     def __init__(self, layout, width, ratio, conditioning, noise, loudness, attenuation_db, harmonics):
@@ -146,15 +146,6 @@ class Net(nn.Module):
 
     def forward(self, rows):
         return self.sound(self.controls(rows), rows)
-
-    def modes(self, fresh: bool = False, streaming: bool = False):
-        """How noise is made and whether pieces belong together, for all layers."""
-        for module in self.modules():
-            if hasattr(module, "streaming"):
-                module.streaming = streaming
-            if hasattr(module, "fresh"):
-                module.fresh = fresh
-        return self
 
     def build(self, b):
         """`forward` in the engine's operations."""

@@ -15,7 +15,7 @@ from ..descriptors import HOP
 from . import base
 from .excitation import Tones
 from .recurrent import make_trunk
-from .streams import Causal, Glide, Noise
+from .streams import Causal, Glide, Noise, Streamed
 
 TAPS = 3
 TRUNK_WIDTHS = 4            # times the width: channels of the trunk
@@ -83,7 +83,7 @@ class Block(nn.Module):
         return b.conv1d(x, *base.arrays(self.leave), residual=signal)
 
 
-class Filter(nn.Module):
+class Filter(Streamed):
     """All that runs at the sample rate. forward: trunk [batch, ins, frames], rows [batch, layout.width, frames] →
     audio [batch, 1, frames·64]; scriptable (see `streams`)."""
 
@@ -120,15 +120,6 @@ class Filter(nn.Module):
             x = signal = block.build(b, x, trunk, signal)
         sound = b.tanh(b.affine(signal, 1 / PEAK))
         return b.binary("mul", sound, b.glide(b.affine(base.build_gain(b, rows), PEAK), HOP))
-
-    def modes(self, fresh: bool = False, streaming: bool = False):
-        """How noise and tones are made and whether pieces belong together, for all layers."""
-        for module in self.modules():
-            if hasattr(module, "streaming"):
-                module.streaming = streaming
-            if hasattr(module, "fresh"):
-                module.fresh = fresh
-        return self
 
 
 class Live(nn.Module):

@@ -16,6 +16,19 @@ def joined(past: torch.Tensor, x: torch.Tensor, rows: int) -> torch.Tensor:
     return torch.cat((past.to(x.dtype), x), 2)
 
 
+class Streamed(nn.Module):
+    """A net of such layers."""
+
+    def modes(self, fresh: bool = False, streaming: bool = False):
+        """How noise and tones are made and whether pieces belong together, for all layers."""
+        for module in self.modules():
+            if hasattr(module, "streaming"):
+                module.streaming = streaming
+            if hasattr(module, "fresh"):
+                module.fresh = fresh
+        return self
+
+
 class Causal(nn.Conv1d):
     """A convolution over the present and the past, [batch, ins, frames] → [batch, outs, frames]."""
 
