@@ -15,6 +15,7 @@ LIMITS_SECONDS = (0.05, 60)
 
 
 def arguments(parser) -> None:
+    """The command's options."""
     parser.add_argument("models", nargs="*", metavar="MODEL", help="names of the library or files; several are compared with the first")
     parser.add_argument("--board", action="append", metavar="NAME", help="predict for this board (repeatable; all for all known; default: this machine where it "
                                                                          f"is calibrated, {', '.join(USUAL)})")

@@ -22,6 +22,7 @@ class Operands(NamedTuple):
 
 
 def of(call: Call, listing: Listing) -> Operands:
+    """What an operation reads and writes, its constants apart."""
     found, spec = Operands([], [], [], []), OPS[call.op]
     for i, (name, view) in enumerate(zip(spec.operands, call.views)):
         if view is None:
