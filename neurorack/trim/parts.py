@@ -12,7 +12,7 @@ from ..engine import Model, store, stored
 from ..engine.model import FORMAT, program_of
 from .cut import begin, cut_listing, gone_classes
 from .labels import Labels
-from .units import Group, cut_tensors, found, masked_tensors
+from .units import Group, cut_tensors, found
 
 LAB = "decoder."            # what the lab's trained tensors are named with; all others in its programs are tables
 NARROW = ("F16", "BF16", "I8")
@@ -155,21 +155,3 @@ def _is_bank(filters) -> bool:
         return False
     likeness = (filters / norms[:, None]) @ (filters / norms[:, None]).T
     return np.abs(likeness - np.eye(len(filters))).max() < MOST_LIKENESS
-
-
-def verify(parts: Parts, removed, method: str, rows: np.ndarray) -> dict[int, float]:
-    """Is taking units out the same as silencing them? For each block length of a method, played over ``rows`` [n, channels]: the level of
-    the sound over the largest difference of the two, in dB (infinite where there is none).
-
-    Holds for units of groups that are not ``mixed``; a norm hears a silent channel, but not one that is gone.
-    """
-    cut, silenced = parts.cut(removed), copy.copy(parts)
-    silenced.tensors = masked_tensors(parts.tensors, removed)
-    found = {}
-    for name, block in parts.listings:
-        if name == method:
-            whole = parts.listings[name, block].in_shape[0]
-            one, other = (p.program(name, block).stream(rows[:len(rows) // whole * whole]) for p in (cut, silenced))
-            apart = float(np.abs(one - other).max())
-            found[block] = 20 * float(np.log10(max(np.abs(one).max(), 1e-30) / apart)) if apart else np.inf
-    return found

@@ -17,7 +17,7 @@ from neurorack.lab.evaluate import plots
 from neurorack.lab.evaluate.figures import TITLES, number
 from neurorack.lab.evaluate.page import quality_rows
 from neurorack.lab.layout import DESCRIPTORS
-from tools.draw.markdown import table
+from tools.draw.markdown import renew, table
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS, DOCUMENT = ROOT / "benchmarks" / "results", ROOT / "docs" / "control.md"
@@ -167,12 +167,7 @@ def main() -> int:
     options, more = parser.parse_known_args()
     if options.measure is not None and (code := measure(options.measure, more)):
         return code
-    stale = outdated()
-    for path, text in stale.items():
-        print(("stale: " if options.check else "made: ") + str(path.relative_to(ROOT)))
-        if not options.check:
-            path.write_text(text, encoding="utf-8")
-    return int(options.check and bool(stale))
+    return renew(outdated(), ROOT, options.check)
 
 
 if __name__ == "__main__":

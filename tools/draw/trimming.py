@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from tools.draw import trimming_plots as plots
-from tools.draw.markdown import table
+from tools.draw.markdown import renew, table
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS, DOCUMENT = ROOT / "benchmarks" / "results", ROOT / "docs" / "trimming.md"
@@ -274,12 +274,7 @@ def main():
     options = parser.parse_args()
     if options.measure:
         measure(options.measure)
-    stale = outdated()
-    for path, text in stale.items():
-        print(("stale: " if options.check else "made: ") + str(path.relative_to(ROOT)))
-        if not options.check:
-            path.write_text(text, encoding="utf-8")
-    return int(options.check and bool(stale))
+    return renew(outdated(), ROOT, options.check)
 
 
 if __name__ == "__main__":
